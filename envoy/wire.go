@@ -1,0 +1,80 @@
+// Package envoy is the data plane's side of Gatehouse: the names that both ends of a wire must spell alike, the
+// bootstrap by which an Envoy joins, and how an Envoy is started and asked to judge a configuration on this machine.
+//
+// In: settings of one node (fleet, name, sockets). Out: a bootstrap document, a running child process, a verdict.
+// It knows nothing of APIs, policies or revisions.
+package envoy
+
+// Clusters of the bootstrap through which an Envoy reaches Gatehouse.
+const (
+	ClusterXDS       = "gatehouse_xds"
+	ClusterAuthz     = "gatehouse_authz"
+	ClusterRateLimit = "gatehouse_ratelimit"
+	ClusterAccessLog = "gatehouse_accesslog"
+)
+
+// Instances of HTTP filters, in the one fixed order in which every listener carries them. Envoy accepts a misspelt key of
+// typed_per_filter_config in silence, so these are spelt here and nowhere else.
+const (
+	FilterJWT             = "gatehouse.jwt"
+	FilterAuthzClosed     = "gatehouse.authz.closed"
+	FilterAuthzOpen       = "gatehouse.authz.open"
+	FilterGuard           = "gatehouse.guard"
+	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
+	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
+	FilterRouter          = "envoy.filters.http.router"
+)
+
+// Namespaces of dynamic metadata that Envoy's filters write, and the keys under which Gatehouse finds its evidence there.
+const (
+	// MetadataJWT is the namespace in which jwt_authn stores the payload of a verified token (envoy-facts 8).
+	MetadataJWT = "envoy.filters.http.jwt_authn"
+	// MetadataJWTClaims is the key of that payload; each provider writes the same key, its iss tells which one it was.
+	MetadataJWTClaims = "claims"
+	// MetadataAuthz is the namespace in which ext_authz stores what a CheckResponse carries as dynamic_metadata.
+	MetadataAuthz = "envoy.filters.http.ext_authz"
+	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
+	MetadataAuthzRules = "rules"
+	// MetadataRoute is the namespace of a route's own metadata, read by the access log's tags.
+	MetadataRoute = "gatehouse"
+)
+
+// What a route carries about itself: context extensions of a CheckRequest, metadata of the route, tags of an access log entry.
+const (
+	KeyRules     = "rules"
+	KeyAPI       = "api"
+	KeyVersion   = "version"
+	KeyOperation = "operation"
+)
+
+// Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
+// one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.
+const (
+	RateLimitDomain = "gatehouse"
+	DescriptorRules = "rules"
+	DescriptorLimit = "limit"
+)
+
+// Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
+const (
+	HeaderPrefix  = "x-gatehouse-"
+	HeaderNode    = "x-gatehouse-node"    // FLEET/NODE, on every call from an Envoy to Gatehouse
+	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
+	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
+	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
+	HeaderFailureModeAllowed = "x-envoy-auth-failure-mode-allowed"
+)
+
+// Resource names of xDS beside those that come from documents.
+const (
+	// ResourceJWT is the ECDS resource that holds the jwt_authn filter's configuration.
+	ResourceJWT = FilterJWT
+	// AccessLogName is the log_name of the gRPC access log.
+	AccessLogName = "gatehouse"
+)
+
+// BootstrapVersion is the version of the bootstrap contract, sent as node metadata under KeyBootstrap.
+const (
+	BootstrapVersion = "1"
+	KeyBootstrap     = "gatehouse.bootstrap"
+)
