@@ -1,0 +1,140 @@
+package gateway
+
+import "time"
+
+// Kind is the kind of a document.
+type Kind string
+
+// The kinds of documents.
+const (
+	KindGateway  Kind = "Gateway"
+	KindUpstream Kind = "Upstream"
+	KindAPI      Kind = "API"
+	KindRoute    Kind = "Route"
+	KindIssuer   Kind = "Issuer"
+	KindPolicy   Kind = "Policy"
+)
+
+// API is one version of an API, or (Kind is KindRoute) a Route document, which is an API of one operation without contract.
+type API struct {
+	Kind         Kind
+	Name         string
+	Version      string // Empty for a Route document.
+	Team         string
+	Labels       map[string]string
+	Stage        Stage
+	Unlisted     Unlisted
+	Expose       []Exposure
+	To           []Destination
+	Authenticate *Authenticate // nil: not said; an operation must say it then.
+	Authorize    []Authorization
+	Limits       []Limit
+	WhenAway     WhenAway
+	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
+	Operations   []Operation
+	Origin       Origin `json:"-"`
+	// Faulty says that the loader found faults in this document: what could be read of it serves only to tell which hosts
+	// and base it meant.
+	Faulty bool `json:"-"`
+}
+
+// Stage is where a version stands in its life.
+type Stage string
+
+// The stages of a version.
+const (
+	Draft      Stage = "draft"
+	Published  Stage = "published"
+	Deprecated Stage = "deprecated"
+	Retired    Stage = "retired"
+)
+
+// Unlisted says what happens to requests below an API's base that match none of its operations.
+type Unlisted string
+
+// The ways to treat what is not listed.
+const (
+	Refuse  Unlisted = "refuse"  // Answered 404, or 405 where only the method is not listed.
+	Forward Unlisted = "forward" // Sent on under the API's own authenticate, authorize and limits.
+)
+
+// Exposure is where an API is reachable.
+type Exposure struct {
+	Gateway string
+	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
+	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+}
+
+// Destination is one Upstream and its share of the requests.
+type Destination struct {
+	Upstream string
+	Weight   int
+}
+
+// Authenticate says who may be the caller: nobody in particular (None), or one of several proofs.
+type Authenticate struct {
+	None bool
+	Any  []Proof
+}
+
+// Proof is one way to prove an identity: a token of an Issuer, holding all of Scopes in its scope claim (RFC 9068 2.2.3).
+type Proof struct {
+	JWT    string // Name of the Issuer.
+	Scopes []string
+}
+
+// Authorization applies a Policy.
+type Authorization struct {
+	Policy string
+	With   map[string]any // Parameters, over those of the Policy; input.gatehouse.parameters in Rego.
+}
+
+// Limit allows at most Limit requests for each value of Key in any interval of length Per.
+type Limit struct {
+	Name  string
+	Key   []string // "client.address", "token.CLAIM", "header.NAME"; empty: all requests together.
+	Limit int
+	Per   time.Duration
+}
+
+// WhenAway says what becomes of a request while Gatehouse cannot be asked.
+type WhenAway struct {
+	Authorization FailureMode // Closed where not said.
+	Limits        FailureMode // Open where not said.
+}
+
+// FailureMode is closed (the request is refused with 503) or open (it goes on).
+type FailureMode string
+
+// The failure modes.
+const (
+	Closed FailureMode = "closed"
+	Open   FailureMode = "open"
+)
+
+// Operation is one thing an API can do.
+type Operation struct {
+	ID           string
+	Match        Match
+	To           []Destination    // nil: the API's.
+	Authenticate *Authenticate    // nil: the API's.
+	Authorize    *[]Authorization // nil: the API's.
+	Limits       *[]Limit         // nil: the API's.
+	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
+	// operation and the document does not repeat it, it is "contract".
+	Field string `json:"-"`
+}
+
+// Match says which requests an operation means. All conditions must hold.
+type Match struct {
+	Methods []string // Empty: every method.
+	Path    Path     // Below the base.
+	Headers []Condition
+	Query   []Condition
+}
+
+// Condition on a header or query parameter: it equals Value, or is present where Value is empty.
+type Condition struct {
+	Name  string
+	Value string
+}

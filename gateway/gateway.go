@@ -1,0 +1,125 @@
+// Package gateway is the model: what a person means when they write documents, as pure values, and the rules those values
+// obey.
+//
+// In: Documents, as a loader read them, each object with its Origin. Out: an immutable Revision, in which every name is
+// resolved and every operation has become a Route, or Faults that say what is wrong and where. It reads no file, opens no
+// connection and knows neither YAML nor Envoy.
+package gateway
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Gateway is the edge of one fleet: where its Envoys listen and whom they trust about a client's address.
+type Gateway struct {
+	Name      string
+	Fleet     string // Envoys whose node.cluster is this belong to it.
+	Listeners []Listener
+	Trust     Trust
+	Timeouts  Timeouts
+	Origin    Origin `json:"-"`
+}
+
+// Listener is one address on which a Gateway accepts requests.
+type Listener struct {
+	Name    string
+	Address string // An IP address; 0.0.0.0 and :: mean every interface.
+	Port    int
+	Hosts   []string // Exact names, "*.suffix" or "*"; never empty after Assemble.
+}
+
+// Trust says whose word about the client's address counts. The zero value trusts nobody: the address is the peer's.
+type Trust struct {
+	Hops          int            // Proxies in front of Envoy that append to X-Forwarded-For.
+	Proxies       []netip.Prefix // Addresses whose X-Forwarded-For is believed.
+	ProxyProtocol bool           // The PROXY protocol (HAProxy, version 1 and 2) comes first on each connection.
+}
+
+// Timeouts bound what a request waits for Gatehouse itself.
+type Timeouts struct {
+	Authorization time.Duration // For one ext_authz call.
+	Limits        time.Duration // For one rate limit call.
+}
+
+// Upstream is a group of endpoints that serve the same thing. It becomes an Envoy cluster.
+type Upstream struct {
+	Name           string
+	Endpoints      []Endpoint
+	Balance        Balance
+	Protocol       Protocol
+	Health         *Health // nil: endpoints are taken to be healthy.
+	Timeout        time.Duration
+	ConnectTimeout time.Duration
+	Retries        *Retries // nil: never retried.
+	Origin         Origin   `json:"-"`
+}
+
+// Endpoint is one address of an Upstream.
+type Endpoint struct {
+	Address string // "IP:port", or "unix:/path" for a socket on the Envoy's host.
+	Weight  int    // Relative to the other endpoints; at least 1.
+}
+
+// Balance is how an Upstream's next endpoint is chosen.
+type Balance string
+
+// The ways to balance; they are Envoy's cluster lb_policy in our spelling.
+const (
+	RoundRobin   Balance = "round-robin"
+	LeastRequest Balance = "least-request"
+	Random       Balance = "random"
+)
+
+// Protocol is what an Upstream speaks.
+type Protocol string
+
+// The protocols of an Upstream.
+const (
+	HTTP1 Protocol = "http1"
+	HTTP2 Protocol = "http2"
+)
+
+// Health is an active HTTP health check: GET Path, healthy on 200.
+type Health struct {
+	Path      string
+	Interval  time.Duration
+	Timeout   time.Duration
+	Healthy   int // Successes in a row before an endpoint is used again.
+	Unhealthy int // Failures in a row before it is left out.
+}
+
+// Retries of a failed request.
+type Retries struct {
+	Attempts int      // Beyond the first, for one request.
+	Budget   float64  // Percent of active requests that may be retries at any time.
+	On       []string // Envoy's retry_on conditions.
+}
+
+// Issuer issues tokens (JWT) that Envoy verifies against its key set.
+type Issuer struct {
+	Name      string
+	Issuer    string   // The iss claim, byte for byte.
+	Audiences []string // One of them must be in aud; empty: aud is not looked at.
+	KeySet    []byte   // JWKS (RFC 7517), public keys only.
+	Mint      *Mint    `json:"-"` // Only for examples and tests.
+	Origin    Origin   `json:"-"`
+}
+
+// Mint lets `gatehouse token mint` sign tokens of an example's issuer. It is never for production.
+type Mint struct {
+	Key    []byte                    // A private key as JWK.
+	Tokens map[string]map[string]any // Claims by the name given to mint.
+}
+
+// Policy is a Rego module whose rule decides.
+type Policy struct {
+	Name   string // Dots allowed: "bank.payments".
+	Source string // Rego.
+	File   string // Where Source stands, for compile errors; the document's own file where it is inline.
+	Line   int    // Line in File on which Source starts, 1 where it is a file of its own.
+	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
+	With   map[string]any
+	Data   map[string]any // Becomes `data` beside the module.
+	Origin Origin         `json:"-"`
+}

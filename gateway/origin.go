@@ -1,0 +1,60 @@
+package gateway
+
+import "fmt"
+
+// Origin tells where an object was written, so that whatever is found wrong with it later can name the place.
+type Origin struct {
+	File   string
+	Line   int // 1-based; 0: unknown.
+	Column int // 1-based; 0: unknown.
+	// Find returns line and column of a field given by its path ("operations[2].path"), or of the nearest enclosing field
+	// that is written out. nil: only the object's own place is known.
+	Find func(field string) (line, column int)
+}
+
+// At returns the place of a field of the object.
+func (o Origin) At(field string) Place {
+	p := Place{File: o.File, Line: o.Line, Column: o.Column}
+	if o.Find != nil && field != "" {
+		if line, column := o.Find(field); line > 0 {
+			p.Line, p.Column = line, column
+		}
+	}
+	return p
+}
+
+// Place is a position in a file.
+type Place struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+}
+
+// String returns "file:line:column", leaving out what is unknown.
+func (p Place) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// Ref names an object: its key is kind, name and, for an API, version.
+type Ref struct {
+	Kind    Kind   `json:"kind"`
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
+// String returns "kind name" or "kind name/version".
+func (r Ref) String() string {
+	if r.Version == "" {
+		return string(r.Kind) + " " + r.Name
+	}
+	return string(r.Kind) + " " + r.Name + "/" + r.Version
+}
+
+// Ref returns the key of the API or Route document.
+func (a *API) Ref() Ref { return Ref{Kind: a.Kind, Name: a.Name, Version: a.Version} }

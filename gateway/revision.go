@@ -1,0 +1,79 @@
+package gateway
+
+// Documents are all objects of a configuration as written, names not yet resolved.
+type Documents struct {
+	Gateways  []*Gateway
+	Upstreams []*Upstream
+	APIs      []*API // API and Route documents.
+	Issuers   []*Issuer
+	Policies  []*Policy
+	// Files holds every file that was read, by its path relative to the directory: documents, contracts, Rego, key sets.
+	Files map[string][]byte
+}
+
+// Revision is one configuration, whole and resolved. Nothing changes it after Assemble.
+type Revision struct {
+	ID        string // Content id: hash of the documents and of every file they include.
+	Gateways  []*Gateway
+	Upstreams []*Upstream
+	APIs      []*API
+	Issuers   []*Issuer
+	Policies  []*Policy
+	Routes    []*Route // Every route of every API, in order of gateway, name and base.
+}
+
+// Route is one operation of an API at one exposure, with everything it refers to: the unit that becomes an Envoy route and
+// whose Rules travel with each request.
+type Route struct {
+	Name      string // "api/version/operation", or "route/NAME".
+	API       string // "-" for a Route document.
+	Version   string
+	Operation string
+	Action    Action
+	Object    Ref
+	Gateway   *Gateway
+	Hosts     []string
+	Base      string
+	Match     Match // Path includes the base.
+	Targets   []Target
+
+	Public       bool         // authenticate: none.
+	Proofs       []TokenProof // Any one of them suffices; empty only if Public.
+	Authorize    []AppliedPolicy
+	Limits       []Limit
+	WhenAway     WhenAway
+	Timeouts     Timeouts // The Gateway's, or the API's own.
+	Allow        []string // Methods for the Allow header of an ActionMethod route.
+
+	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.
+	Origin Place  `json:"-"`
+}
+
+// Action is what a route does with a request.
+type Action string
+
+// The actions of a route.
+const (
+	ActionForward Action = "forward" // To the Targets.
+	ActionRefuse  Action = "refuse"  // 404: not listed.
+	ActionMethod  Action = "method"  // 405: the path is listed, the method not.
+	ActionDown    Action = "down"    // 503: the API is quarantined and has no good version.
+)
+
+// Target is an Upstream and its share of a route's requests.
+type Target struct {
+	Upstream *Upstream
+	Weight   int
+}
+
+// TokenProof is a Proof whose Issuer is resolved.
+type TokenProof struct {
+	Issuer *Issuer
+	Scopes []string
+}
+
+// AppliedPolicy is a Policy with the parameters by which a route applies it.
+type AppliedPolicy struct {
+	Policy     *Policy
+	Parameters map[string]any
+}
