@@ -37,13 +37,13 @@ type Route struct {
 	Match     Match // Path includes the base.
 	Targets   []Target
 
-	Public       bool         // authenticate: none.
-	Proofs       []TokenProof // Any one of them suffices; empty only if Public.
-	Authorize    []AppliedPolicy
-	Limits       []Limit
-	WhenAway     WhenAway
-	Timeouts     Timeouts // The Gateway's, or the API's own.
-	Allow        []string // Methods for the Allow header of an ActionMethod route.
+	Public    bool         // authenticate: none.
+	Proofs    []TokenProof // Any one of them suffices; empty only if Public.
+	Authorize []AppliedPolicy
+	Limits    []Limit
+	WhenAway  WhenAway
+	Timeouts  Timeouts // The Gateway's, or the API's own.
+	Allow     []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.
 	Origin Place  `json:"-"`
