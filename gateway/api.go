@@ -36,6 +36,10 @@ type API struct {
 	// Faulty says that the loader found faults in this document: what could be read of it serves only to tell which hosts
 	// and base it meant.
 	Faulty bool `json:"-"`
+	// Held is set by Quarantine on a last good version: what its names meant then. They are looked up there first.
+	Held *Documents `json:"-"`
+	// Down is set by Quarantine where there is no good version: its hosts and base answer 503.
+	Down bool
 }
 
 // Stage is where a version stands in its life.
@@ -95,6 +99,9 @@ type Limit struct {
 	Key   []string // "client.address", "token.CLAIM", "header.NAME"; empty: all requests together.
 	Limit int
 	Per   time.Duration
+	// Scope is whose requests are counted together: "payments/v1" for a limit of the API, "payments/v1/getPayment" for one
+	// of an operation, "route/NAME" for one of a Route document. Assemble fills it.
+	Scope string
 }
 
 // WhenAway says what becomes of a request while Gatehouse cannot be asked.

@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// ComparePrecedence orders the routes of one host pattern as they are tried: exact paths, then templates with more
+// leading literal segments first, then the longest prefix, then regular expressions; among equal paths those that name a
+// method, then those with more header conditions, then those with more query conditions. The order is total over routes
+// with different matches, so it never depends on the position of anything in a document.
+func ComparePrecedence(a, b *Route) int {
+	ma, mb := &a.Match, &b.Match
+	return cmp.Or(
+		cmp.Compare(ma.Path.rank(), mb.Path.rank()),
+		cmp.Compare(mb.Path.leading(), ma.Path.leading()),
+		cmp.Compare(len(mb.Path.Segments), len(ma.Path.Segments)),
+		cmp.Compare(mb.Path.literals(), ma.Path.literals()),
+		strings.Compare(ma.Path.Shape(), mb.Path.Shape()),
+		cmp.Compare(anyMethod(ma), anyMethod(mb)),
+		cmp.Compare(len(mb.Headers), len(ma.Headers)),
+		cmp.Compare(len(mb.Query), len(ma.Query)),
+		cmp.Compare(a.Action.rank(), b.Action.rank()),
+		strings.Compare(ma.key(), mb.key()),
+		strings.Compare(a.Name, b.Name),
+		slices.Compare(a.Hosts, b.Hosts),
+	)
+}
+
+// rank is the class of a path in the order of precedence.
+func (p Path) rank() int {
+	switch {
+	case p.Regex != "":
+		return 3
+	case p.Prefix:
+		return 2
+	case p.Exact():
+		return 0
+	}
+	return 1
+}
+
+// literals counts the characters of a template that are literal.
+func (p Path) literals() int {
+	n := 0
+	for _, s := range p.Segments {
+		n += len(s.Before) + len(s.After)
+	}
+	return n
+}
+
+func anyMethod(m *Match) int {
+	if len(m.Methods) == 0 {
+		return 1
+	}
+	return 0
+}
+
+// rank puts what was written before what was derived from it: 405 and 404 answer only where no operation does.
+func (a Action) rank() int {
+	switch a {
+	case ActionMethod:
+		return 1
+	case ActionRefuse, ActionDown:
+		return 2
+	}
+	return 0
+}
+
+// key returns a text that is equal for equal matches, whatever order they were written in.
+func (m *Match) key() string {
+	var b strings.Builder
+	b.WriteString(m.Path.Shape())
+	methods := slices.Clone(m.Methods)
+	slices.Sort(methods)
+	b.WriteString("\x00" + strings.Join(methods, ","))
+	b.WriteString("\x00" + conditionsKey(m.Headers, strings.ToLower))
+	b.WriteString("\x00" + conditionsKey(m.Query, func(s string) string { return s }))
+	return b.String()
+}
+
+func conditionsKey(conditions []Condition, name func(string) string) string {
+	texts := make([]string, len(conditions))
+	for i, c := range conditions {
+		texts[i] = name(c.Name) + "\x01" + c.Value
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\x02")
+}

@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// hashLength is the number of bytes of a content hash: 128 bits, so that no two of a billion routes share one by chance.
+const hashLength = 16
+
+// ContentHash returns the hash of a value's JSON form, as hex digits. Maps are hashed in key order. Values that JSON cannot
+// express do not occur in the model.
+func ContentHash(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:hashLength])
+}
+
+// hasher remembers the hashes of what many routes share, so that a policy's text is read once.
+type hasher struct {
+	issuers  map[*Issuer]string
+	policies map[*Policy]string
+}
+
+func newHasher() *hasher {
+	return &hasher{issuers: map[*Issuer]string{}, policies: map[*Policy]string{}}
+}
+
+func memo[T any](known map[*T]string, v *T) string {
+	h, ok := known[v]
+	if !ok {
+		h = ContentHash(v)
+		known[v] = h
+	}
+	return h
+}
+
+// ruled is what the rules hash of a route covers. Never the revision's id: an unchanged route keeps its hash.
+type ruled struct {
+	Gateway, API, Version, Operation string
+	Action                           Action
+	Hosts                            []string
+	Base, Path                       string
+	Match                            string
+	Public                           bool
+	Proofs                           [][]string
+	Policies                         []ruledPolicy
+	Limits                           []Limit
+	WhenAway                         WhenAway
+	Timeouts                         Timeouts
+}
+
+type ruledPolicy struct {
+	Policy     string
+	Parameters map[string]any
+}
+
+// rules returns the rules hash of a route.
+func (h *hasher) rules(r *Route) string {
+	v := ruled{
+		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
+		Hosts: r.Hosts, Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
+		Public: r.Public, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
+	}
+	for _, p := range r.Proofs {
+		v.Proofs = append(v.Proofs, append([]string{memo(h.issuers, p.Issuer)}, p.Scopes...))
+	}
+	for _, p := range r.Authorize {
+		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy), Parameters: p.Parameters})
+	}
+	return ContentHash(v)
+}
