@@ -116,8 +116,8 @@ type Mint struct {
 type Policy struct {
 	Name   string // Dots allowed: "bank.payments".
 	Source string // Rego.
-	File   string // Where Source stands, for compile errors; the document's own file where it is inline.
-	Line   int    // Line in File on which Source starts, 1 where it is a file of its own.
+	File   string `json:"-"` // Where Source stands, for compile errors; the document's own file where it is inline.
+	Line   int    `json:"-"` // Line in File on which Source starts, 1 where it is a file of its own.
 	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
 	With   map[string]any
 	Data   map[string]any // Becomes `data` beside the module.

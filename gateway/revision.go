@@ -9,6 +9,9 @@ type Documents struct {
 	Policies  []*Policy
 	// Files holds every file that was read, by its path relative to the directory: documents, contracts, Rego, key sets.
 	Files map[string][]byte
+	// Broken names the objects that were left out because of their own faults, so that what refers to them is not
+	// reported a second time.
+	Broken map[Ref]bool
 }
 
 // Revision is one configuration, whole and resolved. Nothing changes it after Assemble.

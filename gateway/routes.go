@@ -1,0 +1,220 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// routes returns the routes of an API: one for each operation at each exposure, and those that refuse what is not listed.
+func (a *assembler) routes(api *API) []*Route {
+	if len(api.Expose) == 0 {
+		a.apiFault(api, CodeNotExposed, "expose", "%s is exposed nowhere: name a gateway under expose", api.Ref())
+		return nil
+	}
+	var routes []*Route
+	operations := a.operations(api)
+	for i, e := range api.Expose {
+		place := fmt.Sprintf("expose[%d]", i)
+		g, ok := lookup(a, api, KindGateway, func(o objects) map[string]*Gateway { return o.gateways }, e.Gateway, place+".gateway")
+		if !ok {
+			continue
+		}
+		hosts := a.hosts(api, g, e, place)
+		if len(hosts) == 0 {
+			continue
+		}
+		at := func(r Route) *Route {
+			r.Gateway, r.Hosts, r.Base = g, hosts, e.Base
+			r.Match.Path = r.Match.Path.Join(e.Base)
+			r.Timeouts = g.Timeouts
+			if api.Timeout > 0 {
+				r.Timeouts.Authorization = api.Timeout
+			}
+			r.Rules = a.hash.rules(&r)
+			return &r
+		}
+		for _, r := range operations {
+			routes = append(routes, at(r))
+		}
+	}
+	return routes
+}
+
+// hosts returns the hosts of an exposure, each served by some listener of the gateway.
+func (a *assembler) hosts(api *API, g *Gateway, e Exposure, place string) []string {
+	if len(e.Hosts) == 0 {
+		var all []string
+		for _, l := range g.Listeners {
+			all = append(all, l.Hosts...)
+		}
+		slices.SortFunc(all, CompareHosts)
+		return slices.Compact(all)
+	}
+	var hosts []string
+	for i, h := range e.Hosts {
+		if !slices.ContainsFunc(g.Listeners, func(l Listener) bool { return len(l.ServedHosts(h)) > 0 }) {
+			a.apiFault(api, CodeHostNotServed, fmt.Sprintf("%s.hosts[%d]", place, i),
+				"no listener of Gateway %s serves the host %q: add it to a listener's hosts, or correct it", g.Name, h)
+			continue
+		}
+		hosts = append(hosts, h)
+	}
+	slices.SortFunc(hosts, CompareHosts)
+	return slices.Compact(hosts)
+}
+
+// operations returns the routes of an API as they are before an exposure places them.
+func (a *assembler) operations(api *API) []Route {
+	if api.Down {
+		r := a.route(api, "quarantined", ActionDown, api.Origin.At(""))
+		r.Match.Path = Path{Prefix: true}
+		return []Route{r}
+	}
+	routes := make([]Route, 0, len(api.Operations)+2)
+	seen := map[string]string{}
+	silent := 0
+	for i := range api.Operations {
+		op := &api.Operations[i]
+		if _, twice := seen[op.ID]; twice {
+			a.apiFault(api, CodeDuplicateOperation, op.Field, "the operation %q is written twice: give each its own id", op.ID)
+			continue
+		}
+		seen[op.ID] = op.Field
+		r, ok := a.forward(api, op)
+		if !ok {
+			silent++
+		}
+		routes = append(routes, r)
+	}
+	if silent > 0 {
+		a.apiFault(api, CodeNoAuthenticate, "authenticate",
+			"%s does not say who may call it: write authenticate, or authenticate: none for everybody", api.Ref())
+	}
+	return append(routes, a.unlisted(api, routes)...)
+}
+
+// route returns what every route of an API carries.
+func (a *assembler) route(api *API, operation string, action Action, place Place) Route {
+	r := Route{
+		API: api.Name, Version: api.Version, Operation: operation, Action: action,
+		Object: api.Ref(), WhenAway: api.WhenAway, Public: action != ActionForward, Origin: place,
+	}
+	if api.Kind == KindRoute {
+		r.API, r.Operation = "-", api.Name
+		r.Name = "route/" + api.Name
+		return r
+	}
+	r.Name = api.Name + "/" + api.Version + "/" + operation
+	return r
+}
+
+// forward returns the route of an operation. ok is false where nothing says who may call it.
+func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
+	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
+	r.Match = op.Match
+	to, field := api.To, "to"
+	if op.To != nil {
+		to, field = op.To, op.Field+".to"
+	}
+	r.Targets = a.targets(api, to, field)
+	auth, field := api.Authenticate, "authenticate"
+	if op.Authenticate != nil {
+		auth, field = op.Authenticate, op.Field+".authenticate"
+	}
+	if auth != nil {
+		r.Public = auth.None
+		r.Proofs = a.proofs(api, auth, field)
+	}
+	authorize, field := api.Authorize, "authorize"
+	if op.Authorize != nil {
+		authorize, field = *op.Authorize, op.Field+".authorize"
+	}
+	r.Authorize = a.policies(api, authorize, field)
+	limits, scope, field := api.Limits, strings.TrimSuffix(api.Name+"/"+api.Version, "/"), "limits"
+	if op.Limits != nil {
+		limits, scope, field = *op.Limits, r.Name, op.Field+".limits"
+	}
+	if api.Kind == KindRoute {
+		scope = r.Name
+	}
+	r.Limits = a.limits(api, &r, limits, scope, field)
+	return r, auth != nil
+}
+
+func (a *assembler) targets(api *API, to []Destination, field string) []Target {
+	if len(to) == 0 {
+		a.apiFault(api, CodeNoTarget, field, "%s forwards to nothing: name an upstream under to", api.Ref())
+		return nil
+	}
+	var targets []Target
+	total := 0
+	for i, d := range to {
+		u, ok := lookup(a, api, KindUpstream, func(o objects) map[string]*Upstream { return o.upstreams },
+			d.Upstream, fmt.Sprintf("%s[%d].upstream", field, i))
+		total += d.Weight
+		if ok && d.Weight > 0 {
+			targets = append(targets, Target{Upstream: u, Weight: d.Weight})
+		}
+	}
+	if total == 0 {
+		a.apiFault(api, CodeWeight, field, "every weight is 0, so that no request could go anywhere: give one upstream a weight above 0")
+	}
+	return targets
+}
+
+func (a *assembler) proofs(api *API, auth *Authenticate, field string) []TokenProof {
+	var proofs []TokenProof
+	for i, p := range auth.Any {
+		issuer, ok := lookup(a, api, KindIssuer, func(o objects) map[string]*Issuer { return o.issuers },
+			p.JWT, fmt.Sprintf("%s.any[%d].jwt", field, i))
+		if ok {
+			scopes := slices.Clone(p.Scopes)
+			slices.Sort(scopes)
+			proofs = append(proofs, TokenProof{Issuer: issuer, Scopes: slices.Compact(scopes)})
+		}
+	}
+	return proofs
+}
+
+func (a *assembler) policies(api *API, authorize []Authorization, field string) []AppliedPolicy {
+	var applied []AppliedPolicy
+	for i, z := range authorize {
+		p, ok := lookup(a, api, KindPolicy, func(o objects) map[string]*Policy { return o.policies },
+			z.Policy, fmt.Sprintf("%s[%d].policy", field, i))
+		if !ok {
+			continue
+		}
+		parameters := maps.Clone(p.With)
+		if parameters == nil && z.With != nil {
+			parameters = map[string]any{}
+		}
+		maps.Copy(parameters, z.With)
+		applied = append(applied, AppliedPolicy{Policy: p, Parameters: parameters})
+	}
+	return applied
+}
+
+func (a *assembler) limits(api *API, r *Route, limits []Limit, scope, field string) []Limit {
+	var out []Limit
+	seen := map[string]bool{}
+	for i, l := range limits {
+		place := fmt.Sprintf("%s[%d]", field, i)
+		if seen[l.Name] {
+			a.apiFault(api, CodeDuplicateLimit, place+".name", "the limit %q is written twice: give each its own name", l.Name)
+			continue
+		}
+		seen[l.Name] = true
+		for _, key := range l.Key {
+			if strings.HasPrefix(key, "token.") && (r.Public || len(r.Proofs) == 0) {
+				a.apiFault(api, CodeLimitKey, place+".key",
+					"the limit %q counts by %s, but %s takes callers without a token: authenticate them, or count by client.address",
+					l.Name, key, r.Name)
+			}
+		}
+		l.Scope = scope
+		out = append(out, l)
+	}
+	return out
+}
