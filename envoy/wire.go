@@ -53,6 +53,8 @@ const (
 	RateLimitDomain = "gatehouse"
 	DescriptorRules = "rules"
 	DescriptorLimit = "limit"
+	// DescriptorAddress is Envoy's own name of the entry for the key part "client.address".
+	DescriptorAddress = "remote_address"
 )
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.

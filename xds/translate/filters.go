@@ -1,0 +1,97 @@
+package translate
+
+import (
+	"time"
+
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	ratelimitconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/ratelimit/v3"
+	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ratelimit/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// httpFilters returns the filters of every listener, in their one order. All but the guard and the router are off until a
+// route switches them on; the guard stands after all authentication and denies until a route allows.
+func httpFilters(t gateway.Timeouts) []*hcmv3.HttpFilter {
+	return []*hcmv3.HttpFilter{
+		{
+			Name:     envoy.FilterJWT,
+			Disabled: true,
+			ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+				ConfigSource: adsSource(initialFetchTimeout),
+				TypeUrls:     []string{packed(emptyJWT()).TypeUrl},
+			}},
+		},
+		off(envoy.FilterAuthzClosed, extAuthz(t.Authorization, gateway.Closed)),
+		off(envoy.FilterAuthzOpen, extAuthz(t.Authorization, gateway.Open)),
+		on(envoy.FilterGuard, guard()),
+		off(envoy.FilterRateLimitClosed, rateLimit(t.Limits, gateway.Closed)),
+		off(envoy.FilterRateLimitOpen, rateLimit(t.Limits, gateway.Open)),
+		on(envoy.FilterRouter, &routerv3.Router{}),
+	}
+}
+
+func on(name string, config proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(config)}}
+}
+
+func off(name string, config proto.Message) *hcmv3.HttpFilter {
+	f := on(name, config)
+	f.Disabled = true
+	return f
+}
+
+// extAuthz returns the filter that asks Gatehouse's authorization service. Envoy knows no failure mode per route, so there
+// is one instance for each mode.
+func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAuthz {
+	return &extauthzv3.ExtAuthz{
+		Services:                  &extauthzv3.ExtAuthz_GrpcService{GrpcService: service(envoy.ClusterAuthz, timeout)},
+		TransportApiVersion:       corev3.ApiVersion_V3,
+		FailureModeAllow:          mode == gateway.Open,
+		FailureModeAllowHeaderAdd: mode == gateway.Open,
+		// "Gatehouse is away" is not "forbidden": 503, never Envoy's default 403.
+		StatusOnError:             &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
+		MetadataContextNamespaces: []string{envoy.MetadataJWT},
+		ValidateMutations:         true,
+		DecoderHeaderMutationRules: &mutationv3.HeaderMutationRules{
+			DisallowSystem:     wrapperspb.Bool(true),
+			DisallowExpression: &matcherv3.RegexMatcher{Regex: "(?i)(host|" + envoy.HeaderPrefix + ".*)"},
+		},
+		StatPrefix: string(mode),
+	}
+}
+
+// rateLimit returns the filter that asks Gatehouse's rate limit service, once for each failure mode.
+func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.RateLimit {
+	return &ratelimitv3.RateLimit{
+		Domain:                  envoy.RateLimitDomain,
+		Timeout:                 durationpb.New(timeout),
+		FailureModeDeny:         mode == gateway.Closed,
+		StatusOnError:           &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
+		EnableXRatelimitHeaders: ratelimitv3.RateLimit_DRAFT_VERSION_03,
+		RateLimitService: &ratelimitconfigv3.RateLimitServiceConfig{
+			GrpcService:         service(envoy.ClusterRateLimit, timeout),
+			TransportApiVersion: corev3.ApiVersion_V3,
+		},
+		// gRPC callers get RESOURCE_EXHAUSTED, as their libraries expect.
+		RateLimitedAsResourceExhausted: true,
+		StatPrefix:                     string(mode),
+	}
+}
+
+// guard returns the filter that denies every request whose route has not said otherwise: an allow list without entries.
+func guard() *rbacv3.RBAC {
+	return &rbacv3.RBAC{Rules: &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_ALLOW}}
+}

@@ -1,0 +1,119 @@
+package translate
+
+import (
+	"maps"
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// jwtCacheSize is how many verified tokens each worker of an Envoy remembers for one issuer: verifying an RS256 signature
+// costs far more than a look-up.
+const jwtCacheSize = 1000
+
+func emptyJWT() *jwtv3.JwtAuthentication { return &jwtv3.JwtAuthentication{} }
+
+// jwtAuthentication returns the configuration of the one token filter of a fleet: a provider for each issuer and a
+// requirement for each set of issuers that some route accepts. Requirements are named by their content. Those of prev stay
+// beside the new ones, as routes that name them are replaced only after this.
+func jwtAuthentication(routes []*gateway.Route, prev *Resources) *jwtv3.JwtAuthentication {
+	out := emptyJWT()
+	out.Providers = map[string]*jwtv3.JwtProvider{}
+	out.RequirementMap = map[string]*jwtv3.JwtRequirement{}
+	for _, r := range routes {
+		if len(r.Proofs) == 0 {
+			continue
+		}
+		for _, p := range r.Proofs {
+			if name := providerName(p.Issuer); out.Providers[name] == nil {
+				out.Providers[name] = jwtProvider(p.Issuer)
+			}
+		}
+		if name := requirementName(r.Proofs); out.RequirementMap[name] == nil {
+			out.RequirementMap[name] = jwtRequirement(r.Proofs)
+		}
+	}
+	if prev == nil {
+		return out
+	}
+	for name, requirement := range prev.JWT.RequirementMap {
+		if out.RequirementMap[name] == nil && prev.needs(name) {
+			out.RequirementMap[name] = requirement
+			for _, provider := range requirementProviders(requirement) {
+				out.Providers[provider] = prev.JWT.Providers[provider]
+			}
+		}
+	}
+	return out
+}
+
+// needs reports whether a route of these resources itself names a requirement.
+func (out *Resources) needs(requirement string) bool { return out.requirements[requirement] }
+
+func requirementProviders(r *jwtv3.JwtRequirement) []string {
+	if p := r.GetProviderName(); p != "" {
+		return []string{p}
+	}
+	var names []string
+	for _, each := range r.GetRequiresAny().GetRequirements() {
+		names = append(names, each.GetProviderName())
+	}
+	return names
+}
+
+func providerName(i *gateway.Issuer) string {
+	return i.Name + "~" + gateway.ContentHash(i)[:clusterHash]
+}
+
+// issuers returns the distinct provider names of a route's proofs, sorted.
+func providers(proofs []gateway.TokenProof) []string {
+	set := map[string]bool{}
+	for _, p := range proofs {
+		set[providerName(p.Issuer)] = true
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+func requirementName(proofs []gateway.TokenProof) string {
+	return gateway.ContentHash(providers(proofs))
+}
+
+func jwtRequirement(proofs []gateway.TokenProof) *jwtv3.JwtRequirement {
+	named := func(name string) *jwtv3.JwtRequirement {
+		return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}}
+	}
+	all := providers(proofs)
+	if len(all) == 1 {
+		return named(all[0])
+	}
+	any := &jwtv3.JwtRequirementOrList{}
+	for _, name := range all {
+		any.Requirements = append(any.Requirements, named(name))
+	}
+	return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: any}}
+}
+
+// jwtProvider returns how tokens of an issuer are verified. The key set is given inline: Envoy's own fetch would turn an
+// issuer's outage into 401. Tokens are taken from the Authorization header alone, as one in a query ends up in logs.
+func jwtProvider(i *gateway.Issuer) *jwtv3.JwtProvider {
+	return &jwtv3.JwtProvider{
+		Issuer:    i.Issuer,
+		Audiences: i.Audiences,
+		JwksSourceSpecifier: &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{
+			Specifier: &corev3.DataSource_InlineString{InlineString: string(i.KeySet)},
+		}},
+		Forward:           true,
+		FromHeaders:       []*jwtv3.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}},
+		PayloadInMetadata: envoy.MetadataJWTClaims,
+		RequireExpiration: true,
+		JwtCacheConfig:    &jwtv3.JwtCacheConfig{JwtCacheSize: jwtCacheSize},
+		ClaimToHeaders: []*jwtv3.JwtClaimToHeader{
+			{HeaderName: envoy.HeaderIssuer, ClaimName: "iss"},
+			{HeaderName: envoy.HeaderSubject, ClaimName: "sub"},
+		},
+	}
+}

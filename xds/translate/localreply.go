@@ -1,0 +1,149 @@
+package translate
+
+import (
+	"strings"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// retryAfter is what a client is told to wait, in seconds, where Gatehouse or an upstream is away.
+const retryAfter = "1"
+
+// reply maps one kind of Envoy's own answers to a problem document.
+type reply struct {
+	details string // A CEL condition on the response code details, or
+	flags   string // response flags, separated by commas.
+	status  int    // What Envoy answers; 0: whatever it is.
+	code    string
+	wait    bool // Tells the client when to come back.
+}
+
+// replies lists Envoy's own answers, the first that fits counts. What a policy or a direct response said is not here: its
+// bytes are its own.
+func replies() []reply {
+	return []reply{
+		{details: begins("jwt_authn_access_denied"), status: 401, code: gateway.ProblemUnauthorized},
+		{details: begins("jwt_authn_access_denied"), code: gateway.ProblemForbidden},
+		{details: begins("rbac_access_denied"), code: gateway.ProblemForbidden},
+		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
+		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
+		{details: begins("request_rate_limited"), code: gateway.ProblemLimited},
+		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
+		{flags: "UT", code: gateway.ProblemUpstreamSlow},
+		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
+		{flags: "UF,UC,URX,UR,LR,UPE", code: gateway.ProblemUpstreamFailed},
+	}
+}
+
+func begins(prefix string) string { return "response.code_details.startsWith('" + prefix + "')" }
+
+// localReplies returns how Envoy's own answers are written: as problem documents (RFC 9457), except to gRPC callers, who get
+// a plain grpc-message, and except for what a policy or a direct response wrote.
+func localReplies() *hcmv3.LocalReplyConfig {
+	out := &hcmv3.LocalReplyConfig{}
+	add := func(m *hcmv3.ResponseMapper) { out.Mappers = append(out.Mappers, m) }
+	add(&hcmv3.ResponseMapper{
+		Filter:             both(grpcCaller(), details("response.code_details == 'direct_response'")),
+		BodyFormatOverride: textFormat("refused: no operation can take this request"),
+	})
+	add(&hcmv3.ResponseMapper{Filter: grpcCaller()})
+	add(&hcmv3.ResponseMapper{
+		Filter: details("response.code_details in ['direct_response', 'ext_authz_denied']"),
+	})
+	for _, r := range replies() {
+		add(r.mapper())
+	}
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal)})
+	out.BodyFormat = problemFormat(gateway.ProblemBadRequest)
+	return out
+}
+
+func (r reply) mapper() *hcmv3.ResponseMapper {
+	var filter *accesslogv3.AccessLogFilter
+	if r.flags != "" {
+		filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
+			ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: strings.Split(r.flags, ",")},
+		}}
+	} else {
+		filter = details(r.details)
+	}
+	if r.status != 0 {
+		filter = both(filter, status(accesslogv3.ComparisonFilter_EQ, uint32(r.status)))
+	}
+	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code)}
+	if r.wait {
+		m.HeadersToAdd = []*corev3.HeaderValueOption{setHeader("retry-after", retryAfter)}
+	}
+	return m
+}
+
+// problemFormat returns the problem document of a code; Envoy fills in status and detail.
+func problemFormat(code string) *corev3.SubstitutionFormatString {
+	p := gateway.NewProblem(0, code, "")
+	return &corev3.SubstitutionFormatString{
+		ContentType: gateway.ProblemType,
+		Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: map[string]*structpb.Value{
+			"type":       structpb.NewStringValue(p.Type),
+			"title":      structpb.NewStringValue(title(code)),
+			"status":     structpb.NewStringValue("%RESPONSE_CODE%"),
+			"detail":     structpb.NewStringValue("%LOCAL_REPLY_BODY%"),
+			"code":       structpb.NewStringValue(p.Code),
+			"request_id": structpb.NewStringValue("%REQ(X-REQUEST-ID)%"),
+		}}},
+	}
+}
+
+// title returns a code as words: "no healthy upstream".
+func title(code string) string { return strings.ReplaceAll(code, "-", " ") }
+
+func textFormat(text string) *corev3.SubstitutionFormatString {
+	return &corev3.SubstitutionFormatString{
+		Format: &corev3.SubstitutionFormatString_TextFormatSource{TextFormatSource: &corev3.DataSource{
+			Specifier: &corev3.DataSource_InlineString{InlineString: text},
+		}},
+	}
+}
+
+func details(expression string) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ExtensionFilter{
+		ExtensionFilter: &accesslogv3.ExtensionFilter{
+			Name: "envoy.access_loggers.extension_filters.cel",
+			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{
+				TypedConfig: packed(&celv3.ExpressionFilter{Expression: expression}),
+			},
+		},
+	}}
+}
+
+func grpcCaller() *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_HeaderFilter{
+		HeaderFilter: &accesslogv3.HeaderFilter{Header: &routev3.HeaderMatcher{
+			Name: "content-type",
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+				MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "application/grpc"},
+			}},
+		}},
+	}}
+}
+
+func status(op accesslogv3.ComparisonFilter_Op, code uint32) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_StatusCodeFilter{
+		StatusCodeFilter: &accesslogv3.StatusCodeFilter{Comparison: &accesslogv3.ComparisonFilter{
+			Op: op, Value: &corev3.RuntimeUInt32{DefaultValue: code, RuntimeKey: "gatehouse.local_reply.status"},
+		}},
+	}}
+}
+
+func both(a, b *accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {
+	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_AndFilter{
+		AndFilter: &accesslogv3.AndFilter{Filters: []*accesslogv3.AccessLogFilter{a, b}},
+	}}
+}

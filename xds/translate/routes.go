@@ -1,0 +1,216 @@
+package translate
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// maxCheckBody is how much of a body a policy may see, in bytes; what is longer arrives cut off, and says so.
+const maxCheckBody = 64 << 10
+
+// route returns the Envoy route of one of ours.
+func route(r *gateway.Route) *routev3.Route {
+	out := &routev3.Route{
+		Name:                 r.Name,
+		Match:                match(&r.Match),
+		Metadata:             identity(r),
+		TypedPerFilterConfig: perFilter(r),
+	}
+	switch r.Action {
+	case gateway.ActionForward:
+		out.Action = &routev3.Route_Route{Route: forward(r)}
+	case gateway.ActionMethod:
+		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
+		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
+	case gateway.ActionDown:
+		direct(out, gateway.NewProblem(503, gateway.ProblemQuarantined, "the configuration of this API has faults, and no good version of it is known"))
+		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("retry-after", "60"))
+	case gateway.ActionRefuse:
+		direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, fmt.Sprintf("%s has no operation for this path", r.Object.Name)))
+	}
+	return out
+}
+
+// notFound returns the route that answers where no other does. The guard lets it through: there is nothing behind it.
+func notFound() *routev3.Route {
+	out := &routev3.Route{
+		Name:                 "not-found",
+		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
+		TypedPerFilterConfig: map[string]*anypb.Any{envoy.FilterGuard: packed(openGuard())},
+	}
+	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
+	return out
+}
+
+// direct makes a route answer with a problem document.
+func direct(out *routev3.Route, p gateway.Problem) {
+	out.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{
+		Status: uint32(p.Status),
+		Body:   &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: string(p.JSON())}},
+	}}
+	out.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("content-type", gateway.ProblemType)}
+}
+
+// match returns a route's own conditions. The lookup has narrowed the candidates by prefix; these decide among them.
+func match(m *gateway.Match) *routev3.RouteMatch {
+	out := &routev3.RouteMatch{}
+	switch literal := m.Path.Literal(); {
+	case m.Path.Prefix && literal == "" && len(m.Path.Segments) == 0:
+		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: "/"}
+	case m.Path.Exact():
+		out.PathSpecifier = &routev3.RouteMatch_Path{Path: m.Path.String()}
+	case m.Path.Prefix && literal == strings.TrimSuffix(m.Path.String(), "/**"):
+		out.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: literal}
+	default:
+		out.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: m.Path.Expression()}}
+	}
+	if len(m.Methods) > 0 {
+		out.Headers = append(out.Headers, methodMatcher(m.Methods))
+	}
+	for _, c := range m.Headers {
+		out.Headers = append(out.Headers, headerMatcher(c))
+	}
+	for _, c := range m.Query {
+		out.QueryParameters = append(out.QueryParameters, queryMatcher(c))
+	}
+	return out
+}
+
+func methodMatcher(methods []string) *routev3.HeaderMatcher {
+	m := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: methods[0]}}
+	if len(methods) > 1 {
+		quoted := make([]string, len(methods))
+		for i, name := range methods {
+			quoted[i] = regexp.QuoteMeta(name)
+		}
+		m.MatchPattern = &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: strings.Join(quoted, "|")}}
+	}
+	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
+}
+
+func headerMatcher(c gateway.Condition) *routev3.HeaderMatcher {
+	if c.Value == "" {
+		return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}
+	}
+	return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
+		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
+	}}
+}
+
+func queryMatcher(c gateway.Condition) *routev3.QueryParameterMatcher {
+	if c.Value == "" {
+		return &routev3.QueryParameterMatcher{
+			Name:                         c.Name,
+			QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_PresentMatch{PresentMatch: true},
+		}
+	}
+	return &routev3.QueryParameterMatcher{Name: c.Name, QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_StringMatch{
+		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
+	}}
+}
+
+// forward returns where a route's requests go. The base is taken off: an upstream sees the paths of its contract.
+func forward(r *gateway.Route) *routev3.RouteAction {
+	out := &routev3.RouteAction{}
+	for _, t := range r.Targets {
+		u := t.Upstream
+		out.Timeout = durationpb.New(max(u.Timeout, out.GetTimeout().AsDuration()))
+		if out.RetryPolicy == nil && u.Retries != nil {
+			out.RetryPolicy = &routev3.RetryPolicy{
+				RetryOn:    strings.Join(u.Retries.On, ","),
+				NumRetries: wrapperspb.UInt32(uint32(u.Retries.Attempts)),
+			}
+		}
+	}
+	if len(r.Targets) == 1 {
+		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: clusterName(r.Targets[0].Upstream)}
+	} else {
+		shares := &routev3.WeightedCluster{}
+		for _, t := range r.Targets {
+			shares.Clusters = append(shares.Clusters, &routev3.WeightedCluster_ClusterWeight{
+				Name: clusterName(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
+			})
+		}
+		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
+	}
+	if base := strings.TrimSuffix(r.Base, "/"); base != "" {
+		out.RegexRewrite = &matcherv3.RegexMatchAndSubstitute{
+			Pattern:      &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(base) + "/?"},
+			Substitution: "/",
+		}
+	}
+	return out
+}
+
+// identity returns what a route says about itself to the access log.
+func identity(r *gateway.Route) *corev3.Metadata {
+	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
+		envoy.MetadataRoute: {Fields: map[string]*structpb.Value{
+			envoy.KeyRules:     structpb.NewStringValue(r.Rules),
+			envoy.KeyAPI:       structpb.NewStringValue(r.API),
+			envoy.KeyVersion:   structpb.NewStringValue(r.Version),
+			envoy.KeyOperation: structpb.NewStringValue(r.Operation),
+		}},
+	}}
+}
+
+// perFilter returns what a route asks of each filter. A filter that is not named here stays as the listener has it: off, or,
+// for the guard, denying.
+func perFilter(r *gateway.Route) map[string]*anypb.Any {
+	out := map[string]*anypb.Any{}
+	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
+	if r.Action != gateway.ActionForward {
+		set(envoy.FilterGuard, openGuard())
+		return out
+	}
+	set(envoy.FilterGuard, guardOn(r))
+	if !r.Public {
+		set(envoy.FilterJWT, &jwtv3.PerRouteConfig{
+			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: requirementName(r.Proofs)},
+		})
+	}
+	if r.CallsAuthorization() {
+		filter := envoy.FilterAuthzClosed
+		if r.WhenAway.Authorization == gateway.Open {
+			filter = envoy.FilterAuthzOpen
+		}
+		set(filter, check(r))
+	}
+	if r.CallsLimits() {
+		filter := envoy.FilterRateLimitOpen
+		if r.WhenAway.Limits == gateway.Closed {
+			filter = envoy.FilterRateLimitClosed
+		}
+		set(filter, charges(r))
+	}
+	return out
+}
+
+// check returns what a route adds to its Check: the rules, the body where a policy reads it, and its own timeout.
+func check(r *gateway.Route) *extauthzv3.ExtAuthzPerRoute {
+	settings := &extauthzv3.CheckSettings{ContextExtensions: map[string]string{envoy.KeyRules: r.Rules}}
+	if r.ReadsBody() {
+		settings.WithRequestBody = &extauthzv3.BufferSettings{MaxRequestBytes: maxCheckBody, AllowPartialMessage: true}
+	}
+	if r.Timeouts.Authorization != r.Gateway.Timeouts.Authorization {
+		settings.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{
+			GrpcService: service(envoy.ClusterAuthz, r.Timeouts.Authorization),
+		}
+	}
+	return &extauthzv3.ExtAuthzPerRoute{Override: &extauthzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: settings}}
+}

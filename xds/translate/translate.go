@@ -1,0 +1,133 @@
+// Package translate says in Envoy's words what a Revision means for one fleet.
+//
+// In: a gateway.Revision and the name of a fleet. Out: Resources, the clusters, endpoints, listeners, route configurations,
+// virtual hosts and filter configurations that each Envoy of the fleet gets, or Faults. Every builder is a pure function
+// named for what it returns; names come from identity and settings, never from position, so that equal documents give
+// equal bytes whatever order they were written in.
+package translate
+
+import (
+	"cmp"
+	"slices"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// Resources are what one fleet's Envoys get.
+type Resources struct {
+	Fleet        string
+	Clusters     []*clusterv3.Cluster
+	Endpoints    []*endpointv3.ClusterLoadAssignment
+	JWT          *jwtv3.JwtAuthentication // Delivered by ECDS as envoy.ResourceJWT.
+	Listeners    []*listenerv3.Listener
+	Routes       []*routev3.RouteConfiguration // Their virtual hosts come by VHDS.
+	VirtualHosts []*routev3.VirtualHost        // Named "ROUTE-CONFIGURATION/HOST".
+	// Origins tells from which document a resource came, by its name.
+	Origins map[string]gateway.Place
+
+	requirements map[string]bool // Names of the token requirements that these routes themselves use.
+}
+
+// Fleets returns the names of all fleets of a revision, sorted.
+func Fleets(rev *gateway.Revision) []string {
+	var fleets []string
+	for _, g := range rev.Gateways {
+		fleets = append(fleets, g.Fleet)
+	}
+	slices.Sort(fleets)
+	return slices.Compact(fleets)
+}
+
+// Fleet translates a revision for one fleet. prev is what the fleet got before (nil: nothing): token requirements of routes
+// that are still in use on some Envoy stay in the filter's configuration until the next translation.
+func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, gateway.Faults) {
+	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]bool{}}
+	var routes []*gateway.Route
+	for _, r := range rev.Routes {
+		if r.Gateway.Fleet != fleet {
+			continue
+		}
+		routes = append(routes, r)
+		if len(r.Proofs) > 0 {
+			out.requirements[requirementName(r.Proofs)] = true
+		}
+	}
+	out.addUpstreams(rev, routes)
+	out.JWT = jwtAuthentication(routes, prev)
+	for _, g := range rev.Gateways {
+		if g.Fleet == fleet {
+			out.addGateway(g, routes)
+		}
+	}
+	return out, checkKeys(out)
+}
+
+// addUpstreams adds the clusters that the fleet's routes forward to, each once, with their endpoints. Of two upstreams with
+// one cluster name, which differ in endpoints only, the one of the revision itself is taken: the other is what a held API
+// meant earlier.
+func (out *Resources) addUpstreams(rev *gateway.Revision, routes []*gateway.Route) {
+	current := map[string]*gateway.Upstream{}
+	for _, u := range rev.Upstreams {
+		current[clusterName(u)] = u
+	}
+	used := map[string]*gateway.Upstream{}
+	for _, r := range routes {
+		for _, t := range r.Targets {
+			name := clusterName(t.Upstream)
+			if u, ok := current[name]; ok {
+				used[name] = u
+			} else {
+				used[name] = t.Upstream
+			}
+		}
+	}
+	for name, u := range used {
+		out.Clusters = append(out.Clusters, cluster(u))
+		out.Endpoints = append(out.Endpoints, loadAssignment(u))
+		out.Origins[name] = u.Origin.At("")
+	}
+	slices.SortFunc(out.Clusters, func(a, b *clusterv3.Cluster) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out.Endpoints, func(a, b *endpointv3.ClusterLoadAssignment) int {
+		return cmp.Compare(a.ClusterName, b.ClusterName)
+	})
+}
+
+// addGateway adds the listeners of a gateway, each with its route configuration and one virtual host for each host.
+func (out *Resources) addGateway(g *gateway.Gateway, routes []*gateway.Route) {
+	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
+	for i := range g.Listeners {
+		l := &g.Listeners[i]
+		name := listenerName(g, l)
+		out.Listeners = append(out.Listeners, listener(g, l))
+		out.Routes = append(out.Routes, routeConfiguration(name))
+		out.Origins[name] = g.Origin.At("listeners")
+		for _, vh := range virtualHosts(name, l, own) {
+			out.VirtualHosts = append(out.VirtualHosts, vh.host)
+			out.Origins[vh.host.Name] = vh.origin
+		}
+	}
+}
+
+// routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
+// one route sends one host.
+func routeConfiguration(name string) *routev3.RouteConfiguration {
+	return &routev3.RouteConfiguration{
+		Name:                            name,
+		IgnorePortInHostMatching:        true,
+		MostSpecificHeaderMutationsWins: true,
+		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
+	}
+}
+
+// Extensions returns the filter configurations that are delivered by ECDS.
+func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
+	return []*corev3.TypedExtensionConfig{{Name: envoy.ResourceJWT, TypedConfig: packed(out.JWT)}}
+}

@@ -1,0 +1,71 @@
+package translate
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// initialFetchTimeout bounds how long an Envoy waits for a resource that Gatehouse should have sent beside another.
+const initialFetchTimeout = 15 * time.Second
+
+// clusterHash is how much of a settings hash goes into a cluster's name.
+const clusterHash = 10
+
+// clusterName returns the name of an upstream's cluster: its own name and a hash of those settings that Envoy cannot change
+// in place without losing requests. Endpoints are not among them: they travel by EDS.
+func clusterName(u *gateway.Upstream) string {
+	settings := *u
+	settings.Endpoints = nil
+	settings.Timeout, settings.Retries = 0, nil // These belong to the route; only the budget is the cluster's.
+	var budget float64
+	if u.Retries != nil {
+		budget = u.Retries.Budget
+	}
+	return u.Name + "~" + gateway.ContentHash([]any{settings, budget})[:clusterHash]
+}
+
+// listenerName returns the name of a listener and of its route configuration. It holds no slash, as Envoy reads the part of
+// a virtual host's resource name before the slash as the route configuration's name.
+func listenerName(g *gateway.Gateway, l *gateway.Listener) string { return g.Name + "~" + l.Name }
+
+// packed wraps a message with its type, with deterministic bytes.
+func packed(m proto.Message) *anypb.Any {
+	out := &anypb.Any{}
+	if err := anypb.MarshalFrom(out, m, proto.MarshalOptions{Deterministic: true}); err != nil {
+		// Only a message with invalid UTF-8 or a missing required field cannot be marshalled. An empty value makes Envoy
+		// refuse the resource, which shows in the node's state, instead of ending the daemon.
+		return &anypb.Any{TypeUrl: "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())}
+	}
+	return out
+}
+
+// adsSource says that a resource comes over the same delta ADS stream.
+func adsSource(timeout time.Duration) *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		InitialFetchTimeout:   durationpb.New(timeout),
+	}
+}
+
+// service says that a gRPC service of Gatehouse is asked, with a bound on the answer.
+func service(cluster string, timeout time.Duration) *corev3.GrpcService {
+	return &corev3.GrpcService{
+		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: cluster}},
+		Timeout:         durationpb.New(timeout),
+	}
+}
+
+// setHeader returns the option that sets a header, over whatever was there.
+func setHeader(name, value string) *corev3.HeaderValueOption {
+	return &corev3.HeaderValueOption{
+		Header:       &corev3.HeaderValue{Key: name, Value: value},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	}
+}
