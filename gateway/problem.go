@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
-	"net/http"
+	"strings"
 )
 
 // Problem is a problem document (RFC 9457) for a request that Envoy or Gatehouse itself refuses or fails at.
@@ -39,10 +39,10 @@ const (
 	ProblemInternal       = "internal"
 )
 
-// NewProblem returns the problem document for a code; the title is the status' own text.
+// NewProblem returns the problem document for a code; the title is the code in words.
 func NewProblem(status int, code, detail string) Problem {
 	return Problem{
-		Type: "urn:gatehouse:problem:" + code, Title: http.StatusText(status),
+		Type: "urn:gatehouse:problem:" + code, Title: strings.ReplaceAll(code, "-", " "),
 		Status: status, Detail: detail, Code: code,
 	}
 }

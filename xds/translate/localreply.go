@@ -62,7 +62,7 @@ func localReplies() *hcmv3.LocalReplyConfig {
 		add(r.mapper())
 	}
 	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal)})
-	out.BodyFormat = problemFormat(gateway.ProblemBadRequest)
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 400), BodyFormatOverride: problemFormat(gateway.ProblemBadRequest)})
 	return out
 }
 
@@ -92,7 +92,7 @@ func problemFormat(code string) *corev3.SubstitutionFormatString {
 		ContentType: gateway.ProblemType,
 		Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: map[string]*structpb.Value{
 			"type":       structpb.NewStringValue(p.Type),
-			"title":      structpb.NewStringValue(title(code)),
+			"title":      structpb.NewStringValue(p.Title),
 			"status":     structpb.NewStringValue("%RESPONSE_CODE%"),
 			"detail":     structpb.NewStringValue("%LOCAL_REPLY_BODY%"),
 			"code":       structpb.NewStringValue(p.Code),
@@ -100,9 +100,6 @@ func problemFormat(code string) *corev3.SubstitutionFormatString {
 		}}},
 	}
 }
-
-// title returns a code as words: "no healthy upstream".
-func title(code string) string { return strings.ReplaceAll(code, "-", " ") }
 
 func textFormat(text string) *corev3.SubstitutionFormatString {
 	return &corev3.SubstitutionFormatString{

@@ -1,0 +1,132 @@
+// Package render writes a fleet's configuration as one static bootstrap, for people, for `envoy --mode validate`, and for an
+// Envoy that is to serve without a control plane.
+//
+// In: translate.Resources and where Gatehouse's services are reached. Out: a bootstrap that runs with `envoy -c` as it is:
+// what comes over delta ADS otherwise stands inline.
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/xds/translate"
+)
+
+// Static returns the bootstrap of an Envoy of the fleet that needs no xDS. Hops still go to Gatehouse, at the addresses in
+// services. settings gives what a bootstrap says about the node itself.
+func Static(res *translate.Resources, settings envoy.Settings, services envoy.Services) (*bootstrapv3.Bootstrap, error) {
+	bootstrap, err := envoy.Bootstrap(settings)
+	if err != nil {
+		return nil, fmt.Errorf("render fleet %s: %w", res.Fleet, err)
+	}
+	bootstrap.DynamicResources = nil
+	bootstrap.Admin = nil
+	static := bootstrap.StaticResources
+	static.Clusters = slices.DeleteFunc(static.Clusters, func(c *clusterv3.Cluster) bool { return c.Name == envoy.ClusterXDS })
+	addresses := map[string][]string{
+		envoy.ClusterAuthz: services.Authz, envoy.ClusterRateLimit: services.RateLimit, envoy.ClusterAccessLog: services.AccessLog,
+	}
+	for _, c := range static.Clusters {
+		if err := fix(c, addresses[c.Name]); err != nil {
+			return nil, fmt.Errorf("render cluster %s: %w", c.Name, err)
+		}
+	}
+	for i, c := range res.Clusters {
+		c = proto.CloneOf(c)
+		inline(c, res.Endpoints[i])
+		static.Clusters = append(static.Clusters, c)
+	}
+	for _, l := range res.Listeners {
+		l, err := staticListener(l, res)
+		if err != nil {
+			return nil, fmt.Errorf("render listener %s: %w", l.GetName(), err)
+		}
+		static.Listeners = append(static.Listeners, l)
+	}
+	return bootstrap, nil
+}
+
+// fix gives a cluster to Gatehouse its endpoints in place of a watched file.
+func fix(c *clusterv3.Cluster, addresses []string) error {
+	group := &endpointv3.LocalityLbEndpoints{}
+	for _, text := range addresses {
+		address, err := envoy.Address(text)
+		if err != nil {
+			return err
+		}
+		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address}},
+		})
+	}
+	inline(c, &endpointv3.ClusterLoadAssignment{ClusterName: c.Name, Endpoints: []*endpointv3.LocalityLbEndpoints{group}})
+	return nil
+}
+
+func inline(c *clusterv3.Cluster, endpoints *endpointv3.ClusterLoadAssignment) {
+	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+	c.EdsClusterConfig = nil
+	c.LoadAssignment = endpoints
+}
+
+// staticListener returns a listener whose routes and filters stand inline.
+func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listenerv3.Listener, error) {
+	l = proto.CloneOf(l)
+	for _, chain := range l.FilterChains {
+		for _, f := range chain.Filters {
+			manager := &hcmv3.HttpConnectionManager{}
+			if err := f.GetTypedConfig().UnmarshalTo(manager); err != nil {
+				return l, fmt.Errorf("read the connection manager: %w", err)
+			}
+			manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes(manager.GetRds().GetRouteConfigName(), res)}
+			for _, filter := range manager.HttpFilters {
+				if filter.GetConfigDiscovery() != nil {
+					if err := inlineFilter(filter, res); err != nil {
+						return l, err
+					}
+				}
+			}
+			if err := f.GetTypedConfig().MarshalFrom(manager); err != nil {
+				return l, fmt.Errorf("write the connection manager: %w", err)
+			}
+		}
+	}
+	return l, nil
+}
+
+func inlineFilter(filter *hcmv3.HttpFilter, res *translate.Resources) error {
+	for _, e := range res.Extensions() {
+		if e.Name == filter.Name {
+			filter.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: e.TypedConfig}
+			return nil
+		}
+	}
+	return fmt.Errorf("the filter %s has no configuration", filter.Name)
+}
+
+// routes returns a route configuration with its virtual hosts inside.
+func routes(name string, res *translate.Resources) *routev3.RouteConfiguration {
+	for _, rc := range res.Routes {
+		if rc.Name != name {
+			continue
+		}
+		rc = proto.CloneOf(rc)
+		rc.Vhds = nil
+		for _, vh := range res.VirtualHosts {
+			if strings.HasPrefix(vh.Name, name+"/") {
+				rc.VirtualHosts = append(rc.VirtualHosts, vh)
+			}
+		}
+		return rc
+	}
+	return nil
+}
