@@ -32,7 +32,7 @@ const (
 // cluster returns the cluster of an upstream. Its endpoints come by EDS under the cluster's own name.
 func cluster(u *gateway.Upstream) *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
-		Name:                 clusterName(u),
+		Name:                 ClusterName(u),
 		AltStatName:          u.Name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource(endpointsTimeout)},
@@ -111,7 +111,7 @@ func loadAssignment(u *gateway.Upstream) *endpointv3.ClusterLoadAssignment {
 		})
 	}
 	return &endpointv3.ClusterLoadAssignment{
-		ClusterName: clusterName(u),
+		ClusterName: ClusterName(u),
 		Endpoints:   []*endpointv3.LocalityLbEndpoints{group},
 	}
 }

@@ -30,7 +30,7 @@ const (
 // listener returns an Envoy listener with the one fixed order of filters. It depends on the Gateway document alone, so that
 // no change of an API ever drains it.
 func listener(g *gateway.Gateway, l *gateway.Listener) *listenerv3.Listener {
-	name := listenerName(g, l)
+	name := ListenerName(g, l)
 	out := &listenerv3.Listener{
 		Name:    name,
 		Address: socketAddress(l.Address, uint32(l.Port)),

@@ -30,7 +30,7 @@ func virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gate
 	slices.SortFunc(hosts, gateway.CompareHosts)
 	var out []placedHost
 	for _, host := range slices.Compact(hosts) {
-		candidates := candidates(host, routes)
+		candidates := Candidates(host, routes)
 		vh := &routev3.VirtualHost{Name: routeConfiguration + "/" + host, Domains: []string{host}}
 		placed := placedHost{host: vh}
 		if len(candidates) == 0 {
@@ -44,9 +44,9 @@ func virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gate
 	return out
 }
 
-// candidates returns the routes that can match requests to a host, in their order of precedence: those of the narrowest host
+// Candidates returns the routes that can match requests to a host, in their order of precedence: those of the narrowest host
 // pattern first.
-func candidates(host string, routes []*gateway.Route) []*gateway.Route {
+func Candidates(host string, routes []*gateway.Route) []*gateway.Route {
 	type ranked struct {
 		pattern string
 		route   *gateway.Route

@@ -138,12 +138,12 @@ func forward(r *gateway.Route) *routev3.RouteAction {
 		}
 	}
 	if len(r.Targets) == 1 {
-		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: clusterName(r.Targets[0].Upstream)}
+		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Targets[0].Upstream)}
 	} else {
 		shares := &routev3.WeightedCluster{}
 		for _, t := range r.Targets {
 			shares.Clusters = append(shares.Clusters, &routev3.WeightedCluster_ClusterWeight{
-				Name: clusterName(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
+				Name: ClusterName(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
 			})
 		}
 		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
@@ -197,6 +197,18 @@ func perFilter(r *gateway.Route) map[string]*anypb.Any {
 			filter = envoy.FilterRateLimitClosed
 		}
 		set(filter, charges(r))
+	}
+	return out
+}
+
+// Filters returns the filters that a route switches on or configures, in the listener's order.
+func Filters(r *gateway.Route) []string {
+	named := perFilter(r)
+	var out []string
+	for _, f := range httpFilters(r.Gateway.Timeouts) {
+		if named[f.Name] != nil {
+			out = append(out, f.Name)
+		}
 	}
 	return out
 }

@@ -76,12 +76,12 @@ func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, ga
 func (out *Resources) addUpstreams(rev *gateway.Revision, routes []*gateway.Route) {
 	current := map[string]*gateway.Upstream{}
 	for _, u := range rev.Upstreams {
-		current[clusterName(u)] = u
+		current[ClusterName(u)] = u
 	}
 	used := map[string]*gateway.Upstream{}
 	for _, r := range routes {
 		for _, t := range r.Targets {
-			name := clusterName(t.Upstream)
+			name := ClusterName(t.Upstream)
 			if u, ok := current[name]; ok {
 				used[name] = u
 			} else {
@@ -105,7 +105,7 @@ func (out *Resources) addGateway(g *gateway.Gateway, routes []*gateway.Route) {
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
-		name := listenerName(g, l)
+		name := ListenerName(g, l)
 		out.Listeners = append(out.Listeners, listener(g, l))
 		out.Routes = append(out.Routes, routeConfiguration(name))
 		out.Origins[name] = g.Origin.At("listeners")

@@ -17,9 +17,9 @@ const initialFetchTimeout = 15 * time.Second
 // clusterHash is how much of a settings hash goes into a cluster's name.
 const clusterHash = 10
 
-// clusterName returns the name of an upstream's cluster: its own name and a hash of those settings that Envoy cannot change
+// ClusterName returns the name of an upstream's cluster: its own name and a hash of those settings that Envoy cannot change
 // in place without losing requests. Endpoints are not among them: they travel by EDS.
-func clusterName(u *gateway.Upstream) string {
+func ClusterName(u *gateway.Upstream) string {
 	settings := *u
 	settings.Endpoints = nil
 	settings.Timeout, settings.Retries = 0, nil // These belong to the route; only the budget is the cluster's.
@@ -30,9 +30,9 @@ func clusterName(u *gateway.Upstream) string {
 	return u.Name + "~" + gateway.ContentHash([]any{settings, budget})[:clusterHash]
 }
 
-// listenerName returns the name of a listener and of its route configuration. It holds no slash, as Envoy reads the part of
+// ListenerName returns the name of a listener and of its route configuration. It holds no slash, as Envoy reads the part of
 // a virtual host's resource name before the slash as the route configuration's name.
-func listenerName(g *gateway.Gateway, l *gateway.Listener) string { return g.Name + "~" + l.Name }
+func ListenerName(g *gateway.Gateway, l *gateway.Listener) string { return g.Name + "~" + l.Name }
 
 // packed wraps a message with its type, with deterministic bytes.
 func packed(m proto.Message) *anypb.Any {

@@ -1,0 +1,253 @@
+// Package explain tells which way a request would take, and why, or why nothing takes it.
+//
+// In: a gateway.Revision and a request as a person would write it. Out: an Answer: listener, virtual host, route, filters,
+// hops and upstreams, in the words of the documents. It decides by the same order of precedence as the lookup that Envoy
+// gets; a fuzz test holds the two together.
+package explain
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/xds/translate"
+)
+
+// Query is the request to explain.
+type Query struct {
+	Method  string
+	URL     string // Absolute, or a path; the port chooses the listener where there are several.
+	Headers http.Header
+	Fleet   string // Empty: the first fleet that serves the request.
+}
+
+// Answer is the way of a request.
+type Answer struct {
+	Fleet       string        `json:"fleet,omitempty"`
+	Gateway     string        `json:"gateway,omitempty"`
+	Listener    string        `json:"listener,omitempty"`
+	VirtualHost string        `json:"virtual_host,omitempty"`
+	Route       string        `json:"route,omitempty"`
+	Origin      string        `json:"origin,omitempty"`
+	Action      string        `json:"action"`
+	Filters     []string      `json:"filters,omitempty"`
+	Hops        []gateway.Hop `json:"hops"`
+	Upstreams   []Upstream    `json:"upstreams,omitempty"`
+	Rules       string        `json:"rules,omitempty"`
+	Why         string        `json:"why"`
+	Rejected    []Rejected    `json:"rejected,omitempty"`
+}
+
+// Upstream is where a request may go, with its share.
+type Upstream struct {
+	Name      string   `json:"name"`
+	Cluster   string   `json:"cluster"`
+	Weight    int      `json:"weight"`
+	Endpoints []string `json:"endpoints"`
+}
+
+// Rejected is a route that was considered before the one that answers, and the condition that failed.
+type Rejected struct {
+	Route string `json:"route"`
+	Why   string `json:"why"`
+}
+
+// maxRejected bounds how many routes are listed that do not match.
+const maxRejected = 20
+
+// Request explains a request against a revision. The error is about the query: a URL that cannot be read.
+func Request(rev *gateway.Revision, q Query) (Answer, error) {
+	r, err := parse(q)
+	if err != nil {
+		return Answer{}, err
+	}
+	var nearest Answer
+	for _, g := range rev.Gateways {
+		if q.Fleet != "" && q.Fleet != g.Fleet {
+			continue
+		}
+		for i := range g.Listeners {
+			l := &g.Listeners[i]
+			if r.port != 0 && r.port != l.Port {
+				continue
+			}
+			answer, found := r.on(rev, g, l)
+			if found {
+				return answer, nil
+			}
+			if nearest.Listener == "" {
+				nearest = answer
+			}
+		}
+	}
+	if nearest.Listener == "" {
+		return Answer{Action: "none", Why: r.noListener(rev, q.Fleet)}, nil
+	}
+	return nearest, nil
+}
+
+// request is a query, taken apart.
+type request struct {
+	method, host, path string
+	port               int
+	query              url.Values
+	headers            http.Header
+}
+
+func parse(q Query) (request, error) {
+	u, err := url.Parse(q.URL)
+	if err != nil {
+		return request{}, fmt.Errorf("the URL %q cannot be read: %w", q.URL, err)
+	}
+	r := request{
+		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: u.Query(), headers: q.Headers,
+	}
+	if r.path == "" {
+		r.path = "/"
+	}
+	if !strings.HasPrefix(r.path, "/") {
+		return request{}, fmt.Errorf("the URL %q has no path that begins with a slash: write http://HOST/PATH or /PATH", q.URL)
+	}
+	if p := u.Port(); p != "" {
+		if r.port, err = strconv.Atoi(p); err != nil {
+			return request{}, fmt.Errorf("the URL %q has no readable port: %w", q.URL, err)
+		}
+	}
+	if h := q.Headers.Get("Host"); h != "" {
+		r.host = strings.ToLower(h)
+		if name, _, err := net.SplitHostPort(h); err == nil {
+			r.host = strings.ToLower(name)
+		}
+	}
+	return r, nil
+}
+
+func (r request) noListener(rev *gateway.Revision, fleet string) string {
+	var ports []string
+	for _, g := range rev.Gateways {
+		if fleet == "" || fleet == g.Fleet {
+			for _, l := range g.Listeners {
+				ports = append(ports, fmt.Sprintf("%s on port %d", l.Name, l.Port))
+			}
+		}
+	}
+	if len(ports) == 0 {
+		return "no Gateway has a listener"
+	}
+	slices.Sort(ports)
+	return fmt.Sprintf("no listener on port %d; there is %s", r.port, strings.Join(ports, ", "))
+}
+
+// on explains the request at one listener. found is false where only the listener's 404 would answer.
+func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listener) (answer Answer, found bool) {
+	own := slices.DeleteFunc(slices.Clone(rev.Routes), func(x *gateway.Route) bool { return x.Gateway.Name != g.Name })
+	host := r.virtualHost(l, own)
+	name := translate.ListenerName(g, l)
+	answer = Answer{
+		Fleet: g.Fleet, Gateway: g.Name, Listener: fmt.Sprintf("%s (%s)", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.Port))),
+		VirtualHost: name + "/" + host, Action: "answer 404", Hops: []gateway.Hop{},
+	}
+	for _, x := range translate.Candidates(host, own) {
+		if why := r.fails(&x.Match); why != "" {
+			if len(answer.Rejected) < maxRejected {
+				answer.Rejected = append(answer.Rejected, Rejected{Route: x.Name, Why: why})
+			}
+			continue
+		}
+		describe(&answer, x)
+		return answer, true
+	}
+	answer.Why = fmt.Sprintf("no route of host %q matches %s %s", host, r.method, r.path)
+	return answer, false
+}
+
+// virtualHost returns the narrowest host pattern of a listener that covers the request's host.
+func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) string {
+	best := gateway.AnyHost
+	for _, x := range routes {
+		for _, h := range x.Hosts {
+			for _, served := range l.ServedHosts(h) {
+				if gateway.HostCovers(served, r.host) && gateway.CompareHosts(served, best) < 0 {
+					best = served
+				}
+			}
+		}
+	}
+	return best
+}
+
+// fails returns why a match does not hold, or nothing.
+func (r request) fails(m *gateway.Match) string {
+	if !m.Path.Matches(r.path) {
+		return fmt.Sprintf("path %s is not %s", r.path, m.Path)
+	}
+	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
+		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
+	}
+	for _, c := range m.Headers {
+		if values := r.headers.Values(c.Name); !holds(c, values) {
+			return fmt.Sprintf("header %s is not as asked", c.Name)
+		}
+	}
+	for _, c := range m.Query {
+		if !holds(c, r.query[c.Name]) {
+			return fmt.Sprintf("query parameter %s is not as asked", c.Name)
+		}
+	}
+	return ""
+}
+
+// holds reports whether a condition holds. Envoy joins several values of a header with a comma, and looks at the first value
+// of a query parameter.
+func holds(c gateway.Condition, values []string) bool {
+	if len(values) == 0 {
+		return false
+	}
+	return c.Value == "" || values[0] == c.Value
+}
+
+// describe fills in what a route does.
+func describe(a *Answer, r *gateway.Route) {
+	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
+	a.Filters = translate.Filters(r)
+	if hops := r.Hops(); hops != nil {
+		a.Hops = hops
+	}
+	switch r.Action {
+	case gateway.ActionForward:
+		a.Action = "forward"
+		a.Why = fmt.Sprintf("%s matches, and %s", r.Match.Path, caller(r))
+	case gateway.ActionMethod:
+		a.Action, a.Why = "answer 405", "the path takes "+strings.Join(r.Allow, ", ")
+	case gateway.ActionDown:
+		a.Action, a.Why = "answer 503", "the API is quarantined: its documents have faults, and no good version is known"
+	case gateway.ActionRefuse:
+		a.Action, a.Why = "answer 404", r.Object.String()+" has no operation for this path, and refuses what it does not list"
+	}
+	for _, t := range r.Targets {
+		u := Upstream{Name: t.Upstream.Name, Cluster: translate.ClusterName(t.Upstream), Weight: t.Weight}
+		for _, e := range t.Upstream.Endpoints {
+			u.Endpoints = append(u.Endpoints, e.Address)
+		}
+		a.Upstreams = append(a.Upstreams, u)
+	}
+}
+
+func caller(r *gateway.Route) string {
+	if r.Public {
+		return "anybody may call it"
+	}
+	names := make([]string, len(r.Proofs))
+	for i, p := range r.Proofs {
+		names[i] = p.Issuer.Name
+		if len(p.Scopes) > 0 {
+			names[i] += " with scope " + strings.Join(p.Scopes, " ")
+		}
+	}
+	return "the caller needs a token of " + strings.Join(names, " or ")
+}
