@@ -95,7 +95,7 @@ func nasty() map[string]string {
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	binary := needs.Envoy(t)
-	dir := socketDir(t)
+	dir := needs.SocketDir(t)
 	settings := envoy.Settings{
 		Fleet: "edge", Node: "edge-1", Zone: "eu-1a", Labels: map[string]string{"tier": "gold"}, Dir: filepath.Join(dir, "edge-1"),
 	}
@@ -147,7 +147,7 @@ func checkJoined(t *testing.T, j joined) {
 func TestLabelsArriveAsTheyAre(t *testing.T) {
 	t.Parallel()
 	binary := needs.Envoy(t)
-	dir := socketDir(t)
+	dir := needs.SocketDir(t)
 	settings := envoy.Settings{Fleet: "edge", Node: "on", Labels: nasty(), Dir: dir}
 	socket := filepath.Join(dir, "xds.sock")
 	gatehouse := &empty{joined: make(chan joined, 8)}
@@ -194,7 +194,7 @@ func TestPrepareKeepsFilesToTheOwner(t *testing.T) {
 func TestWaitReadyEndsWithItsContextWhileGatehouseIsAway(t *testing.T) {
 	t.Parallel()
 	binary := needs.Envoy(t)
-	settings := envoy.Settings{Fleet: "edge", Node: "edge-1", Dir: socketDir(t)}
+	settings := envoy.Settings{Fleet: "edge", Node: "edge-1", Dir: needs.SocketDir(t)}
 	bootstrap, err := envoy.Prepare(settings, envoy.Services{})
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestWaitReadyEndsWithItsContextWhileGatehouseIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = child.Stop(context.Background(), 0) })
+	t.Cleanup(func() { _ = child.Stop(context.WithoutCancel(t.Context()), 0) })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	eventually(ctx, t, "the admin says that there is no configuration yet", func() bool {

@@ -31,26 +31,29 @@ const variableParent = "GATEHOUSE_TEST_PARENT"
 
 func TestMain(m *testing.M) {
 	if start, ok := os.LookupEnv(variableParent); ok {
-		beParent(start)
+		if err := beParent(start, os.Stdout); err != nil {
+			_, _ = io.WriteString(os.Stdout, err.Error()+"\n")
+		}
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// beParent launches the Envoy that its argument describes, prints its process id and waits to be killed.
-func beParent(text string) {
+// beParent launches the Envoy that its argument describes, writes its process id and waits to be killed.
+func beParent(text string, out io.Writer) error {
 	start := envoy.Start{Log: slog.New(slog.DiscardHandler)}
 	if err := json.Unmarshal([]byte(text), &start); err != nil {
-		fmt.Println(err)
-		return
+		return err
 	}
 	child, err := envoy.Launch(context.Background(), start)
 	if err != nil {
-		fmt.Println(err)
-		return
+		return err
 	}
-	fmt.Println(child.PID())
+	if _, err := fmt.Fprintln(out, child.PID()); err != nil {
+		return err
+	}
 	<-child.Ended()
+	return child.Err()
 }
 
 func TestDiesWithItsParent(t *testing.T) {
@@ -112,7 +115,7 @@ func TestStopWaitsForARequestInFlight(t *testing.T) {
 	<-arrived
 
 	stopped := make(chan error, 1)
-	go func() { stopped <- child.Stop(context.Background(), patience) }()
+	go func() { stopped <- child.Stop(context.WithoutCancel(t.Context()), patience) }()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	eventually(ctx, t, "new connections are refused", func() bool { return !accepts(ctx, front) })
@@ -191,7 +194,7 @@ func TestWaitReadyTellsWhyAnEnvoyEnded(t *testing.T) {
 func staticEnvoy(t *testing.T, backend string) envoy.Start {
 	t.Helper()
 	binary := needs.Envoy(t)
-	dir := socketDir(t)
+	dir := needs.SocketDir(t)
 	host, port, err := net.SplitHostPort(backend)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +221,7 @@ func launch(t *testing.T, start envoy.Start) *envoy.Child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = child.Stop(context.Background(), 0) })
+	t.Cleanup(func() { _ = child.Stop(context.WithoutCancel(t.Context()), 0) })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := child.WaitReady(ctx); err != nil {

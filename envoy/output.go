@@ -73,7 +73,8 @@ func (o *output) line(text string) {
 		o.last = append(o.last, message)
 		o.last = o.last[max(0, len(o.last)-linesMax):]
 	}
-	o.log.LogAttrs(context.Background(), level, message, slog.String("logger", logger))
+	o.log.LogAttrs(context.Background(), level, "envoy wrote",
+		slog.String("text", message), slog.String("logger", logger))
 }
 
 // levelOf returns the level of slog for one of Envoy's.

@@ -183,7 +183,7 @@ func start(t *testing.T, backend http.Handler) (string, func() error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- echo.Serve(ctx, listener, backend, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(cancel)
