@@ -41,10 +41,11 @@ func TestMain(m *testing.M) {
 
 // beParent launches the Envoy that its argument describes, writes its process id and waits to be killed.
 func beParent(text string, out io.Writer) error {
-	start := envoy.Start{Log: slog.New(slog.DiscardHandler)}
+	var start envoy.Start
 	if err := json.Unmarshal([]byte(text), &start); err != nil {
 		return err
 	}
+	start.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	child, err := envoy.Launch(context.Background(), start)
 	if err != nil {
 		return err
@@ -66,6 +67,7 @@ func TestDiesWithItsParent(t *testing.T) {
 	}
 	parent := exec.CommandContext(t.Context(), os.Args[0])
 	parent.Env = append(os.Environ(), variableParent+"="+string(text))
+	parent.Stderr = t.Output()
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

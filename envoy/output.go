@@ -73,8 +73,7 @@ func (o *output) line(text string) {
 		o.last = append(o.last, message)
 		o.last = o.last[max(0, len(o.last)-linesMax):]
 	}
-	o.log.LogAttrs(context.Background(), level, "envoy wrote",
-		slog.String("text", message), slog.String("logger", logger))
+	o.log.Log(context.Background(), level, "envoy wrote", "text", message, "logger", logger)
 }
 
 // levelOf returns the level of slog for one of Envoy's.
