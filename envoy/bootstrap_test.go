@@ -57,7 +57,7 @@ func TestBootstrapGolden(t *testing.T) {
 
 			binary := needs.Envoy(t)
 			here := settings
-			here.Dir = socketDir(t)
+			here.Dir = needs.SocketDir(t)
 			if err := envoy.WriteEndpoints(here, everywhere()); err != nil {
 				t.Fatal(err)
 			}
@@ -158,15 +158,4 @@ func TestWriteEndpointsWritesNothingWhenOneIsWrong(t *testing.T) {
 	if _, err := os.Stat(settings.EndpointsDir()); err == nil {
 		t.Error("endpoints were written although one is wrong")
 	}
-}
-
-// socketDir returns a directory whose path is short enough for sockets, however long the test's name is.
-func socketDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -59,7 +60,7 @@ func extension(config []byte) string {
 	return ".yaml"
 }
 
-// reason returns what Envoy found wrong, on one line. Left out are the path of the file, which the caller never saw, and
+// reason returns what Envoy found wrong. Left out are the path of the file, which the caller never saw, and
 // the whole configuration, which Envoy repeats after a parse error: it may hold secrets.
 func reason(output, path string) string {
 	text := output
@@ -69,8 +70,14 @@ func reason(output, path string) string {
 	if before, _, found := strings.Cut(text, "): {"); found {
 		text = before + ")"
 	}
-	text = strings.ReplaceAll(text, path, "the configuration")
-	// Debug text of a message starts with this word and a random number of spaces (envoy-facts 10).
-	text = strings.ReplaceAll(text, "goo.gle/debugstr", "")
-	return strings.Join(strings.Fields(text), " ")
+	return Plain(strings.ReplaceAll(text, path, "the configuration"))
+}
+
+// Plain returns a message of Envoy on one line. Envoy starts the debug text of a protobuf message with a word and a number
+// of spaces that it chooses anew each time, so that nobody depends on the text (envoy-facts 10): both are left out.
+func Plain(message string) string {
+	words := slices.DeleteFunc(strings.Fields(message), func(word string) bool {
+		return strings.HasPrefix(word, "goo.gle/debug")
+	})
+	return strings.Join(words, " ")
 }

@@ -1,4 +1,4 @@
-// Package needs gives tests the real parts they cannot do without: an Envoy, a program.
+// Package needs gives tests the real parts they cannot do without: an Envoy, a program, a place for sockets.
 //
 // In: a test. Out: the part, or the end of the test: skipped on a developer's machine that lacks the part, failed where
 // the environment variable CI is set, because a suite that silently tests less is worse than one that fails.
@@ -32,6 +32,18 @@ func Binary(t testing.TB, name string) string {
 		missing(t, name, err)
 	}
 	return path
+}
+
+// SocketDir returns a directory for Unix sockets that goes away with the test. Its path is short whatever the test is
+// called, because the kernel takes no path of a socket beyond about a hundred bytes.
+func SocketDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gh") //nolint:usetesting // t.TempDir repeats the test's name, which may be long
+	if err != nil {
+		t.Fatalf("make a directory for sockets: %v", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // missing ends the test: failed in CI, skipped elsewhere.
