@@ -35,6 +35,12 @@ const (
 	MetadataAuthz = "envoy.filters.http.ext_authz"
 	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
 	MetadataAuthzRules = "rules"
+	// MetadataRateLimit is the namespace in which the rate limit filters store what a RateLimitResponse carries as
+	// dynamic_metadata.
+	MetadataRateLimit = "envoy.filters.http.ratelimit"
+	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
+	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
+	MetadataRateLimitRules = "rules"
 	// MetadataRoute is the namespace of a route's own metadata, read by the access log's tags.
 	MetadataRoute = "gatehouse"
 )

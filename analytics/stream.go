@@ -1,0 +1,178 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+type (
+	message = accesslogv3.StreamAccessLogsMessage
+	server  = grpc.ClientStreamingServer[message, accesslogv3.StreamAccessLogsResponse]
+)
+
+// source is where the entries of one stream come from.
+type source struct {
+	stream      uint64
+	fleet, node string
+	named       bool // The node header said so; then it counts and the identifier does not.
+	foreign     bool // Another log than ours.
+	sequence    uint64
+}
+
+// StreamAccessLogs takes one worker's access log until it ends or Stop is called. A panic ends only this stream, with
+// INTERNAL, and is counted.
+func (s *Service) StreamAccessLogs(stream server) (err error) {
+	if !s.enter() {
+		return status.Error(codes.Unavailable, "gatehouse stops: no new access log streams")
+	}
+	defer s.leave()
+	src := s.source(stream.Context())
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.failed.Add(1)
+			s.log.LogAttrs(stream.Context(), slog.LevelError, "access log stream failed", slog.Any("panic", fault),
+				slog.String("fleet", src.fleet), slog.String("node", src.node), slog.String("stack", string(debug.Stack())))
+			err = status.Error(codes.Internal, "this access log stream failed")
+		}
+	}()
+	messages := make(chan *message)
+	ended := make(chan error, 1)
+	go receive(stream, messages, ended)
+	if err := s.consume(src, messages, ended); err != nil {
+		return err
+	}
+	return stream.SendAndClose(&accesslogv3.StreamAccessLogsResponse{})
+}
+
+// receive hands on messages until the stream ends, as it does at the latest when its handler has returned.
+func receive(stream server, messages chan<- *message, ended chan<- error) {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			ended <- err
+			return
+		}
+		select {
+		case messages <- m:
+		case <-stream.Context().Done():
+			ended <- stream.Context().Err()
+			return
+		}
+	}
+}
+
+// consume counts messages until the client ends the stream (nil), it breaks (its error), or the service stops (nil).
+func (s *Service) consume(src *source, messages <-chan *message, ended <-chan error) error {
+	stopping := s.stopping
+	var lingered <-chan time.Time
+	for {
+		select {
+		case m := <-messages:
+			s.take(src, m)
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-stopping:
+			stopping = nil
+			lingered = time.After(s.linger)
+		case <-lingered:
+			select {
+			case m := <-messages: // It had arrived: the choice above was by chance.
+				s.take(src, m)
+			default:
+			}
+			return nil
+		}
+	}
+}
+
+// source reads the node header of a call.
+func (s *Service) source(ctx context.Context) *source {
+	src := &source{stream: s.streams.Add(1), fleet: None, node: None}
+	if values := metadata.ValueFromIncomingContext(ctx, envoy.HeaderNode); len(values) > 0 {
+		fleet, node, _ := strings.Cut(values[0], "/")
+		src.name(fleet, node)
+		src.named = true
+	}
+	return src
+}
+
+func (src *source) name(fleet, node string) {
+	if fleet != "" {
+		src.fleet = clean(fleet, maxName)
+	}
+	if node != "" {
+		src.node = clean(node, maxName)
+	}
+}
+
+// identify reads the identifier, which comes with the first message of a stream only.
+func (src *source) identify(id *accesslogv3.StreamAccessLogsMessage_Identifier) {
+	if id == nil {
+		return
+	}
+	if !src.named {
+		src.name(id.GetNode().GetCluster(), id.GetNode().GetId())
+	}
+	src.foreign = id.GetLogName() != "" && id.GetLogName() != envoy.AccessLogName
+}
+
+// take counts the entries of a message.
+func (s *Service) take(src *source, m *message) {
+	src.identify(m.GetIdentifier())
+	entries, others := m.GetHttpLogs().GetLogEntry(), len(m.GetTcpLogs().GetLogEntry())
+	s.received.Add(uint64(len(entries) + others))
+	if src.foreign {
+		others += len(entries)
+		entries = nil
+	}
+	table, now := s.table.Load(), s.now()
+	var records []Record
+	for _, e := range entries {
+		if !final(e) {
+			others++
+			continue
+		}
+		r := table.record(e, now)
+		src.sequence++
+		r.Fleet, r.Node, r.Stream, r.Sequence = src.fleet, src.node, src.stream, src.sequence
+		s.count(table, &r, now)
+		if s.records != nil {
+			records = append(records, r)
+		}
+	}
+	s.ignored.Add(uint64(others)) //nolint:gosec // a length
+	if len(records) > 0 {
+		s.records(records)
+	}
+}
+
+// count adds a record to its rollup and to the counters for /metrics.
+func (s *Service) count(table *Table, r *Record, now time.Time) {
+	o := table.operation(r)
+	rules, _ := table.rulesOf(r)
+	if !r.routed() {
+		s.unrouted.Add(1)
+	}
+	sums := Sums{Requests: 1, BytesIn: r.BytesIn, BytesOut: r.BytesOut}
+	if r.Answered == Envoy || r.Answered == Gatehouse {
+		sums.Local = 1
+	}
+	key := Key{r.Fleet, r.Node, o.api, o.version, o.id, rules, r.Class.String()}
+	s.rollups.add(key, sums, r.LastByte, now, func() *counter { return s.counters.of(o) }).add(r)
+}
