@@ -1,0 +1,23 @@
+package ratelimit
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/ratelimit/limiter"
+)
+
+// Charge is what one limit asks of one request: to spend Cost from the bucket named by Key.
+type Charge struct {
+	// Key names the bucket and no other (see bucketKey). A store must not keep the slice: its bytes are used again.
+	Key    []byte
+	Window limiter.Window
+	Cost   int64 // At least 0; 0 only looks.
+}
+
+// Store keeps buckets. Its own clock says what time it is, so that all who share a store share a time.
+type Store interface {
+	// Spend spends every charge or, where a single one is refused, none; it says which. It fills in results, one for each
+	// charge: how the bucket stands after the call. Charges on the same bucket add up. An error means that the store could
+	// not be asked; what was spent is unknown then. Spend is safe for concurrent use and exact under it.
+	Spend(ctx context.Context, charges []Charge, results []limiter.Result) (bool, error)
+}

@@ -1,0 +1,73 @@
+package ratelimit
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// maxCounters bounds how many limits are counted by name; those beyond share one counter whose API is "other".
+const maxCounters = 2_000
+
+// Counts is what the service has counted since it began. Nothing in it grows with the number of keys.
+type Counts struct {
+	Unknown uint64 // Calls not understood: foreign domain, unknown rules or limit, a key that is not the limit's.
+	Away    uint64 // Calls for which the store could not be asked.
+	Failed  uint64 // Calls that a defect of ours ended.
+	Limits  []LimitCount
+}
+
+// LimitCount is what was counted for one limit, over all its keys.
+type LimitCount struct {
+	API       string // "-" for a Route document, "other" for all limits beyond the first 2,000.
+	Version   string
+	Operation string // Empty for a limit of the whole API version.
+	Limit     string
+	Spent     uint64 // Sum of costs.
+	Refused   uint64 // Charges refused; others of the same request are not counted.
+}
+
+// label names a counter.
+type label struct{ api, version, operation, limit string }
+
+func labelOf(r *gateway.Route, l gateway.Limit) label {
+	if l.Scope == r.Name {
+		return label{r.API, r.Version, r.Operation, l.Name}
+	}
+	return label{r.API, r.Version, "", l.Name}
+}
+
+type counter struct{ spent, refused atomic.Uint64 }
+
+// counter returns the counter of a label, a new one where there is none yet.
+func (t *Table) counter(l label) *counter {
+	if c, ok := t.counters[l]; ok {
+		return c
+	}
+	if len(t.counters) >= maxCounters {
+		l = label{api: "other"}
+		if c, ok := t.counters[l]; ok {
+			return c
+		}
+	}
+	c := &counter{}
+	t.counters[l] = c
+	return c
+}
+
+func (t *Table) counts() []LimitCount {
+	counts := make([]LimitCount, 0, len(t.counters))
+	for l, c := range t.counters {
+		counts = append(counts, LimitCount{
+			API: l.api, Version: l.version, Operation: l.operation, Limit: l.limit,
+			Spent: c.spent.Load(), Refused: c.refused.Load(),
+		})
+	}
+	slices.SortFunc(counts, func(a, b LimitCount) int {
+		return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.Version, b.Version),
+			cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Limit, b.Limit))
+	})
+	return counts
+}

@@ -1,0 +1,136 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatehouse/gatehouse/ratelimit/limiter"
+)
+
+// maxTables is for how many revisions the service answers: while a rollout goes on or is rolled back, Envoys carry older rules.
+const maxTables = 50
+
+// Service answers envoy.service.ratelimit.v3.RateLimitService. Its methods are safe for concurrent use.
+type Service struct {
+	store Store
+	log   *slog.Logger
+
+	using  sync.Mutex // Held by Use.
+	tables atomic.Pointer[tables]
+
+	unknown, away, failed atomic.Uint64
+	works                 sync.Pool
+}
+
+// New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE.
+func New(store Store, log *slog.Logger) *Service {
+	s := &Service{store: store, log: log}
+	s.tables.Store(&tables{})
+	s.works.New = func() any { return &work{} }
+	return s
+}
+
+// Use answers by a Table from now on, and goes on answering for the rules of the last 50 revisions.
+func (s *Service) Use(t *Table) {
+	s.using.Lock()
+	defer s.using.Unlock()
+	next := tables{t}
+	for _, old := range *s.tables.Load() {
+		if len(next) < maxTables && !t.replaces(old) {
+			next = append(next, old)
+		}
+	}
+	s.tables.Store(&next)
+}
+
+// Counts returns what was counted until now, limits in order of their names.
+func (s *Service) Counts() Counts {
+	c := Counts{Unknown: s.unknown.Load(), Away: s.away.Load(), Failed: s.failed.Load()}
+	if live := *s.tables.Load(); len(live) > 0 {
+		c.Limits = live[0].counts()
+	}
+	return c
+}
+
+// ShouldRateLimit spends what the request's descriptors ask for, all or nothing. What it does not understand, a store that is
+// away and a defect of its own are UNAVAILABLE, so that Envoy's failure mode for the route decides.
+func (s *Service) ShouldRateLimit(ctx context.Context, req *rlsv3.RateLimitRequest) (resp *rlsv3.RateLimitResponse, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.failed.Add(1)
+			s.log.ErrorContext(ctx, "rate limit call failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			resp, err = nil, status.Error(codes.Unavailable, "internal error")
+		}
+	}()
+	w, _ := s.works.Get().(*work)
+	resp, err = s.answer(ctx, req, w)
+	s.works.Put(w.emptied()) // Not after a panic: who knows who holds on to it.
+	return resp, err
+}
+
+func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *work) (*rlsv3.RateLimitResponse, error) {
+	if err := w.read(*s.tables.Load(), req); err != nil {
+		s.unknown.Add(1)
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
+	ok, err := s.store.Spend(ctx, w.charges, w.results)
+	if err != nil {
+		s.away.Add(1)
+		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
+	}
+	w.count(ok)
+	return respond(ok, w.limits, w.results), nil
+}
+
+// tables are those of the last revisions, newest first.
+type tables []*Table
+
+// find returns the rules of a hash. The newest table nearly always has them.
+func (ts tables) find(hash string) (rules, bool) {
+	for _, t := range ts {
+		if rs, ok := t.rules[hash]; ok {
+			return rs, true
+		}
+	}
+	return nil, false
+}
+
+// maxKeys bounds the bytes of keys that are kept for the next request.
+const maxKeys = 16 << 10
+
+// work is what one request needs on the way, used again by later ones.
+type work struct {
+	limits  []*limit
+	charges []Charge
+	results []limiter.Result
+	keys    []byte // The bytes of all charges' keys.
+}
+
+func (w *work) count(ok bool) {
+	for i, l := range w.limits {
+		switch {
+		case ok:
+			l.counter.spent.Add(uint64(w.charges[i].Cost)) //nolint:gosec // At least 0.
+		case !w.results[i].OK:
+			l.counter.refused.Add(1)
+		}
+	}
+}
+
+func (w *work) emptied() *work {
+	clear(w.charges)
+	w.limits, w.charges, w.results, w.keys = w.limits[:0], w.charges[:0], w.results[:0], w.keys[:0]
+	if cap(w.keys) > maxKeys {
+		w.keys = nil
+	}
+	return w
+}

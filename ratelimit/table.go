@@ -1,0 +1,137 @@
+package ratelimit
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/ratelimit/limiter"
+)
+
+const (
+	maxLimits = 64                   // Of one route, and so descriptors of one request.
+	maxKey    = 16                   // Parts of one limit's key.
+	maxPer    = 366 * 24 * time.Hour // Longest window.
+)
+
+// Table holds the limits of one revision by the rules hash of their route. Nothing changes it after Compile, except that its
+// counters count.
+type Table struct {
+	revision string
+	rules    map[string]rules
+	counters map[label]*counter
+}
+
+// rules are the limits of one route.
+type rules []*limit
+
+// limit is one limit of one route, ready to be charged.
+type limit struct {
+	name    string
+	key     []string // Names of the key's parts, in order.
+	prefix  []byte   // What its buckets' keys begin with.
+	window  limiter.Window
+	answer  *rlsv3.RateLimitResponse_RateLimit // Shared by all responses; never changed.
+	counter *counter
+}
+
+// Compile makes the Table of a revision. What prev (nil at first) has under the same rules hash is used again, and counters
+// go on counting. It touches nothing live. The Table is to be used only if there are no faults.
+func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
+	t := &Table{revision: rev.ID, rules: map[string]rules{}, counters: map[label]*counter{}}
+	if prev != nil {
+		t.counters = maps.Clone(prev.counters)
+	}
+	var faults gateway.Faults
+	for _, r := range rev.Routes {
+		if len(r.Limits) == 0 {
+			continue
+		}
+		if prev != nil {
+			if known, ok := prev.rules[r.Rules]; ok {
+				t.rules[r.Rules] = known
+				continue
+			}
+		}
+		wrong := check(rev, r)
+		if faults = append(faults, wrong...); len(wrong) == 0 {
+			t.rules[r.Rules] = t.compile(r)
+		}
+	}
+	return t, faults.Sort()
+}
+
+func (t *Table) compile(r *gateway.Route) rules {
+	compiled := make(rules, len(r.Limits))
+	for i, l := range r.Limits {
+		w := limiter.Window{Limit: int64(l.Limit), Per: l.Per}
+		compiled[i] = &limit{
+			name: l.Name, key: l.Key, prefix: keyPrefix(l), window: w,
+			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
+		}
+	}
+	return compiled
+}
+
+// replaces says whether old is the same revision and holds nothing that t lacks. (A revision compiled again may differ where a
+// quarantined API was replaced by another good version.)
+func (t *Table) replaces(old *Table) bool {
+	if old.revision != t.revision {
+		return false
+	}
+	for hash := range old.rules {
+		if _, ok := t.rules[hash]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// named returns the limit of that name, or nil.
+func (rs rules) named(name string) *limit {
+	for _, l := range rs {
+		if l.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// check finds what the arithmetic and Envoy's protocol cannot express.
+func check(rev *gateway.Revision, r *gateway.Route) gateway.Faults {
+	var faults gateway.Faults
+	fault := func(l gateway.Limit, format string, args ...any) {
+		f := gateway.Fault{
+			Code: gateway.CodeBadValue, Place: r.Origin, Field: "limits", Object: r.Object,
+			Message: fmt.Sprintf(format, args...),
+		}
+		for _, api := range rev.APIs {
+			if api.Ref() != r.Object {
+				continue
+			}
+			f.Team = api.Team
+			if l.Scope != r.Name { // The API's own limit, not to be reported once for each operation.
+				f.Place = api.Origin.At("limits")
+			}
+		}
+		faults = append(faults, f)
+	}
+	if len(r.Limits) > maxLimits {
+		fault(r.Limits[0], "%d limits on one operation are more than the %d that are looked at: leave some out", len(r.Limits), maxLimits)
+	}
+	for _, l := range r.Limits {
+		switch {
+		case l.Limit < 1 || int64(l.Limit) > math.MaxUint32:
+			fault(l, "the limit %q allows %d: write a number from 1 to %d", l.Name, l.Limit, uint32(math.MaxUint32))
+		case l.Per < time.Second || l.Per > maxPer:
+			fault(l, "the limit %q counts per %s: write a duration from 1s to %dh", l.Name, l.Per, maxPer/time.Hour)
+		case len(l.Key) > maxKey:
+			fault(l, "the key of the limit %q has %d parts: at most %d are allowed", l.Name, len(l.Key), maxKey)
+		}
+	}
+	return faults
+}
