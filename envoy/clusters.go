@@ -4,12 +4,12 @@ import (
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	mutationrulesv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	upstreamcodecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	upstreamhttpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -85,11 +85,11 @@ func watchedFile(s Settings, cluster string) *corev3.ConfigSource {
 }
 
 // httpOptions makes calls to Gatehouse go over HTTP/2 with pings, and adds the node's name to each.
-func httpOptions(s Settings, p *packer) *upstreamhttpv3.HttpProtocolOptions {
-	return &upstreamhttpv3.HttpProtocolOptions{
-		UpstreamProtocolOptions: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_{
-			ExplicitHttpConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig{
-				ProtocolConfig: &upstreamhttpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
+func httpOptions(s Settings, p *packer) *httpv3.HttpProtocolOptions {
+	return &httpv3.HttpProtocolOptions{
+		UpstreamProtocolOptions: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_{
+			ExplicitHttpConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig{
+				ProtocolConfig: &httpv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
 					Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
 						ConnectionKeepalive: &corev3.KeepaliveSettings{
 							Interval: durationpb.New(KeepaliveInterval),
@@ -111,8 +111,8 @@ func httpOptions(s Settings, p *packer) *upstreamhttpv3.HttpProtocolOptions {
 // nodeHeader tells Gatehouse on every call which Envoy it comes from: only the ADS stream carries a node otherwise.
 func nodeHeader(s Settings) *headermutationv3.HeaderMutation {
 	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{
-		RequestMutations: []*mutationrulesv3.HeaderMutation{{
-			Action: &mutationrulesv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
+		RequestMutations: []*mutationv3.HeaderMutation{{
+			Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
 				AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 				Header:       &corev3.HeaderValue{Key: HeaderNode, Value: s.Fleet + "/" + s.Node},
 			}},

@@ -2,6 +2,8 @@ package envoy_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -19,6 +21,17 @@ func TestFindSaysHowToGetAnEnvoy(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not mention %q", err, want)
 		}
+	}
+}
+
+func TestDockerfileTakesTheSameVersion(t *testing.T) {
+	t.Parallel()
+	dockerfile, err := os.ReadFile(filepath.Join("..", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "ARG ENVOY_VERSION=" + envoy.Version() + "\n"; !strings.Contains(string(dockerfile), want) {
+		t.Errorf("the Dockerfile has no line %q", want)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,10 +109,11 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	launch(t, envoy.Start{
+	child := launch(t, envoy.Start{
 		Binary: binary, Bootstrap: bootstrap, Admin: settings.AdminSocket(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	checkJoined(t, gatehouse.next(t))
+	checkStats(t, child)
 
 	stop()
 	restarted := time.Now()
@@ -141,6 +144,23 @@ func checkJoined(t *testing.T, j joined) {
 	want := map[string]any{envoy.KeyBootstrap: envoy.BootstrapVersion, envoy.KeyLabels: map[string]any{"tier": "gold"}}
 	if diff := cmp.Diff(want, j.node.GetMetadata().AsMap()); diff != "" {
 		t.Errorf("node metadata (-want +got):\n%s", diff)
+	}
+}
+
+// checkStats sees to it that a cluster in use has the statistics somebody asks for, and not the bulk.
+func checkStats(t *testing.T, child *envoy.Child) {
+	t.Helper()
+	stats, err := child.Admin().Stats(t.Context(), `cluster\.gatehouse_xds\..*`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"membership_healthy", "membership_total", "upstream_rq_total", "upstream_cx_active", "upstream_rq_timeout"} {
+		if _, there := stats["cluster.gatehouse_xds."+name]; !there {
+			t.Errorf("statistic %s is missing", name)
+		}
+	}
+	if len(stats) > 50 {
+		t.Errorf("a cluster has %d statistics, want at most 50: %v", len(stats), slices.Sorted(maps.Keys(stats)))
 	}
 }
 

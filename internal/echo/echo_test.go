@@ -157,6 +157,26 @@ func TestStopLetsARequestFinish(t *testing.T) {
 	}
 }
 
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for status, healthy := range map[int]bool{http.StatusOK: true, http.StatusNotFound: true, http.StatusServiceUnavailable: false} {
+		backend, err := echo.New(echo.Settings{Status: status})
+		if err != nil {
+			t.Fatal(err)
+		}
+		address, stop := start(t, backend)
+		if err := echo.Check(t.Context(), "tcp", address); (err == nil) != healthy {
+			t.Errorf("a backend that answers with %d: %v", status, err)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := echo.Check(t.Context(), "tcp", address); err == nil {
+			t.Error("a backend that has stopped is called healthy")
+		}
+	}
+}
+
 // BenchmarkAnswer shows what the backend itself costs.
 func BenchmarkAnswer(b *testing.B) {
 	for name, settings := range map[string]echo.Settings{"json": {Name: "payments-1"}, "size": {Size: 100}} {

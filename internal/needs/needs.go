@@ -38,7 +38,7 @@ func Binary(t testing.TB, name string) string {
 // called, because the kernel takes no path of a socket beyond about a hundred bytes.
 func SocketDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gh") //nolint:usetesting // t.TempDir repeats the test's name, which may be long
+	dir, err := os.MkdirTemp("", "gh") // t.TempDir repeats the name of the test, which may be long
 	if err != nil {
 		t.Fatalf("make a directory for sockets: %v", err)
 	}
