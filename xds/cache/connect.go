@@ -1,0 +1,159 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/peer"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+// adsStream is the server's side of a delta ADS stream.
+type adsStream = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+
+// meet starts a stream's goroutines, learns who the node is from its first request, and makes its session known.
+func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc adsStream) (*session, error) {
+	requests := make(chan *discoveryv3.DeltaDiscoveryRequest)
+	s.streams.Go(func() { receive(ctx, cancel, rpc, requests) })
+	first, err := s.hello(ctx, requests)
+	if err != nil {
+		return nil, err
+	}
+	id, err := identify(first.GetNode())
+	if err != nil {
+		return nil, err
+	}
+	now := s.settings.Now()
+	session := &session{
+		server:   s,
+		id:       id,
+		node:     introduce(ctx, id, first.GetNode(), now),
+		requests: requests,
+		queue:    make(chan output, kinds), // one response of each type is outstanding at most, so this is never full
+		wakeup:   make(chan struct{}, 1),
+		stream:   newStream(s.settings.Names),
+	}
+	before, err := s.nodes.join(session, now)
+	if err != nil {
+		return nil, err
+	}
+	s.logJoin(ctx, session, before)
+	s.streams.Go(func() { session.deliver(ctx, cancel, rpc) })
+	if _, err := session.request(ctx, first); err != nil { // it has no snapshot yet, so nothing is to be sent
+		s.leave(ctx, session, err)
+		return nil, err
+	}
+	return session, nil
+}
+
+// hello waits for the first request, within the bound.
+func (s *Server) hello(ctx context.Context, requests <-chan *discoveryv3.DeltaDiscoveryRequest) (*discoveryv3.DeltaDiscoveryRequest, error) {
+	timer := time.NewTimer(s.settings.Hello)
+	defer timer.Stop()
+	select {
+	case first := <-requests:
+		return first, nil
+	case <-timer.C:
+		return nil, errSilent
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-s.stop:
+		return nil, errStopping
+	}
+}
+
+// identify reads from a first request which node speaks.
+func identify(node *corev3.Node) (identity, error) {
+	id := identity{fleet: node.GetCluster(), name: node.GetId()}
+	if id.fleet == "" || id.name == "" {
+		return id, fmt.Errorf("%w: the bootstrap must set node.id and node.cluster (the fleet); got id %.100q, cluster %.100q", errNode, id.name, id.fleet)
+	}
+	if len(id.fleet) > maxName || len(id.name) > maxName {
+		return id, fmt.Errorf("%w: node.id and node.cluster may have %d bytes", errNode, maxName)
+	}
+	return id, nil
+}
+
+// addressOf returns the peer's address, "" where it is not known.
+func addressOf(ctx context.Context) string {
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		return p.Addr.String()
+	}
+	return ""
+}
+
+// introduce reads from a first request what does not change while a node is connected.
+func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Time) Node {
+	n := Node{Fleet: id.fleet, Name: id.name, Address: addressOf(ctx), Connected: now}
+	n.Envoy = node.GetUserAgentVersion()
+	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
+		n.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
+	return n
+}
+
+// logJoin says that a node came, and what is odd about it.
+func (s *Server) logJoin(ctx context.Context, session, before *session) {
+	log := s.settings.Log.With("fleet", session.id.fleet, "node", session.id.name)
+	log.InfoContext(ctx, "node connected", "address", session.node.Address, "envoy", session.node.Envoy, "bootstrap", session.node.Bootstrap)
+	if before != nil {
+		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet")
+	}
+	if s.snapshot(session.id.fleet) == nil {
+		log.WarnContext(ctx, "fleet has no snapshot: the node waits for one")
+	}
+}
+
+// leave notes that a stream ended, and says why; nil means that the node closed it.
+func (s *Server) leave(ctx context.Context, session *session, err error) {
+	now := s.settings.Now()
+	s.nodes.leave(session, now)
+	reason := "closed by the node"
+	if err != nil {
+		reason = err.Error()
+	}
+	s.settings.Log.InfoContext(ctx, "node disconnected", "fleet", session.id.fleet, "node", session.id.name,
+		"reason", reason, "connected_for", now.Sub(session.node.Connected))
+}
+
+// receive hands on what the node sends, one at a time, until the stream ends.
+func receive(ctx context.Context, cancel context.CancelCauseFunc, rpc adsStream, requests chan<- *discoveryv3.DeltaDiscoveryRequest) {
+	for {
+		req, err := rpc.Recv()
+		if err != nil {
+			cancel(err)
+			return
+		}
+		select {
+		case requests <- req:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver sends what is queued, and ends the stream of a node that does not read.
+func (s *session) deliver(ctx context.Context, cancel context.CancelCauseFunc, rpc adsStream) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-s.queue:
+			s.server.counters.sent(o)
+			s.sent[o.kind].responses.Add(1)
+			s.sent[o.kind].bytes.Add(uint64(o.size))
+			slow := time.AfterFunc(s.server.settings.SendTimeout, func() { cancel(errSlow) })
+			err := rpc.Send(o.message)
+			slow.Stop()
+			if err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}
+}

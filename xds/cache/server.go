@@ -1,0 +1,190 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Settings are a Server's bounds and surroundings. A zero field takes the default named beside it.
+type Settings struct {
+	Log *slog.Logger     // nowhere
+	Now func() time.Time // time.Now; for what Nodes shows and how long it is kept
+
+	Barrier     time.Duration // 15 s; how long delivery waits for the acknowledgement of clusters, and again of routes
+	SendTimeout time.Duration // 10 s; a node that does not read a response within it is disconnected
+	Hello       time.Duration // 10 s; within it a new stream must say who it is
+	Nodes       int           // 10,000; how many nodes are known at a time, with those kept after they disconnected
+	Keep        time.Duration // 1 h; how long a disconnected node stays known
+	Names       int           // 100,000; how many resource names a node may ask for, by type
+}
+
+// withDefaults fills what is not set.
+func (s Settings) withDefaults() Settings {
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	for _, d := range []struct {
+		field    *time.Duration
+		fallback time.Duration
+	}{{&s.Barrier, 15 * time.Second}, {&s.SendTimeout, 10 * time.Second}, {&s.Hello, 10 * time.Second}, {&s.Keep, time.Hour}} {
+		if *d.field <= 0 {
+			*d.field = d.fallback
+		}
+	}
+	if s.Nodes <= 0 {
+		s.Nodes = 10_000
+	}
+	if s.Names <= 0 {
+		s.Names = 100_000
+	}
+	return s
+}
+
+// Server serves snapshots to Envoys over delta ADS, and knows what each has accepted. It is safe for use by many
+// goroutines. It implements discoveryv3.AggregatedDiscoveryServiceServer.
+type Server struct {
+	settings  Settings
+	snapshots atomic.Pointer[map[string]*Snapshot] // by fleet; the map is never changed
+	using     sync.Mutex                           // one Use at a time
+	nodes     *registry
+	counters  counters
+
+	stopping atomic.Bool
+	stop     chan struct{}
+	streams  sync.WaitGroup // handlers and their goroutines
+	closing  sync.Mutex     // orders streams.Add against Stop
+}
+
+// New returns a Server that has no snapshot yet: nodes that connect wait.
+func New(settings Settings) *Server {
+	settings = settings.withDefaults()
+	s := &Server{settings: settings, nodes: newRegistry(settings.Nodes, settings.Keep), stop: make(chan struct{})}
+	s.snapshots.Store(&map[string]*Snapshot{})
+	return s
+}
+
+// Register makes a gRPC server answer ADS by this Server.
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(r, s)
+}
+
+// Use swaps the snapshots of all fleets at once and wakes their nodes; it does not wait for them. Of two snapshots of one
+// fleet the last counts. Nodes of a fleet that has no snapshot any more keep what they have. It cannot fail.
+func (s *Server) Use(snapshots []*Snapshot) {
+	s.using.Lock()
+	defer s.using.Unlock()
+	next := make(map[string]*Snapshot, len(snapshots))
+	for _, snapshot := range snapshots {
+		next[snapshot.Fleet()] = snapshot
+	}
+	s.snapshots.Store(&next)
+	for fleet := range s.nodes.wake() {
+		if next[fleet] == nil {
+			s.settings.Log.Warn("fleet has connected nodes and no snapshot", "fleet", fleet)
+		}
+	}
+}
+
+// snapshot returns the present snapshot of a fleet, or nil.
+func (s *Server) snapshot(fleet string) *Snapshot { return (*s.snapshots.Load())[fleet] }
+
+// Nodes returns what is known about every node, connected or not long gone, sorted by fleet and name.
+func (s *Server) Nodes() []Node { return s.nodes.list(s.settings.Now()) }
+
+// Stop ends all streams with code Unavailable, so that nodes look for another server, and refuses new ones. It returns when
+// they have ended, or with the context's error.
+func (s *Server) Stop(ctx context.Context) error {
+	s.closing.Lock()
+	if !s.stopping.Swap(true) {
+		close(s.stop)
+	}
+	s.closing.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		s.streams.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter counts a stream in; false after Stop.
+func (s *Server) enter() bool {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.streams.Add(1)
+	return true
+}
+
+// StreamAggregatedResources refuses the state-of-the-world protocol, in which every change would send everything.
+func (s *Server) StreamAggregatedResources(discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return status.Error(codes.FailedPrecondition,
+		"gatehouse serves delta xDS only: set api_type: DELTA_GRPC in ads_config of the bootstrap (gatehouse bootstrap writes one)")
+}
+
+// DeltaAggregatedResources serves one Envoy until it leaves, stops reading, or the server stops.
+func (s *Server) DeltaAggregatedResources(rpc discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	if !s.enter() {
+		return status.Error(codes.Unavailable, errStopping.Error())
+	}
+	defer s.streams.Done()
+	ctx, cancel := context.WithCancelCause(rpc.Context())
+	defer cancel(nil)
+	session, err := s.meet(ctx, cancel, rpc)
+	if err != nil {
+		s.settings.Log.WarnContext(ctx, "stream refused", "address", addressOf(ctx), "error", err)
+		return asStatus(err)
+	}
+	err = session.run(ctx)
+	s.leave(ctx, session, err)
+	return asStatus(err)
+}
+
+var (
+	errStopping = errors.New("gatehouse is stopping")
+	errSlow     = errors.New("node did not read a response in time")
+	errSilent   = errors.New("stream did not say who it is in time")
+	errFull     = errors.New("too many nodes are connected")
+	errNode     = errors.New("node is not identified")
+)
+
+// asStatus turns the end of a stream into what Envoy is told.
+func asStatus(err error) error {
+	code := codes.OK
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStopping):
+		code = codes.Unavailable
+	case errors.Is(err, errSlow), errors.Is(err, errSilent):
+		code = codes.DeadlineExceeded
+	case errors.Is(err, errFull), errors.Is(err, errTooMuch):
+		code = codes.ResourceExhausted
+	case errors.Is(err, errNode):
+		code = codes.InvalidArgument
+	case errors.Is(err, context.Canceled):
+		code = codes.Canceled
+	default:
+		return err
+	}
+	return status.Error(code, err.Error())
+}

@@ -1,0 +1,94 @@
+package cache
+
+import "time"
+
+// State says in one word how a node stands to what it should have.
+type State string
+
+// The states of a node.
+const (
+	StateWaiting      State = "waiting"      // its fleet has no snapshot
+	StateBehind       State = "behind"       // something is on its way, or waits for an acknowledgement
+	StateSynced       State = "synced"       // it has acknowledged all
+	StateRefused      State = "refused"      // it has refused something that it should still have
+	StateDisconnected State = "disconnected" // it has no stream
+)
+
+// Node is what is known about one Envoy.
+type Node struct {
+	Fleet     string // node.cluster
+	Name      string // node.id
+	Address   string // the peer's address
+	Envoy     string // Envoy's version, such as 1.40.0
+	Bootstrap string // version of the bootstrap, from the node's metadata
+
+	Connected    time.Time // when the present or last stream began
+	Disconnected time.Time // when it ended; zero while connected
+	State        State
+
+	Revision     string       // the label of the snapshot it should have
+	Acknowledged string       // the label of the last one of which it acknowledged all on this stream; "" if none
+	Types        []TypeStatus // those it has asked for, in order of delivery
+	LastRefusal  *Refusal     // of any type, on this or an earlier stream; nil if none
+}
+
+// Sent returns how many bytes of responses the node was sent on its present or last stream.
+func (n Node) Sent() uint64 {
+	var total uint64
+	for _, t := range n.Types {
+		total += t.Bytes
+	}
+	return total
+}
+
+// TypeStatus is what is known about one resource type of a node, on its present or last stream.
+type TypeStatus struct {
+	Type         string // type URL
+	Wanted       int    // how many resources of its snapshot the node wants
+	Acknowledged int    // how many of these it has in that version, by its own word
+	Refused      int    // how many were part of a refused response and were not accepted in another version since
+	Outstanding  bool   // a response waits for its answer
+	Responses    uint64 // sent
+	Bytes        uint64 // sent, of marshalled responses
+}
+
+// status describes the stream; the caller adds what only the session knows.
+func (s *stream) status() (State, []TypeStatus) {
+	state := StateSynced
+	if !s.quiet() {
+		state = StateBehind
+	}
+	var types []TypeStatus
+	for k := range kinds {
+		t := &s.types[k]
+		if !t.opened {
+			continue
+		}
+		if t.doubt > 0 {
+			state = StateRefused
+		}
+		types = append(types, s.typeStatus(k))
+	}
+	if s.target == nil {
+		state = StateWaiting
+	}
+	return state, types
+}
+
+func (s *stream) typeStatus(k kind) TypeStatus {
+	t := &s.types[k]
+	status := TypeStatus{Type: k.url(), Refused: t.doubt, Outstanding: t.flight != nil}
+	if s.target == nil {
+		return status
+	}
+	for name, r := range s.target.sets[k].byName {
+		if !t.wants(name) || k == virtualHosts && !t.named(name) && !s.hasRouteConfig(routeConfigOf(name)) {
+			continue
+		}
+		status.Wanted++
+		if t.held[name] == r.Version {
+			status.Acknowledged++
+		}
+	}
+	return status
+}

@@ -1,0 +1,160 @@
+package cache
+
+import (
+	"slices"
+	"strconv"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// stream is the state machine of one delta ADS stream. It is pure: no goroutine, no clock, no I/O. Its events are Request,
+// Use and Expire; each returns what is to be sent, in this order. One goroutine at a time may use it.
+type stream struct {
+	target  *Snapshot // what the client should have; nil: its fleet has none yet
+	types   [kinds]subscription
+	resumed bool // the client had resources from an earlier stream
+	limit   int  // how many names a client may make the stream remember, by type
+	nonces  uint64
+	waiting barrier
+	waitID  uint64
+	// expired tells which waits were given up for the present target.
+	expired      [barriers]bool
+	acknowledged string // the revision that was last acknowledged whole
+}
+
+// output is one response to be sent, with its size in bytes as marshalled.
+type output struct {
+	kind    kind
+	message *discoveryv3.DeltaDiscoveryResponse
+	size    int
+}
+
+// newStream returns the state of a stream on which nothing has happened. A client that makes it remember more than limit
+// names of one type is refused.
+func newStream(limit int) *stream {
+	s := &stream{limit: limit}
+	for k := range s.types {
+		s.types[k] = newSubscription()
+	}
+	return s
+}
+
+// Use makes a snapshot the one that the client should have. It cannot fail.
+func (s *stream) Use(next *Snapshot) []output {
+	prev := s.target
+	s.target = next
+	s.expired = [barriers]bool{}
+	for k := range s.types {
+		var before *set
+		if prev != nil {
+			before = &prev.sets[k]
+		}
+		s.types[k].follow(before, &next.sets[k])
+	}
+	return s.flush()
+}
+
+// Expire ends the wait with this id, as Waiting returned it: the client did not answer in time, so delivery goes on without
+// its word. An id that is no longer current is ignored.
+func (s *stream) Expire(id uint64) []output {
+	if id != s.waitID || s.waiting == none {
+		return nil
+	}
+	s.expired[s.waiting] = true
+	s.waiting = none
+	return s.flush()
+}
+
+// Waiting returns the id of the wait that is to be bounded by a deadline, 0 where there is none. A new id is a new wait.
+func (s *stream) Waiting() uint64 {
+	if s.waiting == none {
+		return 0
+	}
+	return s.waitID
+}
+
+// flush sends what can be sent now, in the order of delivery.
+func (s *stream) flush() []output {
+	if s.target == nil {
+		return nil
+	}
+	var out []output
+	retire := s.mayRetire()
+	for k := range kinds {
+		t := &s.types[k]
+		if !t.opened || t.flight != nil || k.routing() && !s.mayRoute() {
+			continue
+		}
+		due := s.due(k)
+		if !retire || s.inUse(k) {
+			due.retires = nil
+		}
+		if due.count() > 0 || t.greet {
+			out = append(out, s.send(k, due))
+		}
+	}
+	s.wait()
+	if s.quiet() {
+		s.acknowledged = s.target.revision
+	}
+	return out
+}
+
+// send makes a response of what is due.
+func (s *stream) send(k kind, d due) output {
+	t := &s.types[k]
+	s.nonces++
+	f := &flight{nonce: strconv.FormatUint(s.nonces, 10), sent: make(map[string]*Resource, d.count())}
+	message := &discoveryv3.DeltaDiscoveryResponse{
+		TypeUrl:           k.url(),
+		Nonce:             f.nonce,
+		SystemVersionInfo: s.target.version,
+	}
+	slices.Sort(d.puts)
+	for _, name := range d.puts {
+		r := s.target.get(k, name)
+		s.consequences(k, r)
+		message.Resources = append(message.Resources, r.wire)
+		f.sent[name] = r
+		delete(t.pending, name)
+	}
+	message.RemovedResources = slices.Concat(d.tells, d.removes, d.retires)
+	slices.Sort(message.RemovedResources)
+	for _, name := range message.RemovedResources {
+		f.sent[name] = nil
+		delete(t.pending, name)
+	}
+	t.greet = false
+	t.flight = f
+	return output{kind: k, message: message, size: proto.Size(message)}
+}
+
+// consequences forces what Envoy needs again after a resource that is being sent.
+func (s *stream) consequences(k kind, r *Resource) {
+	switch k {
+	case clusters:
+		// A changed cluster warms again without asking for its endpoints: they must follow it (envoy-facts 11).
+		if r.endpoints != "" {
+			s.types[endpoints].pend(r.endpoints, forced)
+		}
+	case routeConfigs:
+		// A route configuration that Envoy did not have starts empty, and it throws away what came before it; it asks for
+		// virtual hosts only once per stream (envoy-facts 1).
+		t := &s.types[routeConfigs]
+		have := t.held[r.Name]
+		if t.pending[r.Name] == asked || have == "" || have == uncertain {
+			s.reviewHosts(r.Name, forced)
+		}
+	}
+}
+
+// reviewHosts puts the virtual hosts of a route configuration on the list.
+func (s *stream) reviewHosts(routeConfig string, why reason) {
+	if s.target == nil {
+		return
+	}
+	for _, name := range s.target.hosts[routeConfig] {
+		s.types[virtualHosts].pend(name, why)
+	}
+}
