@@ -1,0 +1,81 @@
+// Package xds brings a Revision to the Envoys: it compiles what every fleet gets, and serves it.
+//
+// In: a gateway.Revision. Out: a Table with each fleet's resources and snapshot; Use hands the snapshots to the delta ADS
+// server in cache, which tells what every node has acknowledged or refused.
+package xds
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/xds/cache"
+	"github.com/gatehouse/gatehouse/xds/translate"
+)
+
+// Table is a compiled revision: what each fleet's Envoys get.
+type Table struct {
+	Fleets    map[string]*translate.Resources
+	snapshots []*cache.Snapshot
+}
+
+// Compile translates a revision for each of its fleets. prev (nil: nothing) is what they have now. It touches nothing live.
+// What Envoy could not be told is a fault.
+func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
+	t := &Table{Fleets: map[string]*translate.Resources{}}
+	var faults []gateway.Fault
+	for _, fleet := range translate.Fleets(rev) {
+		var before *translate.Resources
+		if prev != nil {
+			before = prev.Fleets[fleet]
+		}
+		res, found := translate.Fleet(rev, fleet, before)
+		faults = append(faults, found...)
+		t.Fleets[fleet] = res
+		snapshot, err := cache.NewSnapshot(fleet, rev.ID, items(res))
+		if err != nil {
+			faults = append(faults, gateway.Fault{
+				Code:    gateway.CodeTranslate,
+				Message: fmt.Sprintf("fleet %s cannot be served: %v", fleet, err),
+			})
+			continue
+		}
+		t.snapshots = append(t.snapshots, snapshot)
+	}
+	return t, faults
+}
+
+// Use hands the snapshots of a table to the server.
+func (t *Table) Use(s *cache.Server) { s.Use(t.snapshots) }
+
+// items returns all resources of a fleet with the places they come from.
+func items(res *translate.Resources) []cache.Item {
+	var out []cache.Item
+	add := func(name string, m proto.Message) {
+		item := cache.Item{Message: m}
+		if place, ok := res.Origins[name]; ok {
+			item.Origin = place.String()
+		}
+		out = append(out, item)
+	}
+	for _, c := range res.Clusters {
+		add(c.Name, c)
+	}
+	for _, e := range res.Endpoints {
+		add(e.ClusterName, e)
+	}
+	for _, e := range res.Extensions() {
+		add(e.Name, e)
+	}
+	for _, l := range res.Listeners {
+		add(l.Name, l)
+	}
+	for _, r := range res.Routes {
+		add(r.Name, r)
+	}
+	for _, vh := range res.VirtualHosts {
+		add(vh.Name, vh)
+	}
+	return out
+}
