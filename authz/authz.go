@@ -1,0 +1,149 @@
+// Package authz decides requests: it is the ext_authz service (envoy.service.auth.v3) that Envoy asks, with Rego policies
+// evaluated in the process.
+//
+// In: a gateway.Revision, from which Compile makes a Table of rules by the hash that travels with each route; and
+// CheckRequests of Envoys, which name that hash. Out: CheckResponses, each of them an answer: whatever goes wrong while a
+// request is decided is a refusal with a reason, never an error. What a policy sees and what it may answer is what
+// opa-envoy-plugin defines, and input.gatehouse besides.
+package authz
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/topdown/cache"
+	"golang.org/x/time/rate"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+const (
+	// defaultLimit is how long one policy may take for one request where Options say nothing.
+	defaultLimit = 10 * time.Millisecond
+	// heldTables is how many tables the Service goes on answering for: Envoys lag behind while a push is under way.
+	heldTables = 50
+	// cachedValues is how many compiled regular expressions and globs are kept.
+	cachedValues = 4096
+	// logEvery and logBurst bound the log of failing policies.
+	logEvery = time.Second
+	logBurst = 5
+)
+
+// Options are the settings of a Service. Only Logger must be set.
+type Options struct {
+	Logger *slog.Logger
+	Limit  time.Duration    // For one evaluation of one policy; 0: 10 ms.
+	Now    func() time.Time // The policies' clock; nil: time.Now.
+}
+
+// Service answers Checks by the tables it was given. It starts no goroutine.
+type Service struct {
+	authv3.UnimplementedAuthorizationServer
+
+	evaluator evaluator
+	tally     tally
+	held      atomic.Pointer[held]
+
+	mu   sync.Mutex // Held by Use, and for apis.
+	used int        // Tables used so far.
+	apis map[[2]string]*apiTally
+}
+
+// held is all that Checks are answered by, by rules hash.
+type held map[string]*entry
+
+// entry is the rules of a route, and where its decisions are counted.
+type entry struct {
+	rules *rules
+	tally *apiTally
+	last  int // The number of the last table that had it.
+}
+
+// New returns a Service without a table: it answers 503 to every Check until it is given one.
+func New(o Options) *Service {
+	if o.Limit == 0 {
+		o.Limit = defaultLimit
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	size := cachedValues
+	s := &Service{apis: map[[2]string]*apiTally{}}
+	s.evaluator = evaluator{
+		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
+		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
+			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
+		}),
+	}
+	s.held.Store(&held{})
+	return s
+}
+
+// Use adds a table to what Checks are answered by, in one swap. Rules that none of the last 50 tables had are forgotten.
+func (s *Service) Use(t *Table) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used++
+	before := *s.held.Load()
+	after := make(held, max(len(before), len(t.rules)))
+	for hash, e := range before {
+		if s.used-e.last < heldTables {
+			after[hash] = e
+		}
+	}
+	for hash, r := range t.rules {
+		after[hash] = &entry{rules: r, tally: s.apiTallyOf(r.api, r.version), last: s.used}
+	}
+	s.held.Store(&after)
+}
+
+// Check answers whether a request may go on. The error is always nil: Envoy treats an error as the filter's failure mode
+// says, which may be to let the request pass.
+func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
+	r := request{attributes: check.GetAttributes()}
+	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
+	if e == nil {
+		s.tally.unknownRules.Add(1)
+		return unknownRules().refuse(r.grpc(), &s.tally), nil
+	}
+	r.rules = e.rules
+	defer func() {
+		if cause := recover(); cause != nil {
+			response = s.recovered(ctx, &r, e, cause)
+		}
+	}()
+	d := s.evaluator.decide(ctx, &r)
+	if d == nil {
+		e.tally.results[Allowed].Add(1)
+		return e.rules.allowed, nil
+	}
+	if d.result == Allowed {
+		response = d.allow(e.rules.hash, &s.tally)
+	} else {
+		response = d.refuse(r.grpc(), &s.tally)
+	}
+	e.tally.results[d.result].Add(1)
+	return response, nil
+}
+
+// recovered returns the refusal of a request during which code panicked.
+func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any) *authv3.CheckResponse {
+	s.tally.panics.Add(1)
+	e.tally.results[Failed].Add(1)
+	if s.evaluator.logged.AllowN(s.evaluator.now(), 1) {
+		what := fmt.Sprintf("%T", cause) // The value itself may hold parts of the request.
+		if err, ok := cause.(runtime.Error); ok {
+			what = err.Error()
+		}
+		s.evaluator.logger.ErrorContext(ctx, "check panicked", "api", r.rules.api, "version", r.rules.version,
+			"operation", r.rules.operation, "rules", r.rules.hash, "panic", what, "stack", string(debug.Stack()))
+	}
+	return fail("evaluation-error").refuse(r.grpc(), &s.tally)
+}

@@ -1,0 +1,65 @@
+package authz
+
+import (
+	"fmt"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// rules is what one route is decided by.
+type rules struct {
+	hash, api, version, operation string
+
+	terms     ruleTerms
+	path      gateway.Path
+	public    bool
+	proofs    []proof
+	challenge string // WWW-Authenticate where a token is missing.
+	policies  []applied
+	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
+}
+
+// ruleTerms are the parts of the input document that are the same for every request of a route.
+type ruleTerms struct{ api, version, operation, rules *ast.Term }
+
+// applied is a policy with the parameters by which a route applies it.
+type applied struct {
+	*policy
+	name       string
+	parameters *ast.Term
+}
+
+// newRules returns the rules of a route. They are nil where a policy is missing, because it did not compile.
+func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rules, error) {
+	r := &rules{
+		hash: route.Rules, api: route.API, version: route.Version, operation: route.Operation,
+		terms: ruleTerms{
+			api: ast.StringTerm(route.API), version: ast.StringTerm(route.Version),
+			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
+		},
+		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+	}
+	realm := route.API
+	if route.Object.Kind == gateway.KindRoute {
+		realm = route.Operation
+	}
+	r.challenge = challenge(realm)
+	for _, p := range route.Proofs {
+		r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
+	}
+	for _, a := range route.Authorize {
+		p := compiled[a.Policy]
+		if p == nil {
+			return nil, nil
+		}
+		parameters, err := toObject(a.Parameters)
+		if err != nil {
+			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
+		}
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters)})
+	}
+	return r, nil
+}

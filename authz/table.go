@@ -1,0 +1,145 @@
+package authz
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// Table holds the compiled rules of one revision, by the hash that travels with the route. It is immutable.
+type Table struct {
+	rules    map[string]*rules
+	policies map[content]*policy
+}
+
+// Len returns the number of routes that the table answers for.
+func (t *Table) Len() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.rules)
+}
+
+// content identifies what a policy is compiled from. Its name, its place and its parameters are not part of it.
+type content [sha256.Size]byte
+
+func contentOf(p *gateway.Policy) content {
+	text, err := json.Marshal([]any{p.Source, p.Entry, p.Data})
+	if err != nil { // Data that is not JSON is found by compilePolicy; its text is all there is to tell it by.
+		text = []byte(p.Source + "\x00" + p.Entry + "\x00" + err.Error())
+	}
+	return sha256.Sum256(text)
+}
+
+// Compile makes the table of a revision: rules for every route that calls for authorization. What prev (which may be nil)
+// holds already is taken from there: rules by their hash, policies by content, so that a changed route compiles only what
+// is new in it. Every policy of the revision is compiled, also one that no route applies. Where there are faults, the table
+// lacks the routes whose policies have them. Nothing live is touched.
+func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
+	t := &Table{rules: make(map[string]*rules, len(rev.Routes)), policies: map[content]*policy{}}
+	compiled, faults := compilePolicies(rev, prev, t)
+	for _, route := range rev.Routes {
+		if !route.CallsAuthorization() {
+			continue
+		}
+		if prev != nil && prev.rules[route.Rules] != nil {
+			t.rules[route.Rules] = prev.rules[route.Rules]
+			continue
+		}
+		r, err := newRules(route, compiled)
+		switch {
+		case err != nil:
+			faults = append(faults, gateway.Fault{
+				Code: gateway.CodeRego, Place: route.Origin, Object: route.Object, Message: err.Error(),
+			})
+		case r != nil:
+			t.rules[route.Rules] = r
+		}
+	}
+	return t, gateway.Faults(faults).Sort()
+}
+
+// compilePolicies fills the table's policies and returns them by document, and the faults of those that do not compile.
+func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway.Policy]*policy, []gateway.Fault) {
+	contents := map[*gateway.Policy]content{}
+	note := func(p *gateway.Policy) {
+		if _, ok := contents[p]; !ok {
+			contents[p] = contentOf(p)
+		}
+	}
+	for _, p := range rev.Policies {
+		note(p)
+	}
+	for _, route := range rev.Routes {
+		for _, a := range route.Authorize {
+			note(a.Policy)
+		}
+	}
+	missing := map[content]*gateway.Policy{}
+	for p, c := range contents {
+		if prev != nil && prev.policies[c] != nil {
+			t.policies[c] = prev.policies[c]
+		} else {
+			missing[c] = p
+		}
+	}
+	mistakes := compileMissing(missing, t.policies)
+	compiled := make(map[*gateway.Policy]*policy, len(contents))
+	var faults []gateway.Fault
+	for p, c := range contents {
+		compiled[p] = t.policies[c]
+		for _, m := range mistakes[c] {
+			faults = append(faults, m.fault(p))
+		}
+	}
+	return compiled, faults
+}
+
+// compileMissing compiles policies on all processors, adds what compiles to done and returns the mistakes of the rest.
+func compileMissing(missing map[content]*gateway.Policy, done map[content]*policy) map[content][]mistake {
+	var (
+		mu       sync.Mutex
+		workers  sync.WaitGroup
+		mistakes = map[content][]mistake{}
+		queue    = make(chan content, len(missing))
+	)
+	for _, c := range slices.Collect(maps.Keys(missing)) {
+		queue <- c
+	}
+	close(queue)
+	for range min(len(missing), runtime.GOMAXPROCS(0)) {
+		workers.Go(func() {
+			for c := range queue {
+				p, wrong := compilePolicy(missing[c])
+				mu.Lock()
+				if p != nil {
+					done[c] = p
+				} else {
+					mistakes[c] = wrong
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return mistakes
+}
+
+// fault places a mistake in the file of a document that has it.
+func (m mistake) fault(p *gateway.Policy) gateway.Fault {
+	f := gateway.Fault{
+		Code: m.code, Place: p.Origin.At("rego"), Object: gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name}, Message: m.message,
+	}
+	if m.row > 0 && p.File != "" {
+		f.Place = gateway.Place{File: p.File, Line: max(p.Line, 1) + m.row - 1}
+		if p.File != p.Origin.File { // A block inside a document is indented by what only the document's loader knows.
+			f.Place.Column = m.column
+		}
+	}
+	return f
+}
