@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -40,10 +40,10 @@ func (w *work) read(tables tables, req *rlsv3.RateLimitRequest) error {
 
 // charge adds a charge for a limit, its key filled from the entries: in the order of the limit's key, left out where the
 // request has no such value.
-func (w *work) charge(l *limit, entries []*commonv3.RateLimitDescriptor_Entry, cost int64) error {
+func (w *work) charge(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor_Entry, cost int64) error {
 	start := len(w.keys)
 	w.keys = append(w.keys, l.prefix...)
-	for _, part := range l.key {
+	for _, part := range l.entries {
 		if len(entries) > 0 && entries[0].GetKey() == part {
 			w.keys = appendValue(w.keys, entries[0].GetValue())
 			entries = entries[1:]
@@ -62,7 +62,7 @@ func (w *work) charge(l *limit, entries []*commonv3.RateLimitDescriptor_Entry, c
 
 // cost returns what a descriptor costs: its own hits_addend where it has one, 0 included, which only looks; otherwise the
 // request's, where 0 means not set, and not set means 1 (rls.proto and common/ratelimit/v3/ratelimit.proto of Envoy 1.40).
-func cost(req *rlsv3.RateLimitRequest, d *commonv3.RateLimitDescriptor) int64 {
+func cost(req *rlsv3.RateLimitRequest, d *ratelimitcommonv3.RateLimitDescriptor) int64 {
 	if own := d.GetHitsAddend(); own != nil {
 		return int64(min(own.GetValue(), math.MaxInt64)) //nolint:gosec // Cannot overflow after min.
 	}

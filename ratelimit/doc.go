@@ -3,8 +3,8 @@
 //
 // The words, in the order in which they are needed:
 //
-//   - Limit: a rule that a person wrote: at most `limit` requests per `per` for each value of `key`. It has a name and a
-//     scope: where it was written, an API's version or one of its operations. All routes of a scope share it.
+//   - Limit: what a person wrote: at most `limit` requests per `per` for each value of `key`. It has a name and a scope: the
+//     API version, or the operation, under which it was written. All routes of a scope share it.
 //   - Window: the arithmetic of a limit: in no interval of length `per` more than `limit` (package limiter).
 //   - Bucket: what was spent for one limit and one value of its key. It lives in a store and nowhere else.
 //   - Cost: how much one request spends; 1 unless Envoy says otherwise (hits_addend).

@@ -51,7 +51,7 @@ func respond(ok bool, limits []*limit, results []limiter.Result) *rlsv3.RateLimi
 	if !ok {
 		a.response.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT
 		a.response.ResponseHeadersToAdd = []*corev3.HeaderValue{
-			{Key: "retry-after", Value: strconv.FormatInt(max(seconds(retry), 1), 10)},
+			{Key: "retry-after", Value: strconv.FormatInt(seconds(retry), 10)},
 		}
 	}
 	return &a.response

@@ -66,7 +66,7 @@ func (s *Service) ShouldRateLimit(ctx context.Context, req *rlsv3.RateLimitReque
 	defer func() {
 		if p := recover(); p != nil {
 			s.failed.Add(1)
-			s.log.ErrorContext(ctx, "rate limit call failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			s.log.ErrorContext(ctx, "rate limit call failed", "panic", p, "stack", string(debug.Stack()))
 			resp, err = nil, status.Error(codes.Unavailable, "internal error")
 		}
 	}()
@@ -127,7 +127,7 @@ func (w *work) count(ok bool) {
 }
 
 func (w *work) emptied() *work {
-	clear(w.charges)
+	clear(w.charges) // They hold on to w.keys, and to what it was before it grew.
 	w.limits, w.charges, w.results, w.keys = w.limits[:0], w.charges[:0], w.results[:0], w.keys[:0]
 	if cap(w.keys) > maxKeys {
 		w.keys = nil

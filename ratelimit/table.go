@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
@@ -32,7 +34,7 @@ type rules []*limit
 // limit is one limit of one route, ready to be charged.
 type limit struct {
 	name    string
-	key     []string // Names of the key's parts, in order.
+	entries []string // Keys of the descriptor's entries for the parts of the limit's key, in order.
 	prefix  []byte   // What its buckets' keys begin with.
 	window  limiter.Window
 	answer  *rlsv3.RateLimitResponse_RateLimit // Shared by all responses; never changed.
@@ -70,11 +72,22 @@ func (t *Table) compile(r *gateway.Route) rules {
 	for i, l := range r.Limits {
 		w := limiter.Window{Limit: int64(l.Limit), Per: l.Per}
 		compiled[i] = &limit{
-			name: l.Name, key: l.Key, prefix: keyPrefix(l), window: w,
+			name: l.Name, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
 			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
 		}
 	}
 	return compiled
+}
+
+// entryKeys returns the keys under which Envoy sends the parts of a limit's key.
+func entryKeys(key []string) []string {
+	entries := slices.Clone(key)
+	for i, part := range entries {
+		if part == "client.address" {
+			entries[i] = envoy.DescriptorAddress
+		}
+	}
+	return entries
 }
 
 // replaces says whether old is the same revision and holds nothing that t lacks. (A revision compiled again may differ where a

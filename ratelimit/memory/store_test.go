@@ -3,6 +3,8 @@ package memory_test
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -78,50 +80,84 @@ func TestRefusedRequestsAndLooksHoldNothing(t *testing.T) {
 	}
 }
 
-// TestInventedKeys floods a store with four times the keys that it can hold, while customers go on and an offender is over
-// the limit: what these have spent must not be forgotten.
-func TestInventedKeys(t *testing.T) {
-	const buckets, customers, flood = 12_800, 200, 1_000
-	s, clock := open(buckets)
-	w := limiter.Window{Limit: 10, Per: time.Minute}
-	spent := make([][]time.Time, customers)
-	for range 10 {
-		spend(t, s, "offender", w)
-	}
-	invented, passed := 0, 0
-	for second := range 59 {
-		clock.Advance(time.Second)
-		for range flood {
-			invented++
-			spend(t, s, fmt.Sprint("invented ", invented), w)
-		}
-		for c := range customers {
-			if (second+c)%7 == 0 {
-				if ok, _ := spend(t, s, fmt.Sprint("customer ", c), w); ok {
-					spent[c] = append(spent[c], clock.Now())
-				}
-			}
-		}
-		if ok, _ := spend(t, s, "offender", w); ok {
-			passed++
-		}
-	}
-	if n := s.Buckets(); n > buckets {
-		t.Errorf("%d buckets, at most %d were allowed", n, buckets)
+// flood spends once from each of many times more keys than the store can hold. The clock stands still.
+func flood(t *testing.T, s *memory.Store, w limiter.Window) {
+	t.Helper()
+	for i := range 60_000 {
+		spend(t, s, fmt.Sprint("invented ", i), w)
 	}
 	if s.Evicted() == 0 {
-		t.Error("nothing was pushed out: the flood was none")
+		t.Fatal("nothing was pushed out: the flood was none")
 	}
-	if passed > 0 {
-		t.Errorf("the offender passed %d times", passed)
+}
+
+// TestInventedKeys floods a full store: what those who came back have spent must not be forgotten, whatever limit the flood is
+// under. Nearly, as a bucket goes by chance where all that the store looks at are worth something.
+func TestInventedKeys(t *testing.T) {
+	const customers = 200
+	ten, one := limiter.Window{Limit: 10, Per: time.Minute}, limiter.Window{Limit: 1, Per: time.Minute}
+	tests := map[string]struct {
+		customers, flood limiter.Window
+		requests         int // Of each customer.
+	}{
+		"customers have spent more than the flood":        {ten, ten, 4},
+		"customers have spent a smaller part than others": {ten, one, 2},
+		"customers are over the limit like the flood":     {one, one, 2},
 	}
-	forgotten := 0
-	for c := range customers {
-		_, r := spend(t, s, fmt.Sprint("customer ", c), w)
-		forgotten += max(int(r.Remaining)-(10-len(spent[c])-1), 0)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(6_400)
+			for range test.requests {
+				for c := range customers {
+					spend(t, s, fmt.Sprint("customer ", c), test.customers)
+				}
+			}
+			flood(t, s, test.flood)
+			if n := s.Buckets(); n > 6_400 {
+				t.Errorf("%d buckets, at most 6400 were allowed", n)
+			}
+			spent, forgotten := min(int64(test.requests), test.customers.Limit), 0
+			for c := range customers {
+				charge := []ratelimit.Charge{{Key: fmt.Append(nil, "customer ", c), Window: test.customers}}
+				var results [1]limiter.Result
+				if _, err := s.Spend(t.Context(), charge, results[:]); err != nil {
+					t.Fatal(err)
+				}
+				if results[0].Remaining > test.customers.Limit-spent {
+					forgotten++
+				}
+			}
+			if forgotten > customers/100 {
+				t.Errorf("%d of %d customers are forgotten", forgotten, customers)
+			}
+		})
 	}
-	if forgotten > customers/20 {
-		t.Errorf("%d spendings of %d customers are forgotten", forgotten, customers)
+}
+
+// TestBucketsAreSmall measures what the package comment promises.
+func TestBucketsAreSmall(t *testing.T) {
+	const buckets = 20_000
+	for spendings, most := range map[int]uint64{1: 250, limiter.Entries: 800} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s, clock := open(2 * buckets)
+		for range spendings {
+			clock.Advance(time.Second)
+			for i := range buckets {
+				spend(t, s, strconv.Itoa(i), limiter.Window{Limit: limiter.Entries, Per: time.Hour})
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if got := (after.HeapAlloc - before.HeapAlloc) / buckets; got > most {
+			t.Errorf("a bucket of %d spendings takes %d bytes, at most %d may be", spendings, got, most)
+		} else {
+			t.Logf("a bucket of %d spendings takes %d bytes", spendings, got)
+		}
+		if s.Buckets() != buckets {
+			t.Fatal("buckets are missing")
+		}
 	}
 }
 
