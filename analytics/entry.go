@@ -25,12 +25,8 @@ const (
 // final reports whether an entry is the one that ends its request: an access log may also be configured to write entries
 // at the start and periodically.
 func final(e *datav3.HTTPAccessLogEntry) bool {
-	common := e.GetCommonProperties()
-	if e == nil || common.GetIntermediateLogEntry() {
-		return false
-	}
-	t := common.GetAccessLogType()
-	return t == datav3.AccessLogType_NotSet || t == datav3.AccessLogType_DownstreamEnd
+	t := e.GetCommonProperties().GetAccessLogType()
+	return e != nil && (t == datav3.AccessLogType_NotSet || t == datav3.AccessLogType_DownstreamEnd)
 }
 
 // record reads an entry. It takes whatever it is given: what is missing or makes no sense stays zero. Time is arrived where

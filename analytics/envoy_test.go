@@ -17,8 +17,8 @@ import (
 	"text/template"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
-	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3" //nolint:depguard // Stands in for the rate limit service, a sibling.
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/grpc"
@@ -125,8 +125,8 @@ func TestRealEnvoy(t *testing.T) {
 		}
 	}}, routes...)
 	g := grpc.NewServer()
-	accesslogv3.RegisterAccessLogServiceServer(g, s)
-	ratelimitv3.RegisterRateLimitServiceServer(g, limiter{})
+	alsv3.RegisterAccessLogServiceServer(g, s)
+	rlsv3.RegisterRateLimitServiceServer(g, limiter{})
 	serve(t, g, filepath.Join(dir, "gatehouse.sock"))
 	backend(t, filepath.Join(dir, "payments.sock"))
 	startEnvoy(t, binary, dir, edge)
@@ -188,17 +188,17 @@ func checkRecord(t *testing.T, want, got analytics.Record, started time.Time) {
 
 // limiter stands in for the rate limit service: rules "over" are over their limit, all others are not.
 type limiter struct {
-	ratelimitv3.UnimplementedRateLimitServiceServer
+	rlsv3.UnimplementedRateLimitServiceServer
 }
 
-func (limiter) ShouldRateLimit(_ context.Context, r *ratelimitv3.RateLimitRequest) (*ratelimitv3.RateLimitResponse, error) {
+func (limiter) ShouldRateLimit(_ context.Context, r *rlsv3.RateLimitRequest) (*rlsv3.RateLimitResponse, error) {
 	rules := r.GetDescriptors()[0].GetEntries()[0].GetValue()
-	answer := &ratelimitv3.RateLimitResponse{
-		OverallCode:     ratelimitv3.RateLimitResponse_OK,
+	answer := &rlsv3.RateLimitResponse{
+		OverallCode:     rlsv3.RateLimitResponse_OK,
 		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{envoy.MetadataRateLimitRules: structpb.NewStringValue(rules)}},
 	}
 	if rules == "over" {
-		answer.OverallCode = ratelimitv3.RateLimitResponse_OVER_LIMIT
+		answer.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT
 	}
 	return answer, nil
 }

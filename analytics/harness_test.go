@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -73,18 +73,18 @@ func serve(t testing.TB, g *grpc.Server, socket string) {
 }
 
 // dial serves a service on a Unix socket and returns a client of it.
-func dial(t testing.TB, s *analytics.Service) accesslogv3.AccessLogServiceClient {
+func dial(t testing.TB, s *analytics.Service) alsv3.AccessLogServiceClient {
 	t.Helper()
 	socket := filepath.Join(socketDir(t), "als.sock")
 	g := grpc.NewServer()
-	accesslogv3.RegisterAccessLogServiceServer(g, s)
+	alsv3.RegisterAccessLogServiceServer(g, s)
 	serve(t, g, socket)
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return accesslogv3.NewAccessLogServiceClient(conn)
+	return alsv3.NewAccessLogServiceClient(conn)
 }
 
 // as returns a context whose calls carry the node header.

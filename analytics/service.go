@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 )
 
 // Options of a Service.
@@ -28,7 +28,7 @@ type Options struct {
 // Service receives the access logs of the Envoys (gRPC envoy.service.accesslog.v3.AccessLogService) and answers queries
 // about them. Its methods may be called by many at once.
 type Service struct {
-	accesslogv3.UnimplementedAccessLogServiceServer
+	alsv3.UnimplementedAccessLogServiceServer
 
 	log      *slog.Logger
 	now      func() time.Time

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"runtime/debug"
 	"strings"
 	"time"
 
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -19,8 +18,8 @@ import (
 )
 
 type (
-	message = accesslogv3.StreamAccessLogsMessage
-	server  = grpc.ClientStreamingServer[message, accesslogv3.StreamAccessLogsResponse]
+	message = alsv3.StreamAccessLogsMessage
+	server  = grpc.ClientStreamingServer[message, alsv3.StreamAccessLogsResponse]
 )
 
 // source is where the entries of one stream come from.
@@ -43,8 +42,8 @@ func (s *Service) StreamAccessLogs(stream server) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.failed.Add(1)
-			s.log.LogAttrs(stream.Context(), slog.LevelError, "access log stream failed", slog.Any("panic", fault),
-				slog.String("fleet", src.fleet), slog.String("node", src.node), slog.String("stack", string(debug.Stack())))
+			s.log.ErrorContext(stream.Context(), "access log stream failed", "panic", fault,
+				"fleet", src.fleet, "node", src.node, "stack", string(debug.Stack()))
 			err = status.Error(codes.Internal, "this access log stream failed")
 		}
 	}()
@@ -54,7 +53,7 @@ func (s *Service) StreamAccessLogs(stream server) (err error) {
 	if err := s.consume(src, messages, ended); err != nil {
 		return err
 	}
-	return stream.SendAndClose(&accesslogv3.StreamAccessLogsResponse{})
+	return stream.SendAndClose(&alsv3.StreamAccessLogsResponse{})
 }
 
 // receive hands on messages until the stream ends, as it does at the latest when its handler has returned.
@@ -122,7 +121,7 @@ func (src *source) name(fleet, node string) {
 }
 
 // identify reads the identifier, which comes with the first message of a stream only.
-func (src *source) identify(id *accesslogv3.StreamAccessLogsMessage_Identifier) {
+func (src *source) identify(id *alsv3.StreamAccessLogsMessage_Identifier) {
 	if id == nil {
 		return
 	}
