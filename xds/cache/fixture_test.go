@@ -66,7 +66,13 @@ func shorts() [kinds]string {
 	return [kinds]string{"cluster", "eds", "secret", "ecds", "listener", "rds", "vhost"}
 }
 
-func kindNamed(t testing.TB, short string) kind {
+// failer is what testing.T and rapid.T have in common.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+func kindNamed(t failer, short string) kind {
 	t.Helper()
 	for k, s := range shorts() {
 		if s == short {

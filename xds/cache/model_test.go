@@ -316,8 +316,7 @@ func (m *model) use() {
 	var items []Item
 	for key, content := range m.target {
 		short, name, _ := strings.Cut(key, ":")
-		k := kind(slices.Index(shorts2(), short))
-		items = append(items, Item{Message: message(k, name, content)})
+		items = append(items, Item{Message: message(kindNamed(m.t, short), name, content)})
 	}
 	next, err := NewSnapshot("edge", fmt.Sprint(len(m.texts)), items)
 	if err != nil {
@@ -326,12 +325,10 @@ func (m *model) use() {
 	m.shot = next
 	for key, content := range m.target {
 		short, name, _ := strings.Cut(key, ":")
-		m.texts[next.get(kind(slices.Index(shorts2(), short)), name).Version] = content
+		m.texts[next.get(kindNamed(m.t, short), name).Version] = content
 	}
 	m.take(m.stream.Use(next))
 }
-
-func shorts2() []string { s := shorts(); return s[:] }
 
 // settle reads and accepts until nothing happens any more, and compares the client with the snapshot.
 func (m *model) settle() {

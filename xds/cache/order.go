@@ -47,7 +47,7 @@ func (s *stream) mayRetire() bool {
 		if len(d.puts)+len(d.tells)+len(d.removes) > 0 {
 			return false // it waits for an answer to the response before, or for the barrier before this one
 		}
-		if (t.flight != nil || s.missing(k)) && !s.expired[routed] {
+		if (t.flight != nil || s.resumed && !t.opened) && !s.expired[routed] { // not opened: see missing
 			return false
 		}
 	}

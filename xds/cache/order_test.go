@@ -200,5 +200,6 @@ func TestReconnectWithoutATypeIsBounded(t *testing.T) {
 	c.asks("cluster", "=a@1 =gone@1")
 	c.asks("listener", "=l@1") // its listeners have no use for the filter configuration
 	c.expire("listener +l")
-	c.acks("listener", "cluster -gone")
+	c.acks("listener")
+	c.expire("cluster -gone") // nor for route configurations
 }

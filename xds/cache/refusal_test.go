@@ -66,6 +66,17 @@ func TestGuiltySuspectStaysBackWhenAnInnocentOneChanges(t *testing.T) {
 	c.acks("secret")
 }
 
+// A content that was refused alone is guilty, whatever becomes of those with which it was refused before.
+func TestContentRefusedAloneIsProven(t *testing.T) {
+	c := newClient(t, "secret:a@1 secret:b@1")
+	c.asks("secret", "+a +b", "secret +a +b")
+	c.nacks("secret")
+	c.asks("secret", "+a", "secret +a")
+	c.nacks("secret")
+	c.use("secret:a@1 secret:b@2", "secret +b")
+	c.acks("secret")
+}
+
 func TestRefusalIsDescribed(t *testing.T) {
 	s := shot(t, "vhost:rc/a@1 vhost:rc/b@1 vhost:rc/c@1")
 	r := &rejection{kind: virtualHosts, sent: map[string]*Resource{

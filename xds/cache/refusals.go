@@ -23,17 +23,19 @@ type suspects struct {
 	names []string
 }
 
-// add notes that a response was refused.
+// add notes that a response was refused. A content that is refused for the second time belongs to the smaller response.
 func (r refusals) add(f *flight) {
 	group := &suspects{}
 	for name, resource := range f.sent {
 		group.names = append(group.names, name)
-		version := versionOf(resource)
-		if r.has(name, version) {
-			continue
+		x := refused{version: versionOf(resource), suspects: group}
+		switch at := slices.IndexFunc(r[name], func(y refused) bool { return y.version == x.version }); {
+		case at < 0:
+			list := append(r[name], x)
+			r[name] = list[max(0, len(list)-keptRefusals):]
+		case len(f.sent) < len(r[name][at].suspects.names):
+			r[name][at] = x
 		}
-		list := append(r[name], refused{version: version, suspects: group})
-		r[name] = list[max(0, len(list)-keptRefusals):]
 	}
 }
 

@@ -42,6 +42,7 @@ func (s *session) run(ctx context.Context) error {
 	deadline.Stop()
 	defer deadline.Stop()
 	var waiting uint64
+	var acknowledged string
 	for {
 		var out []output
 		var err error
@@ -69,7 +70,12 @@ func (s *session) run(ctx context.Context) error {
 				return errStopping
 			}
 		}
-		if now := s.waiting(); now != waiting {
+		now, revision := s.progress()
+		if revision != acknowledged {
+			acknowledged = revision
+			s.server.settings.Log.InfoContext(ctx, "node acknowledged a revision", "fleet", s.id.fleet, "node", s.id.name, "revision", revision)
+		}
+		if now != waiting {
 			waiting = now
 			deadline.Stop()
 			if waiting != 0 {
@@ -132,10 +138,11 @@ func (s *session) expire(ctx context.Context, id uint64) []output {
 	return s.stream.Expire(id)
 }
 
-func (s *session) waiting() uint64 {
+// progress returns the wait that is to be bounded, and the last revision that was acknowledged whole.
+func (s *session) progress() (waiting uint64, acknowledged string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stream.Waiting()
+	return s.stream.Waiting(), s.stream.acknowledged
 }
 
 // describe says how the node stands now.

@@ -118,6 +118,8 @@ func TestReconnectNamesWhatVanishedAndSendsWhatChanged(t *testing.T) {
 	c.asks("cluster", "=a@1 =b@1 =gone@1", "cluster +b") // what goes away waits for the routes
 	c.asks("listener", "=l@1 =old@1")
 	c.acks("cluster", "listener -old")
+	c.asks("rds", "")
+	c.asks("vhost", "")
 	c.acks("listener", "cluster -gone")
 }
 
