@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/internal/needs"
 )
 
 // patience is how long a test waits for an event that must come.
@@ -74,7 +74,7 @@ type serving struct {
 // serve starts a Server; it stops with the test, or by stop.
 func serve(t *testing.T, settings Settings) *serving {
 	t.Helper()
-	s := &serving{events: newEvents(), socket: filepath.Join(shortDir(t), "xds")}
+	s := &serving{events: newEvents(), socket: filepath.Join(needs.SocketDir(t), "xds")}
 	settings.Log = slog.New(s.events)
 	s.Server = New(settings)
 	s.listen(t)
@@ -110,17 +110,6 @@ func (s *serving) listen(t *testing.T) {
 		}
 	}
 	t.Cleanup(s.stop)
-}
-
-// shortDir returns a directory whose path leaves room for a Unix socket's name.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gh") //nolint:usetesting // TempDir's path is longer than a socket's may be
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // dial opens a delta stream to the server.
