@@ -2,7 +2,9 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -30,6 +32,7 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 	now := s.settings.Now()
 	session := &session{
 		server:   s,
+		log:      s.settings.Log.With("fleet", id.fleet, "node", id.name),
 		id:       id,
 		node:     introduce(ctx, id, first.GetNode(), now),
 		requests: requests,
@@ -78,12 +81,16 @@ func identify(node *corev3.Node) (identity, error) {
 	return id, nil
 }
 
-// addressOf returns the peer's address, "" where it is not known.
+// addressOf returns the peer's address: IP:PORT, or unix where it came through a socket on this host.
 func addressOf(ctx context.Context) string {
-	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		return p.Addr.String()
+	p, ok := peer.FromContext(ctx)
+	if !ok || p.Addr == nil {
+		return ""
 	}
-	return ""
+	if p.Addr.Network() == "unix" {
+		return "unix" // the peer's end has no name
+	}
+	return p.Addr.String()
 }
 
 // introduce reads from a first request what does not change while a node is connected.
@@ -99,8 +106,8 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 
 // logJoin says that a node came, and what is odd about it.
 func (s *Server) logJoin(ctx context.Context, session, before *session) {
-	log := s.settings.Log.With("fleet", session.id.fleet, "node", session.id.name)
-	log.InfoContext(ctx, "node connected", "address", session.node.Address, "envoy", session.node.Envoy, "bootstrap", session.node.Bootstrap)
+	log, node := session.log, session.node
+	log.InfoContext(ctx, "node connected", "address", node.Address, "envoy", node.Envoy, "bootstrap", node.Bootstrap)
 	if before != nil {
 		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet")
 	}
@@ -109,16 +116,15 @@ func (s *Server) logJoin(ctx context.Context, session, before *session) {
 	}
 }
 
-// leave notes that a stream ended, and says why; nil means that the node closed it.
+// leave notes that a stream ended, and says why.
 func (s *Server) leave(ctx context.Context, session *session, err error) {
 	now := s.settings.Now()
 	s.nodes.leave(session, now)
-	reason := "closed by the node"
-	if err != nil {
-		reason = err.Error()
+	reason := err.Error()
+	if errors.Is(err, io.EOF) {
+		reason = "closed by the node"
 	}
-	s.settings.Log.InfoContext(ctx, "node disconnected", "fleet", session.id.fleet, "node", session.id.name,
-		"reason", reason, "connected_for", now.Sub(session.node.Connected))
+	session.log.InfoContext(ctx, "node disconnected", "reason", reason, "connected_for", now.Sub(session.node.Connected))
 }
 
 // receive hands on what the node sends, one at a time, until the stream ends.

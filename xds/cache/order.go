@@ -21,7 +21,7 @@ func (s *stream) mayRoute() bool {
 	if s.types[clusters].flight != nil {
 		return false
 	}
-	for k := clusters; k < listeners; k++ {
+	for k := range listeners { // all kinds before it
 		if s.missing(k) || len(s.due(k).puts) > 0 {
 			return false
 		}

@@ -80,6 +80,15 @@ func TestMakeBeforeBreak(t *testing.T) {
 	c.acks("cluster")
 }
 
+// Routes may name what is in a filter's configuration, so they follow it, even when it has to wait itself.
+func TestRoutesWaitForFilterConfigurations(t *testing.T) {
+	c := synced(t, bank+"ecds:f@1")
+	c.asks("ecds", "+f", "ecds +f")
+	c.use(bank + "ecds:f@2")
+	c.use("cluster:a@1 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@2 ecds:f@2")
+	c.acks("ecds", "ecds +f", "vhost +rc/a")
+}
+
 func TestRemovalWaitIsBounded(t *testing.T) {
 	c := synced(t, bank)
 	c.use("cluster:b@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "cluster +b")
@@ -172,6 +181,7 @@ func TestOneVirtualHostIsSentAlone(t *testing.T) {
 func TestVirtualHostsOfADroppedRouteConfigurationGoLast(t *testing.T) {
 	c := synced(t, bank)
 	c.use("", "listener -l")
+	c.asks("secret", "+s", "secret -s") // meanwhile
 	c.acks("listener", "rds -rc", "vhost -rc/a")
 	c.acks("rds")
 	c.acks("vhost", "cluster -a")

@@ -38,6 +38,15 @@ func TestRefusalWhileTheNextChangeWaits(t *testing.T) {
 	c.nacks("secret", "secret +s")
 }
 
+func TestRefusedRevisionIsNotAcknowledged(t *testing.T) {
+	c := synced(t, bank)
+	c.use("cluster:a@1 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "vhost +rc/a")
+	c.nacks("vhost")
+	if got, _ := c.stream.status(); got != StateRefused || c.stream.acknowledged != bank {
+		t.Errorf("state %s, acknowledged revision %q", got, c.stream.acknowledged)
+	}
+}
+
 func TestRefusedContentIsSentWhenItIsAskedFor(t *testing.T) {
 	c := newClient(t, "secret:s@1")
 	c.asks("secret", "+s", "secret +s")

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ const patience = 10 * time.Second
 // events is a slog handler that hands each record to a test.
 type events struct {
 	slog.Handler
+	attrs   []slog.Attr
 	records chan slog.Record
 }
 
@@ -34,9 +36,13 @@ func newEvents() *events {
 }
 
 func (e *events) Enabled(context.Context, slog.Level) bool { return true }
-func (e *events) WithAttrs([]slog.Attr) slog.Handler       { return e }
+
+func (e *events) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &events{Handler: e.Handler, attrs: slices.Concat(e.attrs, attrs), records: e.records}
+}
 
 func (e *events) Handle(_ context.Context, r slog.Record) error {
+	r.AddAttrs(e.attrs...)
 	e.records <- r
 	return nil
 }

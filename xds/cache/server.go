@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -169,9 +170,9 @@ var (
 
 // asStatus turns the end of a stream into what Envoy is told.
 func asStatus(err error) error {
-	code := codes.OK
+	var code codes.Code
 	switch {
-	case err == nil:
+	case errors.Is(err, io.EOF):
 		return nil
 	case errors.Is(err, errStopping):
 		code = codes.Unavailable

@@ -37,7 +37,7 @@ func TestServerDelivers(t *testing.T) {
 
 	bytes := uint64(proto.Size(first) + proto.Size(third))
 	want := []Node{{
-		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: "1", Connected: start, Address: "@",
+		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: "1", Connected: start, Address: "unix",
 		State: StateBehind, Revision: "cluster:a@2 listener:l@1", Acknowledged: "cluster:a@1 listener:l@1",
 		Types: []TypeStatus{
 			{Type: TypeCluster, Wanted: 1, Outstanding: true, Responses: 2, Bytes: bytes},
@@ -61,7 +61,7 @@ func TestUnknownFleetWaitsAndIsVisible(t *testing.T) {
 	s := serve(t, Settings{})
 	c := s.dial(t)
 	say(t, c, hello("nowhere", "n"))
-	if got := s.events.await(t, "fleet has no snapshot: the node waits for one"); len(got) != 0 {
+	if got := s.events.await(t, "fleet has no snapshot: the node waits for one"); got["fleet"] != "nowhere" || got["node"] != "n" {
 		t.Errorf("attributes %v", got)
 	}
 	if nodes := s.Nodes(); len(nodes) != 1 || nodes[0].State != StateWaiting {

@@ -3,7 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
-	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +14,7 @@ import (
 // session is one connected stream: the goroutines and bounds around a stream's state machine.
 type session struct {
 	server *Server
+	log    *slog.Logger // names the node
 	id     identity
 	node   Node // what does not change while it is connected
 
@@ -35,60 +36,61 @@ func (s *session) poke() {
 	}
 }
 
-// run serves the stream until its context ends, and returns why it did; nil when the node closed it.
+// run serves the stream until it ends, and returns why it did; io.EOF when the node closed it.
 func (s *session) run(ctx context.Context) error {
 	s.poke()
-	deadline := time.NewTimer(time.Hour)
+	deadline := time.NewTimer(s.server.settings.Barrier)
 	deadline.Stop()
 	defer deadline.Stop()
-	var waiting uint64
-	var acknowledged string
+	var before progress
 	for {
-		var out []output
-		var err error
-		select {
-		case <-ctx.Done():
-			return ended(ctx)
-		case <-s.server.stop:
-			return errStopping
-		case req := <-s.requests:
-			out, err = s.request(ctx, req)
-		case <-s.wakeup:
-			out = s.use()
-		case <-deadline.C:
-			out = s.expire(ctx, waiting)
-		}
+		out, err := s.next(ctx, deadline.C, before.waiting)
 		if err != nil {
 			return err
 		}
-		for _, o := range out {
-			select {
-			case s.queue <- o:
-			case <-ctx.Done():
-				return ended(ctx)
-			case <-s.server.stop:
-				return errStopping
-			}
+		if err := s.enqueue(ctx, out); err != nil {
+			return err
 		}
-		now, revision := s.progress()
-		if revision != acknowledged {
-			acknowledged = revision
-			s.server.settings.Log.InfoContext(ctx, "node acknowledged a revision", "fleet", s.id.fleet, "node", s.id.name, "revision", revision)
+		now := s.progress()
+		if now.acknowledged != before.acknowledged {
+			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", now.acknowledged)
 		}
-		if now != waiting {
-			waiting = now
+		if now.waiting != before.waiting {
 			deadline.Stop()
-			if waiting != 0 {
+			if now.waiting != 0 {
 				deadline.Reset(s.server.settings.Barrier)
 			}
 		}
+		before = now
 	}
 }
 
-// ended returns why a stream ended; nil when the node closed it.
-func ended(ctx context.Context) error {
-	if err := context.Cause(ctx); !errors.Is(err, io.EOF) {
-		return err
+// next waits for the next event and returns what is to be sent for it.
+func (s *session) next(ctx context.Context, deadline <-chan time.Time, waiting uint64) ([]output, error) {
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-s.server.stop:
+		return nil, errStopping
+	case req := <-s.requests:
+		return s.request(ctx, req)
+	case <-s.wakeup:
+		return s.use(), nil
+	case <-deadline:
+		return s.expire(ctx, waiting), nil
+	}
+}
+
+// enqueue hands responses to the goroutine that sends.
+func (s *session) enqueue(ctx context.Context, out []output) error {
+	for _, o := range out {
+		select {
+		case s.queue <- o:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.server.stop:
+			return errStopping
+		}
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func (s *session) request(ctx context.Context, req *discoveryv3.DeltaDiscoveryRe
 	out, rejected, err := s.stream.Request(req)
 	s.mu.Unlock()
 	if errors.Is(err, errUnservedType) {
-		s.server.settings.Log.DebugContext(ctx, "request ignored", "fleet", s.id.fleet, "node", s.id.name, "error", err)
+		s.log.DebugContext(ctx, "request ignored", "error", err)
 		return nil, nil
 	}
 	if err == nil && rejected != nil {
@@ -113,9 +115,8 @@ func (s *session) refused(ctx context.Context, r *rejection) {
 	refusal := newRefusal(r, s.server.settings.Now())
 	s.server.nodes.refused(s, refusal)
 	s.server.counters[r.kind].refusals.Add(1)
-	s.server.settings.Log.WarnContext(ctx, "node refused a response", "fleet", s.id.fleet, "node", s.id.name,
-		"type", refusal.Type, "resources", refusal.Names(), "total", refusal.Total, "origins", refusal.Origins(),
-		"error", refusal.Text)
+	s.log.WarnContext(ctx, "node refused a response", "type", refusal.Type, "resources", refusal.Names(),
+		"total", refusal.Total, "origins", refusal.Origins(), "error", refusal.Text)
 }
 
 // use gives the stream the present snapshot of its fleet, if that is another one.
@@ -131,18 +132,22 @@ func (s *session) use() []output {
 
 // expire ends a wait that took too long.
 func (s *session) expire(ctx context.Context, id uint64) []output {
-	s.server.settings.Log.WarnContext(ctx, "node did not acknowledge in time, delivery goes on",
-		"fleet", s.id.fleet, "node", s.id.name, "waited", s.server.settings.Barrier)
+	s.log.WarnContext(ctx, "node did not acknowledge in time, delivery goes on", "waited", s.server.settings.Barrier)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stream.Expire(id)
 }
 
-// progress returns the wait that is to be bounded, and the last revision that was acknowledged whole.
-func (s *session) progress() (waiting uint64, acknowledged string) {
+// progress is what of a stream's state makes its session act.
+type progress struct {
+	waiting      uint64 // the wait that is to be bounded; 0: none
+	acknowledged string // the last revision that was acknowledged whole
+}
+
+func (s *session) progress() progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stream.Waiting(), s.stream.acknowledged
+	return progress{s.stream.Waiting(), s.stream.acknowledged}
 }
 
 // describe says how the node stands now.

@@ -184,6 +184,19 @@ func TestBoundsEndTheStream(t *testing.T) {
 	}
 }
 
+// What one type forces another to send is forgotten with its snapshot, if the other is never asked for.
+func TestConsequencesAreBounded(t *testing.T) {
+	c := newClient(t, "")
+	c.asks("cluster", "")
+	for _, name := range []string{"a", "b", "c", "d"} {
+		c.stream.Use(shot(t, "cluster:"+name+"@1 eds:"+name+"@1"))
+		c.stream.answer(clusters, &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: c.stream.types[clusters].flight.nonce})
+	}
+	if got := len(c.stream.types[endpoints].pending); got > 1 {
+		t.Errorf("%d endpoints are to be sent, of a snapshot with one", got)
+	}
+}
+
 func TestUnservedTypeIsNoReasonToEndTheStream(t *testing.T) {
 	c := newClient(t, "secret:s@1")
 	_, _, err := c.stream.Request(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: typePrefix + "envoy.service.runtime.v3.Runtime"})
