@@ -40,11 +40,11 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 		wakeup:   make(chan struct{}, 1),
 		stream:   newStream(s.settings.Names),
 	}
-	before, err := s.nodes.join(session, now)
+	streams, err := s.nodes.join(session, now)
 	if err != nil {
 		return nil, err
 	}
-	s.logJoin(ctx, session, before)
+	s.logJoin(ctx, session, streams)
 	s.streams.Go(func() { session.deliver(ctx, cancel, rpc) })
 	if _, err := session.request(ctx, first); err != nil { // it has no snapshot yet, so nothing is to be sent
 		s.leave(ctx, session, err)
@@ -105,11 +105,12 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 }
 
 // logJoin says that a node came, and what is odd about it.
-func (s *Server) logJoin(ctx context.Context, session, before *session) {
+func (s *Server) logJoin(ctx context.Context, session *session, streams int) {
 	log, node := session.log, session.node
 	log.InfoContext(ctx, "node connected", "address", node.Address, "envoy", node.Envoy, "bootstrap", node.Bootstrap)
-	if before != nil {
-		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet")
+	if streams > 1 {
+		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet",
+			"streams", streams)
 	}
 	if s.snapshot(session.id.fleet) == nil {
 		log.WarnContext(ctx, "fleet has no snapshot: the node waits for one")

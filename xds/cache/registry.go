@@ -20,20 +20,32 @@ type registry struct {
 	nodes map[identity]*record
 }
 
-// record is one node: its present session, or what is left of its last one.
+// maxStreams is how many streams one node may have. It should have one; a second appears when Envoy came back before the
+// loss of its former stream was noticed, or when two Envoys bear one name.
+const maxStreams = 8
+
+// record is one node: its sessions, or what is left of the last one.
 type record struct {
-	session *session // nil when it is disconnected
-	last    Node     // when session is nil
-	refusal *Refusal // the last one, kept over reconnections
+	sessions []*session // in the order in which they came; the last is the one that is shown
+	last     Node       // when there is no session
+	refusal  *Refusal   // the last one, kept over reconnections
+}
+
+// session returns the present session of a node, nil when it is disconnected.
+func (r *record) session() *session {
+	if len(r.sessions) == 0 {
+		return nil
+	}
+	return r.sessions[len(r.sessions)-1]
 }
 
 func newRegistry(limit int, keep time.Duration) *registry {
 	return &registry{limit: limit, keep: keep, nodes: map[identity]*record{}}
 }
 
-// join makes a session the present one of its node, and returns the one before, if that is still there. It returns errFull
-// when as many nodes as may be are connected.
-func (r *registry) join(s *session, now time.Time) (*session, error) {
+// join makes a session the present one of its node, and returns how many streams the node has now. It returns errFull when
+// there are as many as may be.
+func (r *registry) join(s *session, now time.Time) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := r.nodes[s.id]
@@ -42,14 +54,16 @@ func (r *registry) join(s *session, now time.Time) (*session, error) {
 			r.makeRoom(now)
 		}
 		if len(r.nodes) >= r.limit {
-			return nil, errFull
+			return 0, errFull
 		}
 		known = &record{}
 		r.nodes[s.id] = known
 	}
-	before := known.session
-	known.session = s
-	return before, nil
+	if len(known.sessions) >= maxStreams {
+		return 0, errFull
+	}
+	known.sessions = append(known.sessions, s)
+	return len(known.sessions), nil
 }
 
 // makeRoom drops the nodes that were kept long enough, or else the one that is gone longest.
@@ -60,7 +74,7 @@ func (r *registry) makeRoom(now time.Time) {
 	var oldest identity
 	var gone time.Time
 	for id, known := range r.nodes {
-		if known.session == nil && (gone.IsZero() || known.last.Disconnected.Before(gone)) {
+		if known.session() == nil && (gone.IsZero() || known.last.Disconnected.Before(gone)) {
 			oldest, gone = id, known.last.Disconnected
 		}
 	}
@@ -72,19 +86,19 @@ func (r *registry) makeRoom(now time.Time) {
 // expire drops the nodes that have been gone for long.
 func (r *registry) expire(now time.Time) {
 	maps.DeleteFunc(r.nodes, func(_ identity, known *record) bool {
-		return known.session == nil && now.Sub(known.last.Disconnected) > r.keep
+		return known.session() == nil && now.Sub(known.last.Disconnected) > r.keep
 	})
 }
 
-// leave notes the end of a session. A node that has another one already is not disconnected.
+// leave notes the end of a session. A node that has another one is not disconnected.
 func (r *registry) leave(s *session, now time.Time) {
 	last := s.describe()
 	last.Disconnected = now
 	last.State = StateDisconnected
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known := r.nodes[s.id]; known != nil && known.session == s {
-		known.session = nil
+	if known := r.nodes[s.id]; known != nil {
+		known.sessions = slices.DeleteFunc(known.sessions, func(x *session) bool { return x == s })
 		known.last = last
 	}
 }
@@ -104,9 +118,9 @@ func (r *registry) wake() map[string]struct{} {
 	defer r.mu.Unlock()
 	fleets := map[string]struct{}{}
 	for id, known := range r.nodes {
-		if known.session != nil {
+		for _, session := range known.sessions {
 			fleets[id.fleet] = struct{}{}
-			known.session.poke()
+			session.poke()
 		}
 	}
 	return fleets
@@ -116,20 +130,21 @@ func (r *registry) wake() map[string]struct{} {
 func (r *registry) list(now time.Time) []Node {
 	r.mu.Lock()
 	r.expire(now)
-	records := make([]record, 0, len(r.nodes))
+	nodes := make([]Node, 0, len(r.nodes))
+	present := make([]*session, 0, len(r.nodes))
 	for _, known := range r.nodes {
-		records = append(records, *known)
+		node := known.last
+		node.Streams, node.LastRefusal = len(known.sessions), known.refusal
+		nodes, present = append(nodes, node), append(present, known.session())
 	}
 	r.mu.Unlock()
 
-	nodes := make([]Node, 0, len(records))
-	for _, known := range records {
-		node := known.last
-		if known.session != nil {
-			node = known.session.describe()
+	for i, session := range present { // outside the lock: describing a large node takes a while
+		if session != nil {
+			node := session.describe()
+			node.Streams, node.LastRefusal = nodes[i].Streams, nodes[i].LastRefusal
+			nodes[i] = node
 		}
-		node.LastRefusal = known.refusal
-		nodes = append(nodes, node)
 	}
 	slices.SortFunc(nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Name, b.Name))

@@ -62,10 +62,10 @@ type Server struct {
 	nodes     *registry
 	counters  counters
 
-	stopping atomic.Bool
-	stop     chan struct{}
 	streams  sync.WaitGroup // handlers and their goroutines
-	closing  sync.Mutex     // orders streams.Add against Stop
+	stop     chan struct{}  // closed by Stop
+	mu       sync.Mutex     // orders streams.Add against Stop
+	stopping bool           // by mu
 }
 
 // New returns a Server that has no snapshot yet: nodes that connect wait.
@@ -107,11 +107,12 @@ func (s *Server) Nodes() []Node { return s.nodes.list(s.settings.Now()) }
 // Stop ends all streams with code Unavailable, so that nodes look for another server, and refuses new ones. It returns when
 // they have ended, or with the context's error.
 func (s *Server) Stop(ctx context.Context) error {
-	s.closing.Lock()
-	if !s.stopping.Swap(true) {
+	s.mu.Lock()
+	if !s.stopping {
+		s.stopping = true
 		close(s.stop)
 	}
-	s.closing.Unlock()
+	s.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		s.streams.Wait()
@@ -127,9 +128,9 @@ func (s *Server) Stop(ctx context.Context) error {
 
 // enter counts a stream in; false after Stop.
 func (s *Server) enter() bool {
-	s.closing.Lock()
-	defer s.closing.Unlock()
-	if s.stopping.Load() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
 		return false
 	}
 	s.streams.Add(1)
@@ -164,7 +165,7 @@ var (
 	errStopping = errors.New("gatehouse is stopping")
 	errSlow     = errors.New("node did not read a response in time")
 	errSilent   = errors.New("stream did not say who it is in time")
-	errFull     = errors.New("too many nodes are connected")
+	errFull     = errors.New("too many nodes are connected, or too many streams of this one")
 	errNode     = errors.New("node is not identified")
 )
 

@@ -38,7 +38,7 @@ func TestServerDelivers(t *testing.T) {
 	bytes := uint64(proto.Size(first) + proto.Size(third))
 	want := []Node{{
 		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: "1", Connected: start, Address: "unix",
-		State: StateBehind, Revision: "cluster:a@2 listener:l@1", Acknowledged: "cluster:a@1 listener:l@1",
+		State: StateBehind, Streams: 1, Revision: "cluster:a@2 listener:l@1", Acknowledged: "cluster:a@1 listener:l@1",
 		Types: []TypeStatus{
 			{Type: TypeCluster, Wanted: 1, Outstanding: true, Responses: 2, Bytes: bytes},
 			{Type: TypeListener, Wanted: 1, Acknowledged: 1, Responses: 1, Bytes: uint64(proto.Size(second))},
@@ -283,6 +283,9 @@ func TestDisconnectedNodesAreKeptForAWhile(t *testing.T) {
 	}
 	again := connect("2") // a node that has a stream already
 	s.events.await(t, "node has another stream: two proxies of one name, or the former is not known to be dead yet")
+	if got := s.Nodes()[0].Streams; got != 2 {
+		t.Errorf("%d streams", got)
+	}
 	leave(two)
 	expect("2 waiting, 3 waiting")
 	leave(again)
@@ -291,4 +294,28 @@ func TestDisconnectedNodesAreKeptForAWhile(t *testing.T) {
 	expect("2 disconnected, 3 waiting")
 	now.Add(1)
 	expect("3 waiting")
+}
+
+func TestTwoEnvoysOfOneNameAreBothServed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Settings{})
+	first, second := s.dial(t), s.dial(t)
+	for _, c := range []deltaClient{first, second} {
+		say(t, c, hello("edge", "twin"))
+		s.events.await(t, "node connected")
+	}
+	s.Use([]*Snapshot{shot(t, "cluster:a@1")})
+	for _, c := range []deltaClient{first, second} {
+		if r := hear(t, c); r.GetResources()[0].GetName() != "a" {
+			t.Errorf("got %v", r)
+		}
+	}
+	for i := range maxStreams - 1 {
+		c := s.dial(t)
+		say(t, c, hello("edge", "twin"))
+		_, err := c.Recv()
+		if want := i == maxStreams-2; want != (status.Code(err) == codes.ResourceExhausted) {
+			t.Errorf("stream %d: %v", i+3, err)
+		}
+	}
 }

@@ -25,6 +25,7 @@ type Node struct {
 	Connected    time.Time // when the present or last stream began
 	Disconnected time.Time // when it ended; zero while connected
 	State        State
+	Streams      int // how many it has; more than one is two Envoys of one name, or a loss that was not noticed yet
 
 	Revision     string       // the label of the snapshot it should have
 	Acknowledged string       // the label of the last one of which it acknowledged all on this stream; "" if none
