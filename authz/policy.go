@@ -48,9 +48,6 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 	if err != nil {
 		return nil, regoMistakes(err)
 	}
-	if module == nil {
-		return nil, []mistake{{code: gateway.CodeRego, message: "the policy is empty: begin it with a package"}}
-	}
 	if found := forbiddenCalls(module); len(found) > 0 {
 		return nil, found
 	}
@@ -108,7 +105,11 @@ func entryRef(module *ast.Module, path string) ast.Ref {
 func regoMistakes(err error) []mistake {
 	list, ok := err.(ast.Errors) //nolint:errorlint // OPA returns the list itself, never wrapped.
 	if !ok {
-		return []mistake{{code: gateway.CodeRego, message: oneLine(err.Error())}}
+		message := oneLine(err.Error())
+		if strings.Contains(message, "empty module") {
+			message = "the policy is empty: begin it with a package"
+		}
+		return []mistake{{code: gateway.CodeRego, message: message}}
 	}
 	var mistakes []mistake
 	for _, e := range list {

@@ -65,6 +65,7 @@ func TestAnswersOfWrongType(t *testing.T) {
 		"metadata":              `{"allowed": true, "dynamic_metadata": ["x"]}`,
 		"metadata keys":         `{"allowed": true, "dynamic_metadata": {"a": {1: "x"}}}`,
 		"metadata number":       `{"allowed": true, "dynamic_metadata": {"a": [1e999]}}`,
+		"metadata too deep":     `{"allowed": true, "dynamic_metadata": json.unmarshal(sprintf("{\"a\": %s1%s}", [concat("", ["[" | some _ in numbers.range(1, 30)]), concat("", ["]" | some _ in numbers.range(1, 30)])]))}`,
 		"status as text":        `{"allowed": false, "http_status": "403"}`,
 		"status as fraction":    `{"allowed": false, "http_status": 403.5}`,
 		"body as object":        `{"allowed": false, "body": {"a": 1}}`,
