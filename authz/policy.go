@@ -19,6 +19,7 @@ type policy struct {
 	query         ast.Body // answer = data.ENTRY
 	queryCompiler ast.QueryCompiler
 	store         storage.Store
+	withoutData   bool // The store is empty.
 	// txn is one read transaction for the policy's whole life: nothing ever writes to the store.
 	txn   storage.Transaction
 	input build[*request]
@@ -55,7 +56,11 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data is not JSON: %v", err)}}
 	}
-	return prepare(module, inmem.NewFromASTObject(data), p.Entry)
+	compiled, mistakes = prepare(module, inmem.NewFromASTObject(data), p.Entry)
+	if compiled != nil {
+		compiled.withoutData = data.Len() == 0
+	}
+	return compiled, mistakes
 }
 
 // prepare compiles a module and the query for its deciding rule.
