@@ -19,7 +19,7 @@ func ready(tb testing.TB) (*authz.Service, *authv3.CheckRequest) {
 
 // TestCheckAllocates holds the quickstart's Check to a budget: what it allocates is most of what it costs.
 func TestCheckAllocates(t *testing.T) {
-	const budget = 155
+	const budget = 135 // 122, and a few of the race detector
 	service, check := ready(t)
 	got := testing.AllocsPerRun(200, func() {
 		if response, err := service.Check(t.Context(), check); err != nil || response.GetOkResponse() == nil {
