@@ -2,7 +2,6 @@ package authz_test
 
 import (
 	"context"
-	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,27 +10,16 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/gatehouse/gatehouse/internal/needs"
 )
 
 // TestCheckOverGRPC serves on a Unix socket, as Gatehouse does, and asks from many goroutines over one connection.
 func TestCheckOverGRPC(t *testing.T) {
 	service, allowed := ready(t)
 	rules := quickstart(t).Routes[0].Rules
-	server := grpc.NewServer()
-	authv3.RegisterAuthorizationServer(server, service)
-	socket := filepath.Join(t.TempDir(), "authz.sock")
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
+	socket := filepath.Join(needs.SocketDir(t), "authz.sock")
+	serve(t, service, socket)
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

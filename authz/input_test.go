@@ -25,11 +25,10 @@ import (
 // seen returns what a policy sees under an expression, as JSON; "undefined" where there is nothing.
 func seen(tb testing.TB, check *authv3.CheckRequest, expressions ...string) []any {
 	tb.Helper()
-	rev := revision()
 	service := newService(patient)
 	var answers []any
 	for _, expression := range expressions {
-		rev = revision(publicRoute("r1", `package a
+		rev := revision(publicRoute("r1", `package a
 default allow := {"allowed": false, "body": "\"undefined\""}
 allow := {"allowed": false, "body": json.marshal(`+expression+`)}`))
 		service.Use(compiled(tb, rev, nil))
@@ -197,6 +196,7 @@ func TestInputWaysToReadIt(t *testing.T) {
 		"every":            "x := \"GET\" if every c in [\"G\", \"E\"] { contains(input.attributes.request.http.method, c) }",
 		"with":             "z := input.replaced\nx := y if y := z with input.replaced as input.attributes.request.http.method",
 		"with whole":       "z := input.replaced\nx := y if y := z with input as {\"replaced\": input.attributes.request.http.method}",
+		"head":             "table[input.attributes.request.http.method] := \"GET\"\nx := table.GET",
 		"string template":  `x := $"{input.attributes.request.http.method}"`,
 		"partial rule":     "s contains input.attributes.request.http.method\nx := m if some m in s",
 		"data key":         "x := y if { m := data.a.table[input.attributes.request.http.method]; y := m }\ntable := {\"GET\": \"GET\"}",

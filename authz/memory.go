@@ -113,8 +113,8 @@ func (m *memory) find(f frame, ref ast.Ref) int {
 }
 
 func equalRefs(a, b ast.Ref) bool {
-	for i := len(a) - 1; i >= 0; i-- {
-		if a[i] != b[i] && !a[i].Equal(b[i]) {
+	for i, term := range slices.Backward(a) {
+		if term != b[i] && !term.Equal(b[i]) {
 			return false
 		}
 	}
