@@ -35,8 +35,8 @@ type mistake struct {
 	message     string
 }
 
-// compilePolicy compiles the Rego of a document. Nothing of the result depends on the document's name or place.
-func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
+// compilePolicy compiles the Rego of a document, which may use what is allowed. Nothing of the result depends on the document's name or place.
+func compilePolicy(p *gateway.Policy, allowed *ast.Capabilities) (compiled *policy, mistakes []mistake) {
 	defer func() {
 		if r := recover(); r != nil {
 			compiled, mistakes = nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the compiler failed (%v): simplify the policy", r)}}
@@ -56,7 +56,7 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data is not JSON: %v", err)}}
 	}
-	compiled, mistakes = prepare(module, inmem.NewFromASTObject(data), p.Entry)
+	compiled, mistakes = prepare(module, inmem.NewFromASTObject(data), p.Entry, allowed)
 	if compiled != nil {
 		compiled.withoutData = data.Len() == 0
 	}
@@ -64,14 +64,14 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 }
 
 // prepare compiles a module and the query for its deciding rule.
-func prepare(module *ast.Module, store storage.Store, entryPath string) (*policy, []mistake) {
+func prepare(module *ast.Module, store storage.Store, entryPath string, allowed *ast.Capabilities) (*policy, []mistake) {
 	ctx := context.Background()
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data cannot be read: %v", err)}}
 	}
 	compiler := ast.NewCompiler().
-		WithCapabilities(capabilities()).
+		WithCapabilities(allowed).
 		WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
 	compiler.Compile(map[string]*ast.Module{"policy.rego": module})
 	if compiler.Failed() {
