@@ -39,7 +39,7 @@ const (
 // Options are the settings of a Service. Only Logger must be set.
 type Options struct {
 	Logger *slog.Logger
-	Limit  time.Duration    // For one evaluation of one policy; 0: 10 ms.
+	Limit  time.Duration    // For one evaluation of one policy, which is tried twice; 0: 10 ms.
 	Now    func() time.Time // The policies' clock; nil: time.Now.
 }
 
@@ -105,7 +105,7 @@ func (s *Service) Use(t *Table) {
 }
 
 // Check answers whether a request may go on. The error is always nil: Envoy treats an error as the filter's failure mode
-// says, which may be to let the request pass.
+// says, which may be to let the request pass. The answer may be one that many requests get, so it must not be changed.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
 	r := request{attributes: check.GetAttributes()}
 	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
@@ -114,6 +114,10 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		return unknownRules().refuse(r.grpc(), &s.tally), nil
 	}
 	r.rules = e.rules
+	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
+		s.tally.expired.Add(1)
+		return expired().refuse(r.grpc(), &s.tally), nil
+	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			response = s.recovered(ctx, &r, e, cause)

@@ -121,12 +121,16 @@ func toObject(m map[string]any) (ast.Object, error) {
 	return object, nil
 }
 
-// toStruct converts an object; nil where a key is no text or a value is not JSON.
-func toStruct(o ast.Object) *structpb.Struct {
+// maxDepth is how deep dynamic metadata may nest. Each level costs three of the hundred that protobuf allows in Envoy, which
+// would take a deeper answer for an error.
+const maxDepth = 24
+
+// toStruct converts an object; nil where a key is no text, a value is not JSON, or it nests deeper than the given levels.
+func toStruct(o ast.Object, levels int) *structpb.Struct {
 	s := &structpb.Struct{Fields: make(map[string]*structpb.Value, o.Len())}
 	for _, k := range o.Keys() {
 		key, ok := k.Value.(ast.String)
-		value := toValue(o.Get(k).Value)
+		value := toValue(o.Get(k).Value, levels-1)
 		if !ok || value == nil {
 			return nil
 		}
@@ -135,7 +139,10 @@ func toStruct(o ast.Object) *structpb.Struct {
 	return s
 }
 
-func toValue(v ast.Value) *structpb.Value {
+func toValue(v ast.Value, levels int) *structpb.Value {
+	if levels <= 0 {
+		return nil
+	}
 	switch v := v.(type) {
 	case ast.Null:
 		return structpb.NewNullValue()
@@ -144,29 +151,31 @@ func toValue(v ast.Value) *structpb.Value {
 	case ast.String:
 		return structpb.NewStringValue(validText(string(v)))
 	case ast.Number:
-		f, ok := v.Float64()
-		if !ok {
-			return nil
+		if f, ok := v.Float64(); ok {
+			return structpb.NewNumberValue(f)
 		}
-		return structpb.NewNumberValue(f)
 	case *ast.Array, ast.Set:
-		list := &structpb.ListValue{}
-		whole := true
-		each(v, func(element ast.Value) {
-			converted := toValue(element)
-			whole = whole && converted != nil
-			list.Values = append(list.Values, converted)
-		})
-		if !whole {
-			return nil
-		}
-		return structpb.NewListValue(list)
+		return toList(v, levels)
 	case ast.Object:
-		if s := toStruct(v); s != nil {
+		if s := toStruct(v, levels); s != nil {
 			return structpb.NewStructValue(s)
 		}
 	}
 	return nil
+}
+
+func toList(v ast.Value, levels int) *structpb.Value {
+	list := &structpb.ListValue{}
+	whole := true
+	each(v, func(element ast.Value) {
+		converted := toValue(element, levels-1)
+		whole = whole && converted != nil
+		list.Values = append(list.Values, converted)
+	})
+	if !whole {
+		return nil
+	}
+	return structpb.NewListValue(list)
 }
 
 // validText replaces what is not UTF-8: protobuf would refuse the whole answer for it.

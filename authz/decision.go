@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -68,9 +69,7 @@ func (d *decision) and(more *decision) *decision {
 		d.metadata = more.metadata
 		return d
 	}
-	for k, v := range more.metadata {
-		d.metadata[k] = v
-	}
+	maps.Copy(d.metadata, more.metadata)
 	return d
 }
 

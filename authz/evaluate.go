@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -23,6 +24,8 @@ type evaluator struct {
 	tally  *tally
 	logger *slog.Logger
 	logged *rate.Limiter
+	// memories are those that no evaluation uses at the moment.
+	memories sync.Pool
 }
 
 // decide says whether a request is allowed: identity first, then every policy in order. The first refusal is the answer.
@@ -81,9 +84,13 @@ func (e *evaluator) ask(ctx context.Context, r *request, p applied) *decision {
 
 // evaluate runs the query of a policy. The value is nil where the answer is undefined.
 func (e *evaluator) evaluate(ctx context.Context, p *policy, input *ast.Term) (value ast.Value, err error) {
+	remember, ok := e.memories.Get().(*memory)
+	if !ok {
+		remember = newMemory()
+	}
 	cancel := topdown.NewCancel()
 	defer time.AfterFunc(e.limit, cancel.Cancel).Stop()
-	err = topdown.NewQuery(p.query).
+	query := topdown.NewQuery(p.query).
 		WithQueryCompiler(p.queryCompiler).
 		WithCompiler(p.compiler).
 		WithStore(p.store).
@@ -92,13 +99,19 @@ func (e *evaluator) evaluate(ctx context.Context, p *policy, input *ast.Term) (v
 		WithCancel(cancel).
 		WithTime(e.now()).
 		WithMetrics(metrics.NoOp()).
-		WithInterQueryBuiltinValueCache(e.values).
-		Iter(ctx, func(result topdown.QueryResult) error {
-			if term := result[answer]; term != nil {
-				value = term.Value
-			}
-			return nil
-		})
+		WithVirtualCache(remember).
+		WithInterQueryBuiltinValueCache(e.values)
+	if p.withoutData {
+		query = query.WithBaseCache(noData{})
+	}
+	err = query.Iter(ctx, func(result topdown.QueryResult) error {
+		if term := result[answer]; term != nil {
+			value = term.Value
+		}
+		return nil
+	})
+	remember.forget() // Not deferred: after a panic it is left alone.
+	e.memories.Put(remember)
 	return value, err
 }
 

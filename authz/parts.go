@@ -113,9 +113,9 @@ func (p *parts) metadata(name string) map[string]*structpb.Value {
 	switch value := p.get(name).(type) {
 	case nil:
 	case ast.Object:
-		s := toStruct(value)
+		s := toStruct(value, maxDepth)
 		if s == nil {
-			p.wrong(name, "an object of JSON values")
+			p.wrong(name, "an object of JSON values that nests no deeper than 24")
 		}
 		return s.GetFields()
 	default:

@@ -19,6 +19,7 @@ type policy struct {
 	query         ast.Body // answer = data.ENTRY
 	queryCompiler ast.QueryCompiler
 	store         storage.Store
+	withoutData   bool // The store is empty.
 	// txn is one read transaction for the policy's whole life: nothing ever writes to the store.
 	txn   storage.Transaction
 	input build[*request]
@@ -34,8 +35,8 @@ type mistake struct {
 	message     string
 }
 
-// compilePolicy compiles the Rego of a document. Nothing of the result depends on the document's name or place.
-func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
+// compilePolicy compiles the Rego of a document, which may use what is allowed. Nothing of the result depends on the document's name or place.
+func compilePolicy(p *gateway.Policy, allowed *ast.Capabilities) (compiled *policy, mistakes []mistake) {
 	defer func() {
 		if r := recover(); r != nil {
 			compiled, mistakes = nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the compiler failed (%v): simplify the policy", r)}}
@@ -48,9 +49,6 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 	if err != nil {
 		return nil, regoMistakes(err)
 	}
-	if module == nil {
-		return nil, []mistake{{code: gateway.CodeRego, message: "the policy is empty: begin it with a package"}}
-	}
 	if found := forbiddenCalls(module); len(found) > 0 {
 		return nil, found
 	}
@@ -58,18 +56,22 @@ func compilePolicy(p *gateway.Policy) (compiled *policy, mistakes []mistake) {
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data is not JSON: %v", err)}}
 	}
-	return prepare(module, inmem.NewFromASTObject(data), p.Entry)
+	compiled, mistakes = prepare(module, inmem.NewFromASTObject(data), p.Entry, allowed)
+	if compiled != nil {
+		compiled.withoutData = data.Len() == 0
+	}
+	return compiled, mistakes
 }
 
 // prepare compiles a module and the query for its deciding rule.
-func prepare(module *ast.Module, store storage.Store, entryPath string) (*policy, []mistake) {
+func prepare(module *ast.Module, store storage.Store, entryPath string, allowed *ast.Capabilities) (*policy, []mistake) {
 	ctx := context.Background()
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data cannot be read: %v", err)}}
 	}
 	compiler := ast.NewCompiler().
-		WithCapabilities(capabilities()).
+		WithCapabilities(allowed).
 		WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
 	compiler.Compile(map[string]*ast.Module{"policy.rego": module})
 	if compiler.Failed() {
@@ -108,7 +110,11 @@ func entryRef(module *ast.Module, path string) ast.Ref {
 func regoMistakes(err error) []mistake {
 	list, ok := err.(ast.Errors) //nolint:errorlint // OPA returns the list itself, never wrapped.
 	if !ok {
-		return []mistake{{code: gateway.CodeRego, message: oneLine(err.Error())}}
+		message := oneLine(err.Error())
+		if strings.Contains(message, "empty module") {
+			message = "the policy is empty: begin it with a package"
+		}
+		return []mistake{{code: gateway.CodeRego, message: message}}
 	}
 	var mistakes []mistake
 	for _, e := range list {

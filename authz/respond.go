@@ -175,3 +175,9 @@ func unknownRules() *decision {
 	return refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemRulesUnknown,
 		"The rules of this operation are not known here yet.", header{"retry-after", "1"})
 }
+
+// expired is the decision about a request whose Envoy has stopped waiting.
+func expired() *decision {
+	return refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemAuthzAway,
+		"The authorization took too long.", header{"retry-after", "1"})
+}

@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ func TestAnswersOfWrongType(t *testing.T) {
 		"metadata":              `{"allowed": true, "dynamic_metadata": ["x"]}`,
 		"metadata keys":         `{"allowed": true, "dynamic_metadata": {"a": {1: "x"}}}`,
 		"metadata number":       `{"allowed": true, "dynamic_metadata": {"a": [1e999]}}`,
+		"metadata too deep":     `{"allowed": true, "dynamic_metadata": json.unmarshal(sprintf("{\"a\": %s1%s}", [concat("", ["[" | some _ in numbers.range(1, 30)]), concat("", ["]" | some _ in numbers.range(1, 30)])]))}`,
 		"status as text":        `{"allowed": false, "http_status": "403"}`,
 		"status as fraction":    `{"allowed": false, "http_status": 403.5}`,
 		"body as object":        `{"allowed": false, "body": {"a": 1}}`,
@@ -176,6 +178,20 @@ allow if count([1 | some i in numbers.range(1, 3000); some j in numbers.range(1,
 	}
 	if got := service.Counts().Timeouts; got != 1 {
 		t.Errorf("counted %d timeouts, want 1", got)
+	}
+}
+
+func TestCheckAfterItsDeadline(t *testing.T) {
+	service := newService(patient)
+	service.Use(compiled(t, revision(publicRoute("r1", "package a\nallow := true")), nil))
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
+	defer cancel()
+	response, err := service.Check(ctx, checkOf("r1"))
+	if err != nil || response.GetDeniedResponse().GetStatus().GetCode() != 503 {
+		t.Errorf("answered %v, %v; want 503", response, err)
+	}
+	if counts := service.Counts(); counts.Expired != 1 || len(counts.Decisions) != 0 {
+		t.Errorf("counted %+v, want 1 expired", counts)
 	}
 }
 

@@ -1,6 +1,7 @@
 package authz_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -104,4 +105,13 @@ func aliceClaims() map[string]any {
 		"iss": "https://id.nordhaven.test", "sub": "alice", "aud": "payments", "exp": 1_790_003_600, "iat": 1_790_000_000,
 		"scope": "openid payments:read", "role": "customer", "name": "Alice Example",
 	}
+}
+
+// manyRoutes is a revision of routes each of which applies a policy of its own.
+func manyRoutes(n int) *gateway.Revision {
+	routes := make([]*gateway.Route, n)
+	for i := range routes {
+		routes[i] = publicRoute(fmt.Sprint("r", i), fmt.Sprintf("package bank.a%d\nallow if input.attributes.request.http.method == \"M%d\"", i, i))
+	}
+	return revision(routes...)
 }

@@ -106,6 +106,7 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 		mu       sync.Mutex
 		workers  sync.WaitGroup
 		mistakes = map[content][]mistake{}
+		allowed  = capabilities()
 		queue    = make(chan content, len(missing))
 	)
 	for _, c := range slices.Collect(maps.Keys(missing)) {
@@ -115,7 +116,7 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 	for range min(len(missing), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for c := range queue {
-				p, wrong := compilePolicy(missing[c])
+				p, wrong := compilePolicy(missing[c], allowed)
 				mu.Lock()
 				if p != nil {
 					done[c] = p
