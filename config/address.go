@@ -1,0 +1,162 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/invopop/jsonschema"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// maxSocketPath is what fits a Unix socket's address (sun_path of 108 bytes, one for the end).
+const maxSocketPath = 107
+
+// ip is the address of a listener.
+type ip string
+
+func (v *ip) parse(text string) error {
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" {
+		return fmt.Errorf("%q is no IP address: write one, as in 0.0.0.0 or ::1", text)
+	}
+	*v = ip(addr.String())
+	return nil
+}
+
+func (ip) JSONSchema() *jsonschema.Schema {
+	return pattern(`^[0-9A-Fa-f.:]+$`, "0.0.0.0", "127.0.0.1", "::")
+}
+
+// network is an address range of proxies.
+type network struct{ netip.Prefix }
+
+func (v *network) parse(text string) error {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		v.Prefix = netip.PrefixFrom(addr, addr.BitLen())
+		return nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return fmt.Errorf("%q is no address range: write an IP address or a range, as in 10.0.0.0/8", text)
+	}
+	if prefix != prefix.Masked() {
+		return fmt.Errorf("the range %s has bits set beyond its length: write %s", prefix, prefix.Masked())
+	}
+	v.Prefix = prefix
+	return nil
+}
+
+func (network) JSONSchema() *jsonschema.Schema {
+	return pattern(`^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$`, "10.0.0.0/8")
+}
+
+// host is an exact host name, "*.suffix", or "*"; kept in lower case.
+type host string
+
+const hostForm = `^(\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*)$`
+
+func (v *host) parse(text string) error {
+	if !validHost(text) {
+		return fmt.Errorf("%q is no host: write a name without port or path, as in api.bank.test, *.bank.test or *", text)
+	}
+	*v = host(strings.ToLower(text))
+	return nil
+}
+
+func validHost(text string) bool {
+	if text == gateway.AnyHost {
+		return true
+	}
+	for label := range strings.SplitSeq(strings.TrimPrefix(text, "*."), ".") {
+		if label == "" || strings.Trim(label, "-") != label || len(label) > 63 ||
+			!every(label, func(c byte) bool { return wordCharacter(c) || c == '-' }) {
+			return false
+		}
+	}
+	return len(text) <= 253
+}
+
+func (host) JSONSchema() *jsonschema.Schema { return pattern(hostForm, "api.bank.test", "*.bank.test") }
+
+// endpointAddress is where an endpoint of an Upstream listens.
+type endpointAddress string
+
+func (v *endpointAddress) parse(text string) error {
+	if socket, ok := strings.CutPrefix(text, "unix:"); ok {
+		if !strings.HasPrefix(socket, "/") || len(socket) > maxSocketPath {
+			return fmt.Errorf("%q is no socket: write unix: and a path from the root, of at most %d characters", text, maxSocketPath)
+		}
+		*v = endpointAddress(text)
+		return nil
+	}
+	const form = "write an IP address and a port, as in 10.0.0.1:9001 or [fd00::1]:9001, or unix:/path"
+	addr, err := netip.ParseAddrPort(text)
+	switch {
+	case err != nil && hostAndPort(text):
+		return &refusal{code: gateway.CodeReserved, text: fmt.Sprintf("%q: host names are not available yet: %s", text, form)}
+	case err != nil || addr.Addr().Zone() != "" || addr.Port() == 0:
+		return fmt.Errorf("%q is no address: %s", text, form)
+	}
+	*v = endpointAddress(addr.String())
+	return nil
+}
+
+// hostAndPort reports whether a text is a host name with a port.
+func hostAndPort(text string) bool {
+	h, port, found := strings.Cut(text, ":")
+	var v host
+	return found && strings.Trim(port, "0123456789") == "" && strings.ContainsAny(h, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
+		v.parse(h) == nil
+}
+
+func (endpointAddress) JSONSchema() *jsonschema.Schema {
+	return pattern(`^(unix:/.+|([0-9.]+|\[[0-9A-Fa-f.:]+\]):[0-9]{1,5})$`, "10.0.0.1:9001", "unix:/run/payments.sock")
+}
+
+// limitKey is what a limit counts by.
+type limitKey string
+
+// headerCharacter reports a character that a header's name may hold (RFC 9110 5.6.2).
+func headerCharacter(c byte) bool {
+	return wordCharacter(c) || strings.IndexByte("!#$%&'*+-.^`|~", c) >= 0
+}
+
+func (v *limitKey) parse(text string) error {
+	source, part, _ := strings.Cut(text, ".")
+	switch {
+	case text == "client.address":
+	case source == "token" && part != "" && !strings.ContainsAny(part, " \t\r\n"):
+	case source == "header" && part != "" && every(part, headerCharacter):
+		text = strings.ToLower(text)
+	case source == "query", source == "consumer", source == "application", source == "plan", source == "path":
+		return &refusal{code: gateway.CodeReserved, text: fmt.Sprintf(
+			"counting by %q is not available yet: count by client.address, token.CLAIM or header.NAME", text)}
+	default:
+		return &refusal{code: gateway.CodeLimitKey, text: fmt.Sprintf(
+			"a limit cannot count by %q: write client.address, token.CLAIM or header.NAME", text)}
+	}
+	*v = limitKey(text)
+	return nil
+}
+
+func (limitKey) JSONSchema() *jsonschema.Schema {
+	return pattern(`^(client\.address|token\.\S+|header\.\S+)$`, "client.address", "token.sub", "header.x-tenant")
+}
+
+// secret is the name of a secret, never the secret itself.
+type secret string
+
+func (v *secret) parse(text string) error {
+	source, rest, _ := strings.Cut(text, ":")
+	if (source != "env" && source != "file") || rest == "" {
+		return &refusal{code: gateway.CodeSecret, text: "a secret is written out here: write env:NAME or file:./path, and replace the secret, as others may have read it"}
+	}
+	*v = secret(text)
+	return nil
+}
+
+func (secret) JSONSchema() *jsonschema.Schema {
+	return pattern(`^(env|file):.+$`, "env:SIGNING_KEY", "file:./key.json")
+}

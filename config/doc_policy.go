@@ -1,0 +1,57 @@
+package config
+
+import (
+	"github.com/invopop/jsonschema"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+type policyDocument struct {
+	header `yaml:",inline"`
+	File   filePath       `yaml:"file" doc:"The file that holds the Rego."`
+	Rego   *regoText      `yaml:"rego" doc:"The Rego itself."`
+	Entry  entry          `yaml:"entry" doc:"The rule that decides, such as bank/payments/allow. The rule allow of the module's package where not said."`
+	With   map[string]any `yaml:"with" doc:"Parameters, input.gatehouse.parameters in Rego."`
+	Data   map[string]any `yaml:"data" doc:"What the module sees as data."`
+}
+
+func (d *policyDocument) add(o *object, docs *gateway.Documents) {
+	p := &gateway.Policy{Name: string(d.Name), Entry: string(d.Entry), With: d.With, Data: d.Data, Origin: o.origin()}
+	switch {
+	case d.File != "" && d.Rego != nil:
+		o.fault(gateway.CodeConflict, "rego", "file and rego exclude one another: keep one")
+	case d.File != "":
+		if text, file, ok := o.load.include(o, "file", string(d.File)); ok {
+			p.Source, p.File, p.Line = string(text), file, 1
+		}
+	case d.Rego != nil:
+		p.Source, p.File, p.Line = d.Rego.text, o.file, d.Rego.line
+	case !o.blamed("file") && !o.blamed("rego"):
+		o.fault(gateway.CodeMissingField, "", "the Policy %s has no Rego: write file: and its path, or rego:", d.Name)
+	}
+	if o.sound(docs) {
+		docs.Policies = append(docs.Policies, p)
+	}
+}
+
+// regoText is Rego inside a document, and the line on which it begins.
+type regoText struct {
+	text string
+	line int
+}
+
+func (v *regoText) decode(d *decoder, n *yaml.Node, at *field, _ *rule) {
+	text, ok := d.text(n, at)
+	if !ok {
+		return
+	}
+	v.text, v.line = text, n.Line
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		v.line++ // The text begins below the "|".
+	}
+}
+
+func (regoText) JSONSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "string", MinLength: new(uint64(1))}
+}

@@ -1,0 +1,37 @@
+package config
+
+import (
+	"time"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+type routeDocument struct {
+	header       `yaml:",inline"`
+	Expose       []exposureFields      `yaml:"expose" single:"true" doc:"Where the requests arrive."`
+	Match        matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
+	To           []destinationFields   `yaml:"to" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
+	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
+	Authorize    []authorizationFields `yaml:"authorize" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Limits       []limitFields         `yaml:"limits" doc:"How many requests are let through."`
+	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
+	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
+}
+
+func (d *routeDocument) add(o *object, docs *gateway.Documents) {
+	addAPI(o, docs, &gateway.API{
+		Kind: gateway.KindRoute, Name: string(d.Name), Team: d.Team, Labels: d.Labels,
+		Stage:        gateway.Published,
+		Unlisted:     gateway.Forward,
+		Expose:       exposures(d.Expose),
+		To:           destinations(d.To),
+		Authenticate: d.Authenticate.authenticate(o, "authenticate"),
+		Authorize:    authorizations(d.Authorize),
+		Limits:       limits(d.Limits),
+		WhenAway:     d.WhenAway.whenAway(),
+		Timeout:      time.Duration(d.Timeouts.Authorization),
+		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match"), Field: "match"}},
+		Origin:       o.origin(),
+	})
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"reflect"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// Settings of an Upstream where the document does not say.
+const (
+	upstreamTimeout = 15 * time.Second
+	connectTimeout  = time.Second
+	healthInterval  = 5 * time.Second
+	healthTimeout   = time.Second
+	healthyAfter    = 2
+	unhealthyAfter  = 3
+	retryAttempts   = 1
+	retryBudget     = 20
+)
+
+type upstreamDocument struct {
+	header         `yaml:",inline"`
+	Endpoints      endpointList  `yaml:"endpoints" jsonschema:"required,minItems=1" doc:"The addresses that serve this."`
+	Balance        string        `yaml:"balance" jsonschema:"enum=round-robin,enum=least-request,enum=random,default=least-request" later:"ring-hash maglev" doc:"How the next endpoint is chosen."`
+	Protocol       string        `yaml:"protocol" jsonschema:"enum=http1,enum=http2,default=http1" doc:"What the endpoints speak."`
+	Health         *healthFields `yaml:"health" doc:"Active health checks. Without them every endpoint is taken to be healthy."`
+	Timeout        duration      `yaml:"timeout" jsonschema:"default=15s" doc:"For the whole response."`
+	ConnectTimeout duration      `yaml:"connect-timeout" jsonschema:"default=1s" doc:"For a new connection."`
+	Retries        *retryFields  `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
+	TLS            reserved      `yaml:"tls" jsonschema:"-" reserved:"endpoints are reached by plain HTTP; remove it"`
+}
+
+// endpointList is a list, of which one other form is named for later.
+type endpointList []endpointFields
+
+func (v *endpointList) decode(d *decoder, n *yaml.Node, at *field, r *rule) {
+	if n.Kind == yaml.ScalarNode && n.Value == "pushed" {
+		d.fault(gateway.CodeReserved, n, at, "endpoints: pushed is not available yet: write the addresses as a list")
+		return
+	}
+	d.list(n, reflect.ValueOf(v).Elem(), at, r)
+}
+
+type endpointFields struct {
+	Address endpointAddress `yaml:"address" jsonschema:"required" doc:"IP address and port, or unix:/path for a socket on Envoy's own host."`
+	Weight  *int            `yaml:"weight" jsonschema:"minimum=1,maximum=1000000,default=1" doc:"The endpoint's share, relative to the others."`
+}
+
+type healthFields struct {
+	Path      urlPath  `yaml:"path" jsonschema:"required" doc:"The path of the GET request; 200 is healthy."`
+	Interval  duration `yaml:"interval" jsonschema:"default=5s" doc:"Between two checks."`
+	Timeout   duration `yaml:"timeout" jsonschema:"default=1s" doc:"For one check."`
+	Healthy   *int     `yaml:"healthy" jsonschema:"minimum=1,maximum=100,default=2" doc:"Successes in a row before an endpoint is used again."`
+	Unhealthy *int     `yaml:"unhealthy" jsonschema:"minimum=1,maximum=100,default=3" doc:"Failures in a row before an endpoint is left out."`
+}
+
+type retryFields struct {
+	Attempts *int     `yaml:"attempts" jsonschema:"minimum=1,maximum=10,default=1" doc:"How often one request is tried again."`
+	Budget   *percent `yaml:"budget" jsonschema:"default=20%" doc:"The share of active requests that may be retries at any time."`
+	On       []string `yaml:"on" jsonschema:"minItems=1,enum=connect-failure,enum=refused-stream,enum=reset-before-request" later:"reset gateway-error 5xx" doc:"What is tried again: only requests of which the endpoint has seen nothing. All of these where not said."`
+}
+
+func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
+	u := &gateway.Upstream{
+		Name:           string(d.Name),
+		Balance:        or(gateway.Balance(d.Balance), gateway.LeastRequest),
+		Protocol:       or(gateway.Protocol(d.Protocol), gateway.HTTP1),
+		Timeout:        d.Timeout.or(upstreamTimeout),
+		ConnectTimeout: d.ConnectTimeout.or(connectTimeout),
+		Retries:        d.Retries.retries(),
+		Health:         d.Health.health(),
+		Origin:         o.origin(),
+	}
+	seen := map[endpointAddress]bool{}
+	for i, e := range d.Endpoints {
+		if e.Address != "" && seen[e.Address] {
+			o.fault(gateway.CodeDuplicate, itemField("endpoints", i, "address"), "the endpoint %s is written twice: remove one, or give it a weight", e.Address)
+		}
+		seen[e.Address] = true
+		u.Endpoints = append(u.Endpoints, gateway.Endpoint{Address: string(e.Address), Weight: value(e.Weight, 1)})
+	}
+	if o.sound(docs) {
+		docs.Upstreams = append(docs.Upstreams, u)
+	}
+}
+
+func (f *healthFields) health() *gateway.Health {
+	if f == nil {
+		return nil
+	}
+	return &gateway.Health{
+		Path: string(f.Path), Interval: f.Interval.or(healthInterval), Timeout: f.Timeout.or(healthTimeout),
+		Healthy: value(f.Healthy, healthyAfter), Unhealthy: value(f.Unhealthy, unhealthyAfter),
+	}
+}
+
+func (f *retryFields) retries() *gateway.Retries {
+	if f == nil {
+		return nil
+	}
+	on := f.On
+	if len(on) == 0 {
+		on = []string{"connect-failure", "refused-stream", "reset-before-request"}
+	}
+	return &gateway.Retries{
+		Attempts: value(f.Attempts, retryAttempts), Budget: float64(value(f.Budget, retryBudget)), On: on,
+	}
+}

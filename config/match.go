@@ -1,0 +1,50 @@
+package config
+
+import (
+	"slices"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// matchFields say which requests are meant.
+type matchFields struct {
+	Method    method                     `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
+	Methods   []method                   `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
+	Path      *pathTemplate              `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below."`
+	PathRegex *pathRegex                 `yaml:"path-regex" doc:"A regular expression (RE2) that the whole path must match."`
+	Headers   map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
+	Query     map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have."`
+}
+
+// matches reports whether anything is said about which requests are meant.
+func (m *matchFields) matches() bool {
+	return m.Method != "" || m.Methods != nil || m.Path != nil || m.PathRegex != nil || m.Headers != nil || m.Query != nil
+}
+
+// match builds the match; without a path it is open to every path, which is a fault for an operation.
+func (m *matchFields) match(o *object, field string) gateway.Match {
+	out := gateway.Match{
+		Methods: texts(m.Methods),
+		Headers: conditions(o, join(field, "headers"), m.Headers, true),
+		Query:   conditions(o, join(field, "query"), m.Query, false),
+	}
+	if m.Method != "" {
+		if m.Methods != nil {
+			o.fault(gateway.CodeConflict, join(field, "methods"), "method and methods exclude one another: keep methods")
+		}
+		out.Methods = append(out.Methods, string(m.Method))
+	}
+	slices.Sort(out.Methods)
+	out.Methods = slices.Compact(out.Methods)
+	switch {
+	case m.Path != nil && m.PathRegex != nil:
+		o.fault(gateway.CodeConflict, join(field, "path-regex"), "path and path-regex exclude one another: keep one")
+	case m.Path != nil:
+		out.Path = m.Path.Path
+	case m.PathRegex != nil:
+		out.Path = m.PathRegex.Path
+	default:
+		out.Path = gateway.Path{Prefix: true}
+	}
+	return out
+}

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// Bounds of one file.
+const (
+	maxDocuments = 100_000
+	maxRestarts  = 100 // How often reading goes on behind a document that cannot be read.
+)
+
+var errTooDeep = errors.New("nested too deep")
+
+// part is one document of a file. root is nil where it could not be read.
+type part struct {
+	object *object
+	root   *yaml.Node
+}
+
+// split reads the documents of a file. One that is no YAML is reported and left out; reading goes on with the next.
+func (l *loader) split(file string, text []byte) []part {
+	var parts []part
+	rest := text
+	for range maxRestarts {
+		done, broken := l.stream(file, rest)
+		parts = append(parts, done...)
+		if broken == nil {
+			break
+		}
+		start, next := around(text, broken.line)
+		o := &object{load: l, file: file, spots: &spot{line: int32(start), column: 1}}
+		o.ref, o.team = skim(text, start, next)
+		o.report(broken.code, gateway.Place{File: file, Line: broken.line, Column: broken.column}, "", broken.text)
+		parts = append(parts, part{object: o})
+		if next == 0 {
+			break
+		}
+		// Blank lines in place of what is read keep the numbers of the lines.
+		rest = append(bytes.Repeat([]byte("\n"), next-1), from(text, next)...)
+	}
+	return parts
+}
+
+// syntax is why and where a stream of YAML ends early.
+type syntax struct {
+	refusal
+	line, column int
+}
+
+// stream reads documents up to the end or the first that is no YAML.
+func (l *loader) stream(file string, text []byte) (parts []part, broken *syntax) {
+	loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithPlugin(loaderlimits.New(
+		loaderlimits.AliasNone(), // Aliases are not unfolded here; the decoder bounds them.
+		loaderlimits.DepthFunc(func(depth int, _ *loaderlimits.DepthContext) error {
+			if depth > maxDepth {
+				return errTooDeep
+			}
+			return nil
+		}),
+	)))
+	if err != nil {
+		return nil, &syntax{refusal: refusal{code: gateway.CodeSyntax, text: err.Error()}, line: 1, column: 1}
+	}
+	for {
+		var node yaml.Node
+		err := loader.Load(&node)
+		if errors.Is(err, io.EOF) {
+			return parts, nil
+		}
+		if err != nil {
+			return parts, syntaxOf(err, text)
+		}
+		if len(node.Content) == 0 || isNull(node.Content[0]) {
+			continue
+		}
+		root := node.Content[0]
+		if len(parts) >= maxDocuments {
+			return parts, &syntax{
+				refusal: refusal{code: gateway.CodeTooLarge, text: fmt.Sprintf("more than %d documents: split the file", maxDocuments)},
+				line:    root.Line, column: root.Column,
+			}
+		}
+		o := &object{load: l, file: file, spots: spotsOf(root)}
+		o.ref, o.team = identity(root)
+		parts = append(parts, part{object: o, root: root})
+	}
+}
+
+// syntaxOf turns the parser's error into a place and a message.
+func syntaxOf(err error, text []byte) *syntax {
+	s := &syntax{refusal: refusal{code: gateway.CodeSyntax, text: "this is no YAML that can be read"}, line: 1, column: 1}
+	var e *yaml.LoadError
+	if !errors.As(err, &e) {
+		return s
+	}
+	s.text = "this is no YAML that can be read: " + e.Message
+	if e.ContextMsg != "" && e.ContextMark.Line > 0 {
+		s.text += fmt.Sprintf(", %s that begins in line %d", e.ContextMsg, e.ContextMark.Line)
+	}
+	if errors.Is(err, errTooDeep) {
+		s.code, s.text = gateway.CodeTooLarge, fmt.Sprintf("more than %d levels of nesting: write it flatter", maxDepth)
+	}
+	s.line, s.column = e.Mark.Line, e.Mark.Column
+	if isBorder(from(text, s.line)) && e.ContextMark.Line > 0 && e.ContextMark.Line < s.line {
+		s.line, s.column = e.ContextMark.Line, e.ContextMark.Column // Noticed only where the next document begins.
+	}
+	s.line, s.column = max(1, min(s.line, 1+bytes.Count(text, []byte("\n")))), max(1, s.column)
+	return s
+}
+
+// isBorder reports whether a text begins with the mark between two documents, which can stand in no scalar (YAML 1.2 9.1.2).
+func isBorder(text []byte) bool {
+	rest, ok := bytes.CutPrefix(text, []byte("---"))
+	return ok && (len(rest) == 0 || bytes.IndexByte([]byte(" \t\r\n"), rest[0]) >= 0)
+}
+
+// from returns the text from the beginning of a line on.
+func from(text []byte, line int) []byte {
+	for ; line > 1; line-- {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return nil
+		}
+		text = text[i+1:]
+	}
+	return text
+}
+
+// around returns the first line of the document in which a line stands, and of the next one; 0: there is none.
+func around(text []byte, line int) (start, next int) {
+	start = 1
+	number := 0
+	for row := range bytes.Lines(text) {
+		number++
+		if !isBorder(row) {
+			continue
+		}
+		if number > line {
+			return start, number
+		}
+		start = number
+	}
+	return start, 0
+}
+
+// skim reads kind, name, version and team of a document that is no YAML, line by line.
+func skim(text []byte, start, next int) (ref gateway.Ref, team string) {
+	fields := map[string]string{}
+	number := start
+	for row := range bytes.Lines(from(text, start)) {
+		if number++; next > 0 && number > next {
+			break
+		}
+		key, value, found := strings.Cut(string(row), ":")
+		value, _, _ = strings.Cut(value, " #")
+		if _, known := fields[key]; found && !known && !strings.ContainsAny(value, "\"'[{&*") {
+			fields[key] = strings.TrimSpace(value)
+		}
+	}
+	return refOf(fields["kind"], fields["name"], fields["version"]), fields["team"]
+}
+
+// identity reads kind, name, version and team of a document before anything is checked.
+func identity(root *yaml.Node) (ref gateway.Ref, team string) {
+	text := func(key string) string {
+		if n := lookup(root, key); n != nil && isText(n) {
+			return n.Value
+		}
+		return ""
+	}
+	return refOf(text("kind"), text("name"), text("version")), text("team")
+}
+
+// refOf returns the key of an object, zero where it cannot be one.
+func refOf(kind, own, version string) gateway.Ref {
+	var valid name
+	if newDocument(gateway.Kind(kind)) == nil || valid.parse(own) != nil {
+		return gateway.Ref{}
+	}
+	ref := gateway.Ref{Kind: gateway.Kind(kind), Name: own}
+	if ref.Kind == gateway.KindAPI && valid.parse(version) == nil {
+		ref.Version = version
+	}
+	return ref
+}
+
+// lookup returns the value of a key of a mapping, nil where there is none.
+func lookup(root *yaml.Node, key string) *yaml.Node {
+	if root.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == key {
+			if value := root.Content[i+1]; value.Kind != yaml.AliasNode {
+				return value
+			}
+			return root.Content[i+1].Alias
+		}
+	}
+	return nil
+}
