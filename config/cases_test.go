@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -104,6 +105,7 @@ func modelOf(t *testing.T, docs *gateway.Documents) []byte {
 	for ref := range docs.Broken {
 		broken = append(broken, ref.String())
 	}
+	slices.Sort(broken)
 	type api struct {
 		*gateway.API
 		IsFaulty bool `json:",omitzero"`

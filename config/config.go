@@ -159,7 +159,7 @@ func (l *loader) decode(o *object, root *yaml.Node) {
 	}
 	kind := lookup(root, "kind")
 	if kind == nil {
-		o.fault(gateway.CodeMissingField, "kind", "the document has no kind: write one of %v", kinds())
+		o.fault(gateway.CodeMissingField, "kind", "the document has no kind: write %s", oneOf(kinds()))
 		return
 	}
 	doc := newDocument(gateway.Kind(kind.Value))
@@ -183,7 +183,7 @@ func (l *loader) unknownKind(o *object, kind string) {
 		o.fault(gateway.CodeUnknownKind, "kind", "there is no kind %q: did you mean %q?", kind, near)
 		return
 	}
-	o.fault(gateway.CodeUnknownKind, "kind", "there is no kind %q: write one of %v", kind, kinds())
+	o.fault(gateway.CodeUnknownKind, "kind", "there is no kind %q: write %s", kind, oneOf(kinds()))
 }
 
 // unread notes a document of which only kind and name could be read.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -64,6 +65,7 @@ func (l *loader) readContract(file string, text []byte) *contract {
 	if root == nil || !c.checkVersion(root) {
 		return c
 	}
+	c.checkShape(root)
 	refs.follow()
 	if len(c.faults) > 0 {
 		return c
@@ -95,6 +97,39 @@ func (c *contract) checkVersion(s *source) bool {
 		return true
 	}
 	return false
+}
+
+// checkShape reports paths and operations that are no mappings: the model leaves them out in silence.
+func (c *contract) checkShape(s *source) {
+	paths := lookup(s.root, "paths")
+	if paths == nil {
+		return
+	}
+	for pattern, item := range mapping(paths) {
+		if strings.HasPrefix(pattern.Value, "x-") {
+			continue
+		}
+		if item.Kind != yaml.MappingNode {
+			c.fault(s.at(pattern), "the path %q is %s: write its operations as a mapping", pattern.Value, describe(item))
+			continue
+		}
+		for verb, op := range mapping(item) {
+			if slices.Contains(verbs(), verb.Value) && op.Kind != yaml.MappingNode {
+				c.fault(s.at(verb), "the operation %s %s is %s: write it as a mapping", verb.Value, pattern.Value, describe(op))
+			}
+			if id := lookup(op, "operationId"); id != nil && !isText(id) {
+				c.fault(s.at(id), "the operationId is %s: write text, in quotes", describe(id))
+			}
+		}
+	}
+	if paths.Kind != yaml.MappingNode {
+		c.fault(s.at(paths), "paths is %s: write a mapping", describe(paths))
+	}
+}
+
+// verbs are the methods that a path item can have (OpenAPI 3.1, 4.8.9).
+func verbs() []string {
+	return []string{"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 }
 
 // listed is an operation of the contract and where it stands.

@@ -1,10 +1,22 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // itemField is the path of a field of an item of a list.
 func itemField(list string, i int, name string) string {
 	return join(fmt.Sprintf("%s[%d]", list, i), name)
+}
+
+// oneOf joins words to a choice: "a, b or c".
+func oneOf(words []string) string {
+	i := len(words) - 1
+	if i < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:i], ", ") + " or " + words[i]
 }
 
 func each[A, B any](list []A, f func(A) B) []B {

@@ -50,6 +50,7 @@ type decoder struct {
 	depth    int
 	unfolded int // Values read below an alias so far.
 	aliases  int // Aliases around the value that is being read.
+	spent    bool
 }
 
 func (d *decoder) fault(code gateway.Code, n *yaml.Node, at *field, format string, args ...any) {
@@ -85,7 +86,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, at *field, r *rule) {
 		x.decode(d, n, at, r)
 		return
 	case texter:
-		if v.Kind() != reflect.Struct || n.Kind == yaml.ScalarNode {
+		if n.Kind == yaml.ScalarNode || v.Kind() != reflect.Struct || len(d.record(v.Type()).rules) == 0 {
 			d.parsed(n, x, at)
 			return
 		}
@@ -114,7 +115,7 @@ func (d *decoder) plain(n *yaml.Node, v reflect.Value, at *field, r *rule) {
 	case reflect.Int:
 		d.integer(n, v, at, r)
 	case reflect.Bool:
-		d.boolean(n, v, at)
+		d.boolean(n, v, at, r)
 	default:
 		d.word(n, v, at, r)
 	}
@@ -137,11 +138,10 @@ func (d *decoder) enter(n *yaml.Node, at *field) (resolved *yaml.Node, leave fun
 		d.unfolded++
 	}
 	if d.depth > maxDepth || d.unfolded > maxUnfolded {
-		if d.unfolded <= maxUnfolded+1 {
+		if !d.spent {
 			d.fault(gateway.CodeTooLarge, n, at, "the aliases unfold to too much: write the values out, or fewer of them")
-			d.unfolded = maxUnfolded + 1
 		}
-		d.unfolded++
+		d.spent, d.unfolded = true, maxUnfolded+1
 		return n, leave, false
 	}
 	if alias {
@@ -178,8 +178,8 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, at *field) {
 		d.value(value, v.FieldByIndex(r.index), here, r)
 	}
 	for _, r := range rec.rules {
-		if r.required && !written[r.name] {
-			d.fault(gateway.CodeMissingField, n, at.child(r.name), "the field %s is missing: write it", r.name)
+		if r.required && !written[r.name] && !merges(n) {
+			d.fault(gateway.CodeMissingField, beginning(n), at.child(r.name), "the field %s is missing: write it", r.name)
 		}
 	}
 }
@@ -213,6 +213,11 @@ func (d *decoder) pairs(n *yaml.Node, at *field) func(yield func(key, value *yam
 			}
 		}
 	}
+}
+
+// merges reports a mapping with a merge key: which fields it was to have cannot be told.
+func merges(n *yaml.Node) bool {
+	return slices.ContainsFunc(n.Content, func(inner *yaml.Node) bool { return inner.Tag == "!!merge" })
 }
 
 func (d *decoder) badKey(key *yaml.Node, at *field) {
@@ -270,10 +275,7 @@ func (d *decoder) allowed(n *yaml.Node, text string, at *field, r *rule) bool {
 	if r == nil || len(r.enum) == 0 || slices.Contains(r.enum, text) {
 		return true
 	}
-	choice := "write " + strings.Join(r.enum, ", ")
-	if i := len(r.enum) - 1; i > 0 {
-		choice = "write " + strings.Join(r.enum[:i], ", ") + " or " + r.enum[i]
-	}
+	choice := "write " + oneOf(r.enum)
 	if slices.Contains(r.later, text) {
 		d.fault(gateway.CodeReserved, n, at, "%s: %s is not available yet: %s", r.name, text, choice)
 		return false

@@ -10,11 +10,11 @@ type issuerDocument struct {
 	header    `yaml:",inline"`
 	Issuer    string       `yaml:"issuer" jsonschema:"required" doc:"The iss claim of its tokens, byte for byte."`
 	Audiences []string     `yaml:"audiences" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
-	JWKS      keySetFields `yaml:"jwks" jsonschema:"required" doc:"The public keys by which its tokens are verified."`
+	JWKS      keysFields `yaml:"jwks" jsonschema:"required" doc:"The public keys by which its tokens are verified."`
 	Mint      *mintFields  `yaml:"mint" doc:"What signs tokens in examples and tests. Never in production."`
 }
 
-type keySetFields struct {
+type keysFields struct {
 	File   filePath `yaml:"file" doc:"A file that holds the key set (RFC 7517)."`
 	Inline *keySet  `yaml:"inline" doc:"The key set itself, as YAML or as JSON text."`
 	URL    reserved `yaml:"url" jsonschema:"-" reserved:"save the key set into a file: jwks: {file: ./issuer.jwks.json}"`
@@ -37,12 +37,12 @@ func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 }
 
 // keySet returns the key set as JSON, checked.
-func (f *keySetFields) keySet(o *object) []byte {
+func (f *keysFields) keySet(o *object) []byte {
 	switch {
 	case f.File != "" && f.Inline != nil:
 		o.fault(gateway.CodeConflict, "jwks", "file and inline exclude one another: keep one")
 	case f.Inline != nil:
-		if err := checkKeySet(f.Inline.json); err != nil {
+		if err := checkKeySet(f.Inline.json); err != nil && !o.blamed("jwks.inline") {
 			o.fault(gateway.CodeKeySet, "jwks.inline", "%s", err)
 		}
 		return f.Inline.json

@@ -47,7 +47,8 @@ type spot struct {
 // spotsOf copies the places of a document. A list or mapping stands where its key stands, anything else where it begins.
 // Anchored values are copied once, however many aliases name them.
 func spotsOf(root *yaml.Node) *spot {
-	s := &spot{line: int32(root.Line), column: int32(root.Column)}
+	first := beginning(root)
+	s := &spot{line: int32(first.Line), column: int32(first.Column)}
 	s.inside = insideOf(root, map[*yaml.Node][]spot{})
 	return s
 }

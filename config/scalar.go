@@ -126,12 +126,14 @@ func (r *rule) span() string {
 	return "a number from " + strconv.Itoa(*r.minimum) + " to " + strconv.Itoa(*r.maximum)
 }
 
-func (d *decoder) boolean(n *yaml.Node, v reflect.Value, at *field) {
+func (d *decoder) boolean(n *yaml.Node, v reflect.Value, at *field, r *rule) {
 	if n.Kind != yaml.ScalarNode || n.Tag != "!!bool" {
 		d.fault(gateway.CodeWrongType, n, at, "true or false is meant here, without quotes")
 		return
 	}
-	v.SetBool(strings.EqualFold(n.Value, "true"))
+	if text := strings.ToLower(n.Value); d.allowed(n, text, at, r) {
+		v.SetBool(text == "true")
+	}
 }
 
 // free reads any value as JSON knows it: map[string]any, []any, string, bool, json.Number or nil. ok is false where

@@ -107,12 +107,16 @@ func syntaxOf(err error, text []byte) *syntax {
 	if e.ContextMsg != "" && e.ContextMark.Line > 0 {
 		s.text += fmt.Sprintf(", %s that begins in line %d", e.ContextMsg, e.ContextMark.Line)
 	}
-	if errors.Is(err, errTooDeep) {
+	if strings.Contains(e.Message, errTooDeep.Error()) {
 		s.code, s.text = gateway.CodeTooLarge, fmt.Sprintf("more than %d levels of nesting: write it flatter", maxDepth)
 	}
 	s.line, s.column = e.Mark.Line, e.Mark.Column
-	if isBorder(from(text, s.line)) && e.ContextMark.Line > 0 && e.ContextMark.Line < s.line {
-		s.line, s.column = e.ContextMark.Line, e.ContextMark.Column // Noticed only where the next document begins.
+	here := from(text, s.line)
+	if (isBorder(here) || len(here) == 0) && e.ContextMark.Line > 0 && e.ContextMark.Line < s.line {
+		s.line, s.column = e.ContextMark.Line, e.ContextMark.Column // Noticed only where the next document or the end is.
+	}
+	if s.column > 0 && len(here) >= s.column && here[s.column-1] == '\t' {
+		s.text = "this is a tab: YAML is indented by blanks"
 	}
 	s.line, s.column = max(1, min(s.line, 1+bytes.Count(text, []byte("\n")))), max(1, s.column)
 	return s
@@ -188,24 +192,11 @@ func refOf(kind, own, version string) gateway.Ref {
 		return gateway.Ref{}
 	}
 	ref := gateway.Ref{Kind: gateway.Kind(kind), Name: own}
-	if ref.Kind == gateway.KindAPI && valid.parse(version) == nil {
-		ref.Version = version
+	if ref.Kind != gateway.KindAPI {
+		return ref
+	}
+	if ref.Version = version; valid.parse(version) != nil {
+		return gateway.Ref{} // Which version is meant cannot be told.
 	}
 	return ref
-}
-
-// lookup returns the value of a key of a mapping, nil where there is none.
-func lookup(root *yaml.Node, key string) *yaml.Node {
-	if root.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value == key {
-			if value := root.Content[i+1]; value.Kind != yaml.AliasNode {
-				return value
-			}
-			return root.Content[i+1].Alias
-		}
-	}
-	return nil
 }
