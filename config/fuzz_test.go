@@ -1,0 +1,68 @@
+package config_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// FuzzLoad reads directories of any content. Each fault must have a known code and a place inside the input, and what has no
+// faults must be whole.
+func FuzzLoad(f *testing.F) {
+	cases, err := filepath.Glob("testdata/cases/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range cases {
+		whole, _ := archive(f, file)
+		f.Add(txtar.Format(whole))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		files := fstest.MapFS{"all.yaml": &fstest.MapFile{Data: text}}
+		for _, f := range txtar.Parse(text).Files {
+			if filepath.IsLocal(f.Name) && !strings.Contains(f.Name, "\\") {
+				files[filepath.ToSlash(filepath.Clean(f.Name))] = &fstest.MapFile{Data: f.Data}
+			}
+		}
+		docs, faults := config.LoadFS(files, config.Options{LookupEnv: environment})
+		for _, fault := range faults {
+			checkFault(t, files, fault)
+		}
+		faulty := len(docs.Broken) > 0
+		for _, api := range docs.APIs {
+			faulty = faulty || api.Faulty
+		}
+		if faulty && len(faults) == 0 {
+			t.Errorf("something is left out, and no fault says why: %v", docs.Broken)
+		}
+		if len(faults) == 0 {
+			gateway.Assemble(docs)
+		}
+	})
+}
+
+func checkFault(t *testing.T, files fstest.MapFS, fault gateway.Fault) {
+	t.Helper()
+	if _, ok := gateway.Explain(fault.Code); !ok {
+		t.Errorf("no such code: %v", fault)
+	}
+	if fault.Message == "" || strings.Contains(fault.Message, "\n") {
+		t.Errorf("the message is not one line: %q", fault.Message)
+	}
+	file, ok := files[fault.Place.File]
+	if !ok {
+		t.Errorf("no such file: %v", fault)
+		return
+	}
+	lines := bytes.Count(file.Data, []byte("\n")) + 1
+	if fault.Place.Line < 0 || fault.Place.Line > lines || (fault.Place.Line > 0 && fault.Place.Column < 1) {
+		t.Errorf("the place is outside the file of %d lines: %v", lines, fault)
+	}
+}
