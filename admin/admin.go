@@ -1,0 +1,132 @@
+// Package admin is the management HTTP API of a running Gatehouse, and the Go client for it.
+//
+// In: what the daemon knows about itself, asked through small interfaces that server fulfils. Out: probes, metrics and
+// profiles for machines, and JSON described by /openapi.json for people and tools. The API is for operators alone: it is
+// served on a Unix socket whose peers are checked, or on loopback TCP with a token.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Readiness tells whether the daemon is fit to serve.
+type Readiness interface {
+	// Ready returns nil when a revision is compiled and served, and otherwise the reason why not.
+	Ready() error
+}
+
+// Fleet knows the Envoys.
+type Fleet interface {
+	// Nodes returns every node that is known, sorted by fleet and name.
+	Nodes() []Node
+}
+
+// Revisions knows the configuration in use.
+type Revisions interface {
+	// Revision returns what is in use, and what the last load found wrong.
+	Revision() Revision
+}
+
+// Explainer tells which way a request takes.
+type Explainer interface {
+	// Explain answers by the revision in use. It returns ErrNoRevision where there is none; any other error is about the
+	// query.
+	Explain(q Query) (Answer, error)
+}
+
+// ErrNoRevision tells that no revision is in use yet.
+var ErrNoRevision = errors.New("no revision is in use")
+
+// Options of a Service.
+type Options struct {
+	Ready     Readiness
+	Nodes     Fleet
+	Revisions Revisions
+	Explain   Explainer
+	Metrics   http.Handler // Serves /metrics.
+	Version   string       // Of Gatehouse, for the OpenAPI document.
+	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.
+	Logger    *slog.Logger // nil: nothing is logged.
+}
+
+// TokenMin is the shortest token that is accepted, in bytes.
+const TokenMin = 16
+
+// How long the server waits. Writing may take as long as a CPU profile of a minute.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 2 * time.Minute
+	idleTimeout   = 2 * time.Minute
+	headerBytes   = 64 << 10
+)
+
+// Service serves the API.
+type Service struct {
+	token  string
+	server *http.Server
+}
+
+// New constructs the service; nothing is served yet. The error is about the token.
+func New(o Options) (*Service, error) {
+	if o.Token != "" && len(o.Token) < TokenMin {
+		return nil, fmt.Errorf("the management API's token has fewer than %d bytes", TokenMin)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	routes, err := o.routes()
+	if err != nil {
+		return nil, err
+	}
+	return &Service{token: o.Token, server: &http.Server{
+		Handler:           routes,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}}, nil
+}
+
+// Serve answers on a listener, which it closes, until Stop. A listener other than a Unix socket must be on loopback and
+// needs a token: any program of this host and, through a browser, any web page may try it.
+func (s *Service) Serve(l net.Listener) error {
+	if l.Addr().Network() != "unix" {
+		if err := s.checkTCP(l.Addr()); err != nil {
+			return errors.Join(err, l.Close())
+		}
+		s.server.Handler = s.guard(s.server.Handler)
+	}
+	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("management API: %w", err)
+	}
+	return nil
+}
+
+// checkTCP refuses to serve where nothing would prove who calls.
+func (s *Service) checkTCP(a net.Addr) error {
+	tcp, ok := a.(*net.TCPAddr)
+	switch {
+	case !ok || !tcp.IP.IsLoopback():
+		return fmt.Errorf("the management API is served on a Unix socket or on loopback, not on %s", a)
+	case s.token == "":
+		return errors.New("the management API over TCP needs a token: name a file with --admin-token file:PATH, or use the Unix socket")
+	}
+	return nil
+}
+
+// Stop lets requests under way end, and cuts them off when ctx does; then it returns ctx's error.
+func (s *Service) Stop(ctx context.Context) error {
+	if err := s.server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("management API: %w", err), s.server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+// ErrAway tells that nobody answers at the address of the management API.
+var ErrAway = errors.New("no answer from the management API")
+
+// ErrNotReady tells that the daemon answers, and is not ready.
+var ErrNotReady = errors.New("not ready")
+
+// Bounds of one call.
+const (
+	dialTimeout = 2 * time.Second
+	callTimeout = 10 * time.Second
+	answerMax   = 64 << 20
+)
+
+// Client asks a running Gatehouse. It may be used by several goroutines.
+type Client struct {
+	address string
+	base    string
+	token   string
+	http    *http.Client
+}
+
+// Dial returns a client for the management API at "unix:/path" or "IP:port"; token is asked for only over TCP. No
+// connection is opened yet. The error is about the address.
+func Dial(address, token string) (*Client, error) {
+	network, target, base := "tcp", address, "http://"+address
+	if path, ok := strings.CutPrefix(address, envoy.SocketScheme); ok {
+		if path == "" {
+			return nil, fmt.Errorf("the address %q names no socket: write unix:/path", address)
+		}
+		network, target, base = "unix", path, "http://localhost"
+	} else if ap, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("the address %q is neither unix:/path nor IP:port", address)
+	} else if !ap.Addr().IsLoopback() {
+		return nil, fmt.Errorf("the address %s is not on this machine, and the token would travel in the clear: use a Unix socket or 127.0.0.1", address)
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return &Client{address: address, base: base, token: token, http: &http.Client{
+		Timeout: callTimeout,
+		Transport: &http.Transport{
+			Proxy:             nil, // Never through a proxy of the environment.
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, network, target)
+			},
+		},
+	}}, nil
+}
+
+// Ready returns nil when the daemon is ready; otherwise an error that wraps ErrNotReady and tells why, or ErrAway.
+func (c *Client) Ready(ctx context.Context) error {
+	err := c.get(ctx, "/readyz", nil, &struct{}{})
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w: %s", ErrNotReady, refused.detail)
+	}
+	return err
+}
+
+// Nodes returns every node, or those of one fleet where it is not empty.
+func (c *Client) Nodes(ctx context.Context, fleet string) ([]Node, error) {
+	query := url.Values{}
+	if fleet != "" {
+		query.Set("fleet", fleet)
+	}
+	var answer struct {
+		Nodes []Node `json:"nodes"`
+	}
+	err := c.get(ctx, "/v1/nodes", query, &answer)
+	return answer.Nodes, err
+}
+
+// Revision returns the configuration in use.
+func (c *Client) Revision(ctx context.Context) (Revision, error) {
+	var answer Revision
+	err := c.get(ctx, "/v1/revision", nil, &answer)
+	return answer, err
+}
+
+// Explain returns the way of a request by the revision in use.
+func (c *Client) Explain(ctx context.Context, q Query) (Answer, error) {
+	query := url.Values{"method": {q.Method}, "url": {q.URL}}
+	for name, values := range q.Headers {
+		for _, value := range values {
+			query.Add("header", name+":"+value)
+		}
+	}
+	if q.Fleet != "" {
+		query.Set("fleet", q.Fleet)
+	}
+	var answer Answer
+	err := c.get(ctx, "/v1/explain", query, &answer)
+	return answer, err
+}
+
+// refusedError is a problem document that came as an answer.
+type refusedError struct {
+	status int
+	detail string
+}
+
+// Error returns the detail, which is written for people.
+func (e *refusedError) Error() string { return e.detail }
+
+// get asks and reads the JSON answer into out.
+func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask the management API: %w", err)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w at %s: %w", ErrAway, c.address, reason(err))
+	}
+	defer func() { _ = response.Body.Close() }() // Only read from.
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
+	if err != nil {
+		return fmt.Errorf("read the management API's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return refusal(response.StatusCode, body)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("what answers at %s is not Gatehouse's management API: %w", c.address, err)
+	}
+	return nil
+}
+
+// reason strips the URL, which says nothing on a socket, from an error of net/http.
+func reason(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
+
+// refusal returns what a problem document says.
+func refusal(status int, body []byte) error {
+	var p huma.ErrorModel
+	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+		return &refusedError{status: status, detail: fmt.Sprintf("the management API answers %d", status)}
+	}
+	for _, e := range p.Errors {
+		p.Detail += "; " + e.Error()
+	}
+	return &refusedError{status: status, detail: p.Detail}
+}
