@@ -9,6 +9,7 @@ import (
 	"time"
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
 )
 
 // Options of a Service.
@@ -124,3 +125,6 @@ func (s *Service) leave() {
 	s.open.Add(-1)
 	s.running.Done()
 }
+
+// Register makes a gRPC server hand access logs to this Service.
+func (s *Service) Register(r grpc.ServiceRegistrar) { alsv3.RegisterAccessLogServiceServer(r, s) }

@@ -20,6 +20,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 	"golang.org/x/time/rate"
+	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/envoy"
 )
@@ -151,3 +152,6 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 	}
 	return fail("evaluation-error").refuse(r.grpc(), &s.tally)
 }
+
+// Register makes a gRPC server answer Checks by this Service.
+func (s *Service) Register(r grpc.ServiceRegistrar) { authv3.RegisterAuthorizationServer(r, s) }

@@ -13,6 +13,9 @@ func (a *assembler) routes(api *API) []*Route {
 		a.apiFault(api, CodeNotExposed, "expose", "%s is exposed nowhere: name a gateway under expose", api.Ref())
 		return nil
 	}
+	if api.Kind == KindAPI && (api.Name == "route" || api.Name == "-") {
+		a.apiFault(api, CodeBadValue, "name", "an API cannot be named %q, as Route documents use this name: choose another", api.Name)
+	}
 	var routes []*Route
 	operations := a.operations(api)
 	for i, e := range api.Expose {

@@ -47,6 +47,7 @@ func respond(ok bool, limits []*limit, results []limiter.Result) *rlsv3.RateLimi
 		list = append(list, s)
 	}
 	a.response.Statuses = list
+	a.response.DynamicMetadata = limits[0].evidence
 	a.response.OverallCode = rlsv3.RateLimitResponse_OK
 	if !ok {
 		a.response.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -134,3 +135,6 @@ func (w *work) emptied() *work {
 	}
 	return w
 }
+
+// Register makes a gRPC server answer rate limit calls by this Service.
+func (s *Service) Register(r grpc.ServiceRegistrar) { rlsv3.RegisterRateLimitServiceServer(r, s) }

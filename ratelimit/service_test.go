@@ -40,6 +40,24 @@ func descriptorStatus(code rlsv3.RateLimitResponse_Code, remaining uint32, reset
 	}
 }
 
+// withoutEvidence leaves out what TestEvidence looks at.
+func withoutEvidence() cmp.Option {
+	return protocmp.IgnoreFields(&rlsv3.RateLimitResponse{}, "dynamic_metadata")
+}
+
+// TestEvidence asks for the rules hash in every answer, by which the access log tells that the call was answered.
+func TestEvidence(t *testing.T) {
+	r := start(t, payments([]gateway.Limit{perCustomer()}, nil))
+	alice := r.descriptor(t, "get", "per-customer", "token.sub", "alice")
+	hash := alice.Entries[0].Value
+	for i := range 6 {
+		got := r.ask(t, alice).GetDynamicMetadata().GetFields()[envoy.MetadataRateLimitRules].GetStringValue()
+		if got != hash {
+			t.Errorf("answer %d carries the rules %q, want %q", i+1, got, hash)
+		}
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	r := start(t, payments([]gateway.Limit{perCustomer()}, nil))
 	alice := r.descriptor(t, "get", "per-customer", "token.sub", "alice")
@@ -49,14 +67,14 @@ func TestAnswers(t *testing.T) {
 	want := &rlsv3.RateLimitResponse{
 		OverallCode: ok, Statuses: []*rlsv3.RateLimitResponse_DescriptorStatus{descriptorStatus(ok, 0, 59*time.Second)},
 	}
-	if diff := cmp.Diff(want, r.ask(t, alice), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, r.ask(t, alice), protocmp.Transform(), withoutEvidence()); diff != "" {
 		t.Errorf("fifth request; 58.5 s are rounded up (-want +got):\n%s", diff)
 	}
 	want = &rlsv3.RateLimitResponse{
 		OverallCode: over, Statuses: []*rlsv3.RateLimitResponse_DescriptorStatus{descriptorStatus(over, 0, 59*time.Second)},
 		ResponseHeadersToAdd: []*corev3.HeaderValue{{Key: "retry-after", Value: "59"}},
 	}
-	if diff := cmp.Diff(want, r.ask(t, alice), protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, r.ask(t, alice), protocmp.Transform(), withoutEvidence()); diff != "" {
 		t.Errorf("sixth request (-want +got):\n%s", diff)
 	}
 	r.clock.Advance(time.Minute - 1500*time.Millisecond - 1)
@@ -85,7 +103,7 @@ func TestSeveralDescriptors(t *testing.T) {
 			},
 		}},
 	}
-	if diff := cmp.Diff(want, resp, protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(want, resp, protocmp.Transform(), withoutEvidence()); diff != "" {
 		t.Errorf("refused requests must not have spent from the other limit (-want +got):\n%s", diff)
 	}
 	if got := r.Counts().Limits[0]; got.Limit != "all" || got.Spent != 5 || got.Refused != 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -39,6 +40,9 @@ type limit struct {
 	window  limiter.Window
 	answer  *rlsv3.RateLimitResponse_RateLimit // Shared by all responses; never changed.
 	counter *counter
+	// evidence repeats the rules hash in every answer: the access log tells by it that the call was answered. Shared by all
+	// limits of a route; never changed.
+	evidence *structpb.Struct
 }
 
 // Compile makes the Table of a revision. What prev (nil at first) has under the same rules hash is used again, and counters
@@ -69,11 +73,15 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 
 func (t *Table) compile(r *gateway.Route) rules {
 	compiled := make(rules, len(r.Limits))
+	evidence := &structpb.Struct{Fields: map[string]*structpb.Value{
+		envoy.MetadataRateLimitRules: structpb.NewStringValue(r.Rules),
+	}}
 	for i, l := range r.Limits {
 		w := limiter.Window{Limit: int64(l.Limit), Per: l.Per}
 		compiled[i] = &limit{
 			name: l.Name, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
 			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
+			evidence: evidence,
 		}
 	}
 	return compiled

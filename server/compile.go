@@ -1,0 +1,60 @@
+package server
+
+import (
+	"github.com/gatehouse/gatehouse/analytics"
+	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/xds"
+	"github.com/gatehouse/gatehouse/xds/translate"
+)
+
+// compiled is a revision as every service understands it.
+type compiled struct {
+	revision  *gateway.Revision
+	authz     *authz.Table
+	ratelimit *ratelimit.Table
+	analytics *analytics.Table
+	xds       *xds.Table
+}
+
+// compile assembles documents and compiles the revision for every service. It touches nothing live; prev (nil: nothing)
+// gives what did not change. All faults of all services come back at once.
+func compile(docs *gateway.Documents, prev *compiled) (*compiled, gateway.Faults) {
+	if prev == nil {
+		prev = &compiled{}
+	}
+	rev, faults := gateway.Assemble(docs)
+	next := &compiled{revision: rev}
+	var found []gateway.Fault
+	next.authz, found = authz.Compile(rev, prev.authz)
+	faults = append(faults, found...)
+	next.ratelimit, found = ratelimit.Compile(rev, prev.ratelimit)
+	faults = append(faults, found...)
+	next.analytics, found = analytics.Compile(rev, prev.analytics)
+	faults = append(faults, found...)
+	if len(faults) == 0 {
+		// What does not hold together cannot be said to Envoy.
+		next.xds, found = xds.Compile(rev, prev.xds)
+		faults = append(faults, found...)
+	}
+	return next, faults.Sort()
+}
+
+// Checked is a directory of documents that can be served.
+type Checked struct {
+	Revision *gateway.Revision
+	Fleets   map[string]*translate.Resources
+}
+
+// Check compiles a directory of documents as serve would, for all services, touching nothing. It reports every fault;
+// Checked is nil if there is any.
+func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
+	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
+	next, found := compile(docs, nil)
+	if faults = append(faults, found...).Sort(); len(faults) > 0 {
+		return nil, faults
+	}
+	return &Checked{Revision: next.revision, Fleets: next.xds.Fleets}, nil
+}

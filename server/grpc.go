@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+)
+
+// Envoys ping each connection to Gatehouse; a server that is asked more often than it allows closes the connection.
+const (
+	pingEvery  = 5 * time.Second
+	helloLimit = 10 * time.Second
+)
+
+// workersPerCore is how many goroutines a server keeps for its calls: with one or two for each core most calls still find
+// none free, and start their own, whose stack grows anew (42 % of the service's CPU in a profile of the quickstart's policy).
+const workersPerCore = 16
+
+// door is one address on which something is served.
+type door struct {
+	name  string
+	serve func() error
+	stop  func(context.Context) error
+	close func() error // Before serve was called.
+}
+
+// closeDoors gives up what was bound, where a start fails.
+func (s *Server) closeDoors() {
+	for _, d := range s.doors {
+		_ = d.close() // The start has failed already, for a reason that is worth more.
+	}
+}
+
+// grpcDoor is a gRPC server on one listener.
+type grpcDoor struct {
+	listener net.Listener
+	server   *grpc.Server
+}
+
+// newGRPCDoor returns a server whose calls run on resident goroutines: evaluation needs deep stacks, and a new goroutine for
+// each call would grow its stack anew each time.
+func newGRPCDoor(l net.Listener) *grpcDoor {
+	return &grpcDoor{listener: l, server: grpc.NewServer(
+		grpc.NumStreamWorkers(uint32(workersPerCore*runtime.GOMAXPROCS(0))),
+		grpc.ConnectionTimeout(helloLimit),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	)}
+}
+
+func (d *grpcDoor) serve() error {
+	if err := d.server.Serve(d.listener); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// stop lets open calls end; when ctx ends first, they are cut off.
+func (d *grpcDoor) stop(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		d.server.GracefulStop()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		d.server.Stop()
+		<-done
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+// dialStale bounds the attempt to find out whether somebody still answers on a socket that is there already.
+const dialStale = time.Second
+
+// bind listens at an address and returns it as bound.
+func (s *Server) bind(ctx context.Context, address string) (net.Listener, string, error) {
+	if path, ok := strings.CutPrefix(address, envoy.SocketScheme); ok {
+		l, err := s.bindSocket(ctx, path)
+		return l, address, err
+	}
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, "", fmt.Errorf("the address %q is neither unix:/path nor IP:port: %w", address, err)
+	}
+	if !ap.Addr().IsLoopback() {
+		return nil, "", fmt.Errorf("the address %s can be reached from other hosts, and nothing there proves who calls: use a Unix socket, or 127.0.0.1", address)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, "", fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, l.Addr().String(), nil
+}
+
+// bindSocket listens on a Unix socket that only allowed peers may use. A socket that a killed process left behind is
+// replaced; one on which somebody answers is not.
+func (s *Server) bindSocket(ctx context.Context, path string) (net.Listener, error) {
+	if len(path) > envoy.SocketPathMax {
+		return nil, fmt.Errorf("the socket path %s has %d bytes, and %d are allowed: choose a shorter state directory",
+			path, len(path), envoy.SocketPathMax)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		dialer := net.Dialer{Timeout: dialStale}
+		if c, err := dialer.DialContext(ctx, "unix", path); err == nil {
+			return nil, errors.Join(fmt.Errorf("somebody serves on %s already: stop it, or choose another state directory", path), c.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("remove the socket that was left behind: %w", err)
+		}
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	// Other users are told apart by their uid at each connection; the mode lets an allowed one in.
+	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // The directory is 0700, and peers are checked.
+		return nil, errors.Join(fmt.Errorf("socket mode: %w", err), l.Close())
+	}
+	return &guarded{Listener: l, allowed: s.allowed, refused: func(uid uint32) {
+		s.log.Warn("socket peer refused", "socket", path, "uid", uid)
+	}}, nil
+}
+
+// allowed reports whether a user may connect to the sockets.
+func (s *Server) allowed(uid uint32) bool {
+	if uid == 0 || int(uid) == os.Getuid() {
+		return true
+	}
+	for _, other := range s.options.SocketUIDs {
+		if uid == other {
+			return true
+		}
+	}
+	return false
+}
+
+// guarded accepts only connections of allowed users.
+type guarded struct {
+	net.Listener
+	allowed func(uid uint32) bool
+	refused func(uid uint32)
+}
+
+// Accept returns the next connection of an allowed user; others are closed.
+func (g *guarded) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		uid, err := peerUID(c)
+		if err == nil && g.allowed(uid) {
+			return c, nil
+		}
+		g.refused(uid)
+		_ = c.Close() // Nothing was said on it.
+	}
+}
+
+// listen binds every service, each to its own address.
+func (s *Server) listen(ctx context.Context) error {
+	want := s.options.Listen
+	grpcDoors := []struct {
+		name     string
+		want     string
+		bound    *string
+		register func(grpc.ServiceRegistrar)
+	}{
+		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register},
+		{"authz", want.Authz, &s.addrs.Authz, s.authz.Register},
+		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.ratelimit.Register},
+		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register},
+	}
+	for _, g := range grpcDoors {
+		l, bound, err := s.bind(ctx, cmp.Or(g.want, s.socket(g.name)))
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		*g.bound = bound
+		d := newGRPCDoor(l)
+		g.register(d.server)
+		s.doors = append(s.doors, door{name: g.name, serve: d.serve, stop: d.stop, close: l.Close})
+	}
+	l, bound, err := s.bind(ctx, cmp.Or(want.Admin, s.socket("admin")))
+	if err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	s.addrs.Admin = bound
+	d, err := s.adminDoor(l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	s.doors = append(s.doors, d)
+	return nil
+}

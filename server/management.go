@@ -1,0 +1,100 @@
+package server
+
+import (
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/version"
+	"github.com/gatehouse/gatehouse/xds/cache"
+	"github.com/gatehouse/gatehouse/xds/explain"
+)
+
+// management answers what the management API asks, in its words.
+type management struct{ *Server }
+
+// adminDoor serves the management API on a listener.
+func (s *Server) adminDoor(l net.Listener) (door, error) {
+	m := management{s}
+	service, err := admin.New(admin.Options{
+		Ready: s, Nodes: m, Revisions: m, Explain: m,
+		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
+		Version: version.Read().Version,
+		Token:   s.options.AdminToken,
+		Logger:  s.log,
+	})
+	if err != nil {
+		return door{}, err
+	}
+	return door{
+		name:  "admin",
+		serve: func() error { return service.Serve(l) },
+		stop:  service.Stop,
+		close: l.Close,
+	}, nil
+}
+
+// Nodes returns every node that the delta server knows.
+func (m management) Nodes() []admin.Node {
+	known := m.xds.Nodes()
+	out := make([]admin.Node, len(known))
+	for i, n := range known {
+		out[i] = admin.Node{
+			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap,
+			State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
+			Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
+		}
+		for k, t := range n.Types {
+			out[i].Types[k] = admin.TypeStatus(t)
+		}
+		if n.LastRefusal != nil {
+			out[i].LastRefusal = refusal(n.LastRefusal)
+		}
+	}
+	return out
+}
+
+func refusal(r *cache.Refusal) *admin.Refusal {
+	out := &admin.Refusal{Type: r.Type, Text: r.Text, Time: r.Time, Total: r.Total, Suspects: make([]admin.Suspect, len(r.Suspects))}
+	for i, s := range r.Suspects {
+		out.Suspects[i] = admin.Suspect{Name: s.Name, Origin: s.Origin, Named: s.Named}
+	}
+	return out
+}
+
+// Revision returns what is in use, and what the last load found wrong.
+func (m management) Revision() admin.Revision {
+	now := m.live.Load()
+	out := admin.Revision{
+		Since: now.since, Substitutions: append([]gateway.Substitution{}, now.substitutions...), Faults: append([]gateway.Fault{}, now.faults...),
+	}
+	if now.compiled != nil {
+		out.ID = now.revision.ID
+	}
+	return out
+}
+
+// Explain answers by the revision in use.
+func (m management) Explain(q admin.Query) (admin.Answer, error) {
+	now := m.live.Load()
+	if now.compiled == nil {
+		return admin.Answer{}, admin.ErrNoRevision
+	}
+	a, err := explain.Request(now.revision, explain.Query(q))
+	if err != nil {
+		return admin.Answer{}, err
+	}
+	out := admin.Answer{
+		Fleet: a.Fleet, Gateway: a.Gateway, Listener: a.Listener, VirtualHost: a.VirtualHost, Route: a.Route, Origin: a.Origin,
+		Action: a.Action, Filters: a.Filters, Hops: a.Hops, Rules: a.Rules, Why: a.Why,
+	}
+	for _, u := range a.Upstreams {
+		out.Upstreams = append(out.Upstreams, admin.Upstream(u))
+	}
+	for _, r := range a.Rejected {
+		out.Rejected = append(out.Rejected, admin.Rejected(r))
+	}
+	return out, nil
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// quarantineRounds bounds how often documents are compiled again without their faulty APIs: what stands in for one may show
+// a fault that was hidden before.
+const quarantineRounds = 3
+
+// live is what the server serves, and what it thought of the last reload.
+type live struct {
+	*compiled
+	since         time.Time
+	substitutions []gateway.Substitution
+	faults        gateway.Faults // Of the last reload; what is served may be older.
+}
+
+// Reload loads the configuration and compiles it whole. What is good is used by every service; a faulty API is replaced by
+// its last good version, or by 503; with any other fault everything stays as it was, and the faults are the error. It may be
+// called at any time, by many.
+func (s *Server) Reload(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	docs, faults := s.load()
+	before := s.live.Load()
+	next, substitutions, remaining := propose(docs, faults, before.compiled)
+	if len(remaining) > 0 {
+		refused := *before
+		refused.faults = remaining
+		s.live.Store(&refused)
+		for _, f := range remaining {
+			s.log.Error("fault", "code", string(f.Code), "place", f.Place.String(), "object", f.Object.String(), "message", f.Message)
+		}
+		return remaining
+	}
+	s.use(next, substitutions)
+	return nil
+}
+
+// load reads the documents; without a directory there are none.
+func (s *Server) load() (*gateway.Documents, gateway.Faults) {
+	if s.options.Config == "" {
+		return &gateway.Documents{}, nil
+	}
+	return config.Load(s.options.Config, config.Options{LookupEnv: s.options.Lookup})
+}
+
+// propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
+func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
+	var revision *gateway.Revision
+	if before != nil {
+		revision = before.revision
+	}
+	var substitutions []gateway.Substitution
+	for range quarantineRounds {
+		next, found := compile(docs, before)
+		faults = append(faults, found...).Sort()
+		if len(faults) == 0 {
+			return next, substitutions, nil
+		}
+		var shared gateway.Faults
+		var done []gateway.Substitution
+		docs, shared, done = gateway.Quarantine(docs, revision, faults)
+		if len(shared) > 0 || len(done) == 0 {
+			return nil, nil, faults
+		}
+		substitutions = append(substitutions, done...)
+		faults = nil
+	}
+	return nil, nil, append(faults, gateway.Fault{
+		Code: gateway.CodeTranslate, Message: fmt.Sprintf("faults remain after %d rounds of quarantine", quarantineRounds),
+	})
+}
+
+// use swaps the revision in. The services come first, the Envoys last: no route arrives whose rules nobody knows.
+func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
+	s.authz.Use(next.authz)
+	s.ratelimit.Use(next.ratelimit)
+	s.analytics.Use(next.analytics)
+	next.xds.Use(s.xds)
+	now := &live{compiled: next, since: s.options.Now(), substitutions: substitutions}
+	for _, q := range substitutions {
+		now.faults = append(now.faults, q.Faults...)
+		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
+	}
+	s.live.Store(now)
+	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
+}
+
+// watch reloads whenever the directory changes, until ctx ends.
+func (s *Server) watch(ctx context.Context) error {
+	changes, err := config.Watch(ctx, s.options.Config, s.log)
+	if err != nil {
+		return fmt.Errorf("watch %s: %w", s.options.Config, err)
+	}
+	s.tasks.Go(func() {
+		for range changes {
+			// Faults are logged where they are found, and shown by the management API.
+			_ = s.Reload(ctx)
+		}
+	})
+	return nil
+}

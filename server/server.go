@@ -1,0 +1,209 @@
+// Package server is the composition root: it constructs every service, gives each its revision, and starts and stops them
+// in order. It is the only place that does.
+//
+// In: Options, and a directory of documents. Out: a running daemon: xDS, authorization, limits and access logs on gRPC, and
+// the management API. All that can fail, fails before anything live is touched.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gatehouse/gatehouse/analytics"
+	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/xds/cache"
+)
+
+// defaultDrain bounds a stop where Options do not.
+const defaultDrain = 10 * time.Second
+
+// Addresses are where a server listens: "unix:/path", or "IP:port" on loopback.
+type Addresses struct {
+	XDS, Authz, RateLimit, AccessLog, Admin string
+}
+
+// Options of a Server.
+type Options struct {
+	Config     string                      // Directory of documents, watched; empty: an empty configuration.
+	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
+	Listen     Addresses                   // An empty field: a socket in State.
+	AdminToken string                      // Asked of callers of the management API over TCP.
+	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
+	Drain      time.Duration               // Bounds a stop; 0: 10 s.
+	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
+	Logger     *slog.Logger                // nil: nothing is logged.
+	Now        func() time.Time            // nil: time.Now.
+}
+
+// Server is the daemon.
+type Server struct {
+	options Options
+	log     *slog.Logger
+
+	xds       *cache.Server
+	authz     *authz.Service
+	ratelimit *ratelimit.Service
+	analytics *analytics.Service
+	registry  *prometheus.Registry
+
+	reloading sync.Mutex // One reload at a time.
+	live      atomic.Pointer[live]
+	draining  atomic.Bool
+
+	addrs  Addresses
+	doors  []door // What listens, in the order of starting.
+	ended  chan error
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+}
+
+// New constructs a server; nothing listens yet.
+func New(o Options) (*Server, error) {
+	if o.State == "" {
+		return nil, errors.New("no state directory: name the directory in which the sockets are to be")
+	}
+	if o.Drain <= 0 {
+		o.Drain = defaultDrain
+	}
+	if o.Lookup == nil {
+		o.Lookup = func(string) (string, bool) { return "", false }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now})
+	if err != nil {
+		return nil, fmt.Errorf("access log service: %w", err)
+	}
+	s := &Server{
+		options:   o,
+		log:       o.Logger,
+		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now}),
+		authz:     authz.New(authz.Options{Logger: o.Logger, Now: o.Now}),
+		ratelimit: ratelimit.New(memory.New(memory.Options{Clock: o.Now}), o.Logger),
+		analytics: records,
+		registry:  prometheus.NewRegistry(),
+		ended:     make(chan error, 1),
+	}
+	s.live.Store(&live{})
+	s.register()
+	return s, nil
+}
+
+// Start listens, loads the configuration and serves. A faulty configuration is not an error: the server is up and not
+// ready, and says why. ctx bounds the start alone; Stop ends the server.
+func (s *Server) Start(ctx context.Context) error {
+	if err := os.MkdirAll(s.options.State, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if err := s.listen(ctx); err != nil {
+		s.closeDoors()
+		return err
+	}
+	if err := s.Reload(ctx); err != nil {
+		s.log.Error("configuration refused, not ready", "faults", err.Error())
+	}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.cancel = cancel
+	for _, d := range s.doors {
+		s.tasks.Go(func() {
+			if err := d.serve(); err != nil {
+				s.fail(fmt.Errorf("%s: %w", d.name, err))
+			}
+		})
+	}
+	if s.options.Config != "" {
+		if err := s.watch(running); err != nil {
+			cancel()
+			s.closeDoors()
+			s.tasks.Wait()
+			return err
+		}
+	}
+	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
+		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin)
+	return nil
+}
+
+// fail reports that a service ended by itself.
+func (s *Server) fail(err error) {
+	select {
+	case s.ended <- err:
+	default: // Run hears of the first; the rest follow from it.
+	}
+}
+
+// Addrs returns where the server listens, as bound. Before Start it is empty.
+func (s *Server) Addrs() Addresses { return s.addrs }
+
+// Ready returns nil when a revision is compiled and served, and otherwise why not.
+func (s *Server) Ready() error {
+	switch {
+	case s.draining.Load():
+		return errors.New("draining")
+	case s.live.Load().compiled == nil:
+		return errors.New("no revision: the configuration has faults")
+	}
+	return nil
+}
+
+// Run starts the server, serves until ctx ends or a service fails, and stops it.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-s.ended:
+		s.log.Error("a service ended", "error", failed)
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Drain)
+	defer cancel()
+	return errors.Join(failed, s.Stop(stopping))
+}
+
+// Stop drains: readiness goes off, open calls are answered, streams are closed cleanly and what they brought is counted.
+// When ctx ends before, what is left is cut off and ctx's error returned.
+func (s *Server) Stop(ctx context.Context) error {
+	if s.draining.Swap(true) {
+		return nil
+	}
+	s.log.Info("draining")
+	if s.cancel != nil {
+		s.cancel()
+	}
+	var failed []error
+	for _, end := range []func(context.Context) error{s.xds.Stop, s.analytics.Stop} {
+		if err := end(ctx); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	for i := len(s.doors) - 1; i >= 0; i-- {
+		if err := s.doors[i].stop(ctx); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", s.doors[i].name, err))
+		}
+	}
+	s.tasks.Wait()
+	s.log.Info("stopped")
+	return errors.Join(failed...)
+}
+
+// socket returns the address of a service's socket in the state directory.
+func (s *Server) socket(name string) string {
+	return "unix:" + filepath.Join(s.options.State, name+".sock")
+}
