@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,15 +71,7 @@ func (s *Server) bindSocket(ctx context.Context, path string) (net.Listener, err
 
 // allowed reports whether a user may connect to the sockets.
 func (s *Server) allowed(uid uint32) bool {
-	if uid == 0 || int(uid) == os.Getuid() {
-		return true
-	}
-	for _, other := range s.options.SocketUIDs {
-		if uid == other {
-			return true
-		}
-	}
-	return false
+	return uid == 0 || int(uid) == os.Getuid() || slices.Contains(s.options.SocketUIDs, uid)
 }
 
 // guarded accepts only connections of allowed users.

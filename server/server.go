@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -193,9 +194,9 @@ func (s *Server) Stop(ctx context.Context) error {
 			failed = append(failed, err)
 		}
 	}
-	for i := len(s.doors) - 1; i >= 0; i-- {
-		if err := s.doors[i].stop(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", s.doors[i].name, err))
+	for _, d := range slices.Backward(s.doors) {
+		if err := d.stop(ctx); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", d.name, err))
 		}
 	}
 	s.tasks.Wait()

@@ -9,6 +9,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -22,6 +23,9 @@ import (
 
 // maxCheckBody is how much of a body a policy may see, in bytes; what is longer arrives cut off, and says so.
 const maxCheckBody = 64 << 10
+
+// otherHostTries is how often a retry draws again when it got an endpoint that has failed the request already.
+const otherHostTries = 5
 
 // route returns the Envoy route of one of ours.
 func route(r *gateway.Route) *routev3.Route {
@@ -131,10 +135,7 @@ func forward(r *gateway.Route) *routev3.RouteAction {
 		u := t.Upstream
 		out.Timeout = durationpb.New(max(u.Timeout, out.GetTimeout().AsDuration()))
 		if out.RetryPolicy == nil && u.Retries != nil {
-			out.RetryPolicy = &routev3.RetryPolicy{
-				RetryOn:    strings.Join(u.Retries.On, ","),
-				NumRetries: wrapperspb.UInt32(uint32(u.Retries.Attempts)),
-			}
+			out.RetryPolicy = retryPolicy(u.Retries)
 		}
 	}
 	if len(r.Targets) == 1 {
@@ -155,6 +156,21 @@ func forward(r *gateway.Route) *routev3.RouteAction {
 		}
 	}
 	return out
+}
+
+// retryPolicy returns how requests are tried again: on another endpoint than the one that failed, where there is one.
+func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
+	return &routev3.RetryPolicy{
+		RetryOn:    strings.Join(r.On, ","),
+		NumRetries: wrapperspb.UInt32(uint32(r.Attempts)),
+		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+			Name: "envoy.retry_host_predicates.previous_hosts",
+			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{
+				TypedConfig: packed(&previoushostsv3.PreviousHostsPredicate{}),
+			},
+		}},
+		HostSelectionRetryMaxAttempts: otherHostTries,
+	}
 }
 
 // identity returns what a route says about itself to the access log.
