@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -21,20 +22,20 @@ type contract struct {
 	faults     []gateway.Fault // Code, Place and Message only.
 }
 
-// looksLikeContract reports whether a YAML file is an OpenAPI contract, before it is parsed.
+// looksLikeContract reports whether the first document of a YAML file has the key of an OpenAPI contract, before it is
+// parsed.
 func looksLikeContract(text []byte) bool {
+	begun := false
 	for row := range bytes.Lines(text) {
+		if isBorder(row) && begun {
+			return false
+		}
+		begun = begun || (row[0] != '#' && row[0] != '%' && len(bytes.TrimSpace(row)) > 0)
 		for _, key := range []string{"openapi", `"openapi"`, "'openapi'"} {
 			rest, ok := bytes.CutPrefix(row, []byte(key))
 			if ok && bytes.HasPrefix(bytes.TrimLeft(rest, " "), []byte(":")) {
 				return true
 			}
-		}
-		if isBorder(row) && len(bytes.TrimSpace(row)) > 3 {
-			return false
-		}
-		if c := row[0]; 'a' <= c && c <= 'z' { // The first key is another.
-			return bytes.HasPrefix(row, []byte("info:")) || bytes.HasPrefix(row, []byte("paths:"))
 		}
 	}
 	return false
@@ -61,18 +62,23 @@ func (l *loader) contract(o *object, named string) (operations []gateway.Operati
 func (l *loader) readContract(file string, text []byte) *contract {
 	c := &contract{}
 	refs := &references{load: l, contract: c, files: map[string]*source{}}
-	root := refs.open(file, text)
-	if root == nil || !c.checkVersion(root) {
+	s := refs.open(file, text)
+	if s == nil || !c.checkVersion(s) {
 		return c
 	}
-	c.checkShape(root)
+	c.checkShape(s)
 	refs.follow()
 	if len(c.faults) > 0 {
 		return c
 	}
-	model, err := readModel(file, text, refs.others(file))
+	others := refs.others(file)
+	model, err := readModel(file, text, others)
 	if err != nil {
-		c.fault(gateway.Place{File: file, Line: 1, Column: 1}, "the contract cannot be read: %s", err)
+		place := s.at(s.root)
+		if m, ok := errors.AsType[*mishap](err); ok && m.line > 0 && len(others) == 0 {
+			place.Line, place.Column = m.line, m.column
+		}
+		c.fault(place, "the contract cannot be read: %s", err)
 		return c
 	}
 	c.collect(file, model)

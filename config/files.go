@@ -102,8 +102,7 @@ func (l *loader) read(file string) ([]byte, *refusal) {
 
 // reason is what an error says beside the path, which the fault names already.
 func reason(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		err = p.Err
 	}
 	return strings.ReplaceAll(err.Error(), "\n", " ")

@@ -25,6 +25,9 @@ func FuzzLoad(f *testing.F) {
 		f.Add(txtar.Format(whole))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		if bytes.Contains(text, []byte("-- --")) {
+			t.Skip("txtar panics at a marker without a name")
+		}
 		files := fstest.MapFS{"all.yaml": &fstest.MapFile{Data: text}}
 		for _, f := range txtar.Parse(text).Files {
 			if filepath.IsLocal(f.Name) && !strings.Contains(f.Name, "\\") {
@@ -43,7 +46,9 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("something is left out, and no fault says why: %v", docs.Broken)
 		}
 		if len(faults) == 0 {
-			gateway.Assemble(docs)
+			if rev, faults := gateway.Assemble(docs); rev == nil && len(faults) == 0 {
+				t.Error("sound documents become neither a revision nor faults")
+			}
 		}
 	})
 }
@@ -61,7 +66,9 @@ func checkFault(t *testing.T, files fstest.MapFS, fault gateway.Fault) {
 		t.Errorf("no such file: %v", fault)
 		return
 	}
-	lines := bytes.Count(file.Data, []byte("\n")) + 1
+	// YAML has more line breaks than one (YAML 1.1, 5.4).
+	breaks := strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+	lines := strings.Count(breaks.Replace(string(file.Data)), "\n") + 1
 	if fault.Place.Line < 0 || fault.Place.Line > lines || (fault.Place.Line > 0 && fault.Place.Column < 1) {
 		t.Errorf("the place is outside the file of %d lines: %v", lines, fault)
 	}

@@ -56,6 +56,52 @@ func TestQuickstartIsSound(t *testing.T) {
 	}
 }
 
+// TestFaultsDoNotSpread breaks an Upstream and an API: the API still tells where it was to be reachable, and what refers to
+// the Upstream is not reported on top.
+func TestFaultsDoNotSpread(t *testing.T) {
+	docs, faults := config.LoadFS(single(`schema: 1
+kind: Gateway
+name: edge
+listeners: [{name: http, port: 8080}]
+---
+kind: Upstream
+name: here
+endpoints: []
+---
+kind: API
+name: sound
+version: v1
+expose: [{gateway: edge, base: /sound}]
+to: here
+authenticate: none
+---
+kind: API
+name: broken
+version: v2
+expose: [{gateway: edge, hosts: [api.bank.test], base: /broken}]
+too: here
+`), config.Options{})
+	if len(faults) != 2 {
+		t.Errorf("want a fault for the Upstream and one for the API, got\n%v", faults)
+	}
+	want := map[gateway.Ref]bool{
+		{Kind: gateway.KindUpstream, Name: "here"}:             true,
+		{Kind: gateway.KindAPI, Name: "broken", Version: "v2"}: true,
+	}
+	if diff := cmp.Diff(want, docs.Broken); diff != "" {
+		t.Errorf("broken (-want +got):\n%s", diff)
+	}
+	broken := docs.APIs[0]
+	exposed := []gateway.Exposure{{Gateway: "edge", Hosts: []string{"api.bank.test"}, Base: "/broken"}}
+	if diff := cmp.Diff(exposed, broken.Expose); diff != "" || !broken.Faulty || docs.APIs[1].Faulty {
+		t.Errorf("faulty %v and %v, exposed (-want +got):\n%s", broken.Faulty, docs.APIs[1].Faulty, diff)
+	}
+	_, faults = gateway.Assemble(docs)
+	if slices.ContainsFunc(faults, func(f gateway.Fault) bool { return f.Code == gateway.CodeDangling }) {
+		t.Errorf("the faulty Upstream is reported as missing, too: %v", faults)
+	}
+}
+
 func TestOriginFindsFields(t *testing.T) {
 	docs, faults := config.LoadFS(single(`schema: 1
 kind: API

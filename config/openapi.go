@@ -41,11 +41,11 @@ func readModel(file string, text []byte, others map[string][]byte) (model *v3.Do
 	}
 	doc, err := libopenapi.NewDocumentWithConfiguration(text, conf)
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, firstMishap(err)
 	}
 	built, err := doc.BuildV3Model()
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, firstMishap(err)
 	}
 	return &built.Model, nil
 }
@@ -69,13 +69,29 @@ func memory(files map[string][]byte) (fs.FS, error) {
 	return zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
 }
 
-// oneLine keeps the first line of an error.
-func oneLine(err error) error {
-	first, _, more := strings.Cut(err.Error(), "\n")
-	if !more {
-		return err
+// mishap is what the reader of OpenAPI found wrong first, and where in the contract; line 0 where it does not say.
+type mishap struct {
+	text         string
+	line, column int
+}
+
+// Error returns the text.
+func (m *mishap) Error() string { return m.text }
+
+// firstMishap takes the library's errors apart.
+func firstMishap(err error) *mishap {
+	m, node := &mishap{}, (*yaml.Node)(nil)
+	if e, ok := errors.AsType[*index.ResolvingError](err); ok && e.ErrorRef != nil {
+		err, node = e.ErrorRef, e.Node
+	} else if e, ok := errors.AsType[*index.IndexingError](err); ok && e.Err != nil {
+		err, node = e.Err, e.Node
 	}
-	return errors.New(first)
+	m.text, _, _ = strings.Cut(err.Error(), "\n")
+	m.text, _, _ = strings.Cut(m.text, "; set Allow") // A hint for programmers.
+	if node != nil && node.Line > 0 {
+		m.line, m.column = node.Line, max(1, node.Column)
+	}
+	return m
 }
 
 // placeOf returns where a node of a model stands. file is the contract itself.

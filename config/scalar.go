@@ -80,8 +80,7 @@ func (d *decoder) parsed(n *yaml.Node, x texter, at *field) {
 		d.text(n, at)
 		return
 	}
-	var r *refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*refusal](err); ok {
 		d.report(r.code, n, at, r.text)
 		return
 	}

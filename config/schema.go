@@ -99,7 +99,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.Properties.Set(r.name, &jsonschema.Schema{Description: p.Description, AnyOf: []*jsonschema.Schema{p.Items, &list}})
 		}
 	}
-	if short, ok := reflect.Zero(t).Interface().(shorthand); ok {
+	if short, ok := reflect.TypeAssert[shorthand](reflect.Zero(t)); ok {
 		alone, _ := s.Properties.Get(short.short())
 		either(s, &jsonschema.Schema{Ref: alone.Ref, Type: alone.Type, Pattern: alone.Pattern})
 	}

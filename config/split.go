@@ -118,7 +118,7 @@ func syntaxOf(err error, text []byte) *syntax {
 	if s.column > 0 && len(here) >= s.column && here[s.column-1] == '\t' {
 		s.text = "this is a tab: YAML is indented by blanks"
 	}
-	s.line, s.column = max(1, min(s.line, 1+bytes.Count(text, []byte("\n")))), max(1, s.column)
+	s.line, s.column = max(1, s.line), max(1, s.column)
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,7 +166,7 @@ func (w *watcher) coverFolder(dir string, around []fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	around = append(around[:len(around):len(around)], info)
+	around = append(slices.Clip(around), info)
 	for _, e := range entries {
 		inner := filepath.Join(dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") {

@@ -1,0 +1,211 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"reflect"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/suggest"
+)
+
+// maxFaults bounds what one Load reports.
+const maxFaults = 10_000
+
+// loader carries what one Load needs.
+type loader struct {
+	fsys      fs.FS
+	opts      Options
+	docs      *gateway.Documents
+	faults    gateway.Faults
+	records   map[reflect.Type]*record
+	contracts map[string]*contract
+	pending   []pending
+	strangers []stranger
+}
+
+// pending is a document that is read but not built.
+type pending struct {
+	object   *object
+	document document
+}
+
+// stranger is a YAML file that does not say that it holds documents.
+type stranger struct {
+	file  string
+	fault gateway.Fault
+}
+
+func newLoader(fsys fs.FS, opts Options) *loader {
+	return &loader{
+		fsys: fsys, opts: opts,
+		docs:      &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}},
+		records:   map[reflect.Type]*record{},
+		contracts: map[string]*contract{},
+	}
+}
+
+func (l *loader) report(f gateway.Fault) {
+	switch {
+	case len(l.faults) < maxFaults:
+		l.faults = append(l.faults, f)
+	case len(l.faults) == maxFaults:
+		f.Code, f.Message = gateway.CodeTooLarge, fmt.Sprintf("more than %d faults: correct these first", maxFaults)
+		l.faults = append(l.faults, f)
+	}
+}
+
+// file reads one YAML file: documents, or a contract that waits to be named.
+func (l *loader) file(file string) {
+	text, err := l.read(file)
+	if err != nil {
+		l.report(gateway.Fault{Code: err.code, Place: gateway.Place{File: file}, Message: err.text})
+		return
+	}
+	if looksLikeContract(text) {
+		return
+	}
+	first := true
+	for _, part := range l.split(file, text) {
+		if part.root == nil {
+			l.unread(part.object)
+			first = false
+			continue
+		}
+		if first && !l.declared(file, part) {
+			return
+		}
+		first = false
+		l.decode(part.object, part.root)
+	}
+	l.docs.Files[file] = text
+}
+
+// declared reports whether a file's first document says that the file holds documents. What says neither `schema` nor
+// `kind` is something else, unless nobody includes it.
+func (l *loader) declared(file string, p part) bool {
+	if lookup(p.root, "openapi") != nil {
+		return false
+	}
+	schema := lookup(p.root, "schema")
+	if schema != nil {
+		return true // Its value is checked with the document.
+	}
+	fault := gateway.Fault{
+		Code: gateway.CodeSchema, Place: gateway.Place{File: file, Line: p.root.Line, Column: p.root.Column}, Field: "schema",
+		Object: p.object.ref, Team: p.object.team,
+		Message: "the file does not say which form its documents have: write schema: 1 as its first line",
+	}
+	if lookup(p.root, "kind") == nil {
+		l.strangers = append(l.strangers, stranger{file: file, fault: fault})
+		return false
+	}
+	p.object.faulty = true
+	l.report(fault)
+	return true
+}
+
+// decode reads a document into the struct of its kind.
+func (l *loader) decode(o *object, root *yaml.Node) {
+	if root.Kind != yaml.MappingNode {
+		o.fault(gateway.CodeWrongType, "", "a document is a mapping that begins with kind and name; this is %s", describe(root))
+		return
+	}
+	kind := lookup(root, "kind")
+	if kind == nil {
+		o.fault(gateway.CodeMissingField, "kind", "the document has no kind: write %s", oneOf(kinds()))
+		return
+	}
+	doc := newDocument(gateway.Kind(kind.Value))
+	if doc == nil {
+		l.unknownKind(o, kind.Value)
+		return
+	}
+	d := &decoder{records: l.records, report: func(code gateway.Code, n *yaml.Node, at *field, message string) {
+		o.report(code, gateway.Place{File: o.file, Line: n.Line, Column: n.Column}, at.String(), message)
+	}}
+	d.value(root, reflect.ValueOf(doc).Elem(), nil, nil)
+	l.pending = append(l.pending, pending{object: o, document: doc})
+}
+
+func (l *loader) unknownKind(o *object, kind string) {
+	if slices.Contains(laterKinds(), kind) {
+		o.fault(gateway.CodeReserved, "kind", "documents of the kind %s are not available yet: remove the document", kind)
+		return
+	}
+	if near, ok := suggest.Nearest(kind, kinds()); ok {
+		o.fault(gateway.CodeUnknownKind, "kind", "there is no kind %q: did you mean %q?", kind, near)
+		return
+	}
+	o.fault(gateway.CodeUnknownKind, "kind", "there is no kind %q: write %s", kind, oneOf(kinds()))
+}
+
+// unread notes a document of which only kind and name could be read.
+func (l *loader) unread(o *object) {
+	switch o.ref.Kind {
+	case "":
+		return
+	case gateway.KindAPI, gateway.KindRoute:
+		l.pending = append(l.pending, pending{object: o, document: nil})
+	default:
+		l.docs.Broken[o.ref] = true
+	}
+}
+
+// build turns all documents into the model, once it is known which names are written twice.
+func (l *loader) build() {
+	first := map[gateway.Ref]*object{}
+	for _, p := range l.pending {
+		o := p.object
+		if o.ref.Name == "" {
+			continue
+		}
+		other, twice := first[o.ref]
+		if !twice {
+			first[o.ref] = o
+			continue
+		}
+		place := o.origin().At("name")
+		o.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, other.origin().At("name"))
+		other.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, place)
+	}
+	for _, p := range l.pending {
+		o := p.object
+		switch {
+		case o.ref.Name == "" || first[o.ref] != o:
+			// Without a name it can be neither used nor missed; its faults are reported.
+		case p.document == nil:
+			addAPI(o, l.docs, &gateway.API{
+				Kind: o.ref.Kind, Name: o.ref.Name, Version: o.ref.Version, Team: o.team, Origin: o.origin(),
+			})
+		default:
+			p.document.add(o, l.docs)
+		}
+	}
+}
+
+// reportStrangers reports the files that neither say that they hold documents nor are included by one.
+func (l *loader) reportStrangers() {
+	for _, s := range l.strangers {
+		if _, included := l.docs.Files[s.file]; !included {
+			l.report(s.fault)
+		}
+	}
+}
+
+// sort puts the objects in order, so that files and their order leave no trace.
+func (l *loader) sort() {
+	by := func(a, b string) int { return cmp.Compare(a, b) }
+	d := l.docs
+	slices.SortFunc(d.Gateways, func(a, b *gateway.Gateway) int { return by(a.Name, b.Name) })
+	slices.SortFunc(d.Upstreams, func(a, b *gateway.Upstream) int { return by(a.Name, b.Name) })
+	slices.SortFunc(d.Issuers, func(a, b *gateway.Issuer) int { return by(a.Name, b.Name) })
+	slices.SortFunc(d.Policies, func(a, b *gateway.Policy) int { return by(a.Name, b.Name) })
+	slices.SortFunc(d.APIs, func(a, b *gateway.API) int {
+		return cmp.Or(by(string(a.Kind), string(b.Kind)), by(a.Name, b.Name), by(a.Version, b.Version))
+	})
+}
