@@ -1,0 +1,40 @@
+// Command gatehouse is everything that Gatehouse does, as one program: the daemon, and the verbs by which a person tries,
+// checks and asks it.
+//
+// In: arguments, the environment, documents. Out: data on the standard output, words on the standard error, and an exit
+// code: 0 ok, 1 failed, 2 there are changes, 64 wrong usage. Only here are signals caught, the environment read and the
+// process ended.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(run(system(), os.Args[1:])) }
+
+// surroundings are what a verb sees of the process it runs in.
+type surroundings struct {
+	stdout, stderr io.Writer
+	lookup         func(name string) (value string, ok bool)
+	now            func() time.Time
+	program        string // How the user called it.
+}
+
+// system returns the surroundings of the real process.
+func system() surroundings {
+	return surroundings{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, now: time.Now, program: os.Args[0]}
+}
+
+// run executes one command line and returns the exit code. The first SIGINT or SIGTERM ends the verb in good order, the
+// second ends the process at once.
+func run(env surroundings, args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return execute(ctx, env, args)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/internal/needs"
+)
+
+// awaitTimeout is how long a script waits for what must come.
+const awaitTimeout = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gatehouse": main})
+}
+
+// TestScripts runs each verb as a process of its own: every text that a person sees, every exit code.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata/script", "")
+}
+
+// TestScriptsWithEnvoy are those that need a real Envoy.
+func TestScriptsWithEnvoy(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "testdata/envoy", needs.Envoy(t))
+}
+
+func runScripts(t *testing.T, dir, binary string) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROOT", root)
+			e.Setenv("QUICKSTART", filepath.Join(root, "examples", "quickstart"))
+			e.Setenv("GATEHOUSE_ENVOY", binary)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS... runs a program, which must end with an exit code; its output can be looked at.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](ts.Exec(args[1], args[2:]...)); ok {
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s ended with exit code %d, not %d", args[1], got, want)
+	}
+}
+
+// [!] await PROGRAM ARGS... runs a program again and again until it succeeds (or fails).
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout) //nolint:usetesting // A script has no context.
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if err := ts.Exec(args[0], args[1:]...); (err == nil) != neg {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			ts.Fatalf("waited in vain for: %s", strings.Join(args, " "))
+		}
+	}
+}
+
+// ports NAME... sets each variable to a port of loopback that is free now.
+func ports(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer func() { _ = l.Close() }() // Held until each has one of its own.
+		ts.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+	}
+}
+
+// quit SOCKET ends the Envoy whose admin listens there, as if it had ended by itself.
+func quit(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout) //nolint:usetesting // A script has no context.
+	defer cancel()
+	ts.Check(envoy.NewAdmin(ts.MkAbs(args[0])).Post(ctx, "/quitquitquit"))
+}
+
+// expand FILE... puts the script's variables into files.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		path := ts.MkAbs(file)
+		text := os.Expand(ts.ReadFile(file), ts.Getenv)
+		ts.Check(os.WriteFile(path, []byte(text), 0o600))
+	}
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse/gatehouse/server"
+)
+
+// serveOptions are what `gatehouse serve` is told.
+type serveOptions struct {
+	env       surroundings
+	server    server.Options
+	uids      []uint
+	token     string
+	check     bool
+	logLevel  choice
+	logFormat choice
+}
+
+// newServe returns `gatehouse serve`.
+func newServe(env surroundings) *cobra.Command {
+	o := serveOptions{env: env, logLevel: newChoice("info", "debug", "info", "warn", "error"), logFormat: newChoice("text", "text", "json")}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: xDS, authorization, limits, access logs, management API",
+		Long: `Runs the daemon. It watches the directory of documents: a good change is in use at once, a
+faulty one leaves what is served as it is and is logged with every fault. An API with a
+fault of its own does not hold up the others.
+
+Everything is served on Unix sockets in the state directory, which only this user can
+open; --socket-uid lets in others. An address may also be IP:port, on loopback only.
+
+SIGTERM or Ctrl-C drains and ends; the second one ends at once. With --check nothing is
+served: the daemon at the same addresses is asked whether it is ready, as a health check.`,
+		Example: `  gatehouse serve --config /etc/gatehouse
+  gatehouse serve --config documents --state /tmp/gatehouse --log-format json
+  gatehouse serve --check`,
+		Args: noWords,
+	}
+	f := c.Flags()
+	f.StringVar(&o.server.Config, "config", "", "`DIRECTORY` of documents, watched (default: none, an empty configuration)")
+	orEnvironment(f, "config", "GATEHOUSE_CONFIG")
+	f.StringVar(&o.server.State, "state", defaultState, "`DIRECTORY` of the sockets, made with mode 0700 where it is missing")
+	orEnvironment(f, "state", "GATEHOUSE_STATE")
+	address := func(to *string, name, what, variable string) {
+		f.StringVar(to, name, "", "`ADDRESS` of "+what+": unix:/path, or IP:port on loopback (default: its socket in --state)")
+		orEnvironment(f, name, variable)
+	}
+	address(&o.server.Listen.XDS, "xds-address", "xDS", "GATEHOUSE_XDS_ADDRESS")
+	address(&o.server.Listen.Authz, "authz-address", "authorization", "GATEHOUSE_AUTHZ_ADDRESS")
+	address(&o.server.Listen.RateLimit, "ratelimit-address", "limits", "GATEHOUSE_RATELIMIT_ADDRESS")
+	address(&o.server.Listen.AccessLog, "accesslog-address", "access logs", "GATEHOUSE_ACCESSLOG_ADDRESS")
+	address(&o.server.Listen.Admin, "admin-address", "the management API", "GATEHOUSE_ADMIN_ADDRESS")
+	addAdminToken(c, &o.token)
+	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
+	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
+	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
+	orEnvironment(f, "drain", "GATEHOUSE_DRAIN")
+	f.Lookup("socket-uid").DefValue = ""
+	o.logLevel.add(c, "log-level", "", "from which level on to log")
+	orEnvironment(f, "log-level", "GATEHOUSE_LOG_LEVEL")
+	o.logFormat.add(c, "log-format", "", "form of the log, on the standard error")
+	orEnvironment(f, "log-format", "GATEHOUSE_LOG_FORMAT")
+	f.BoolVar(&o.check, "check", false, "ask the running daemon whether it is ready: exit code 0 or 1")
+	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
+	return c
+}
+
+func (o *serveOptions) run(ctx context.Context) error {
+	if o.check {
+		return o.ready(ctx)
+	}
+	if o.server.Config != "" {
+		if err := directory(o.server.Config); err != nil {
+			return err
+		}
+	}
+	for _, uid := range o.uids {
+		if uid > math.MaxUint32 {
+			return usageError{fmt.Errorf("--socket-uid: there is no user %d", uid)}
+		}
+		o.server.SocketUIDs = append(o.server.SocketUIDs, uint32(uid))
+	}
+	token, err := secret(o.token, o.env.lookup)
+	if err != nil {
+		return fmt.Errorf("--admin-token: %w", err)
+	}
+	o.server.AdminToken = token
+	o.server.Lookup = o.env.lookup
+	o.server.Logger = newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)
+	s, err := server.New(o.server)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// ready asks the daemon at the same addresses.
+func (o *serveOptions) ready(ctx context.Context) error {
+	d := daemon{address: o.server.Listen.Admin, state: o.server.State, token: o.token}
+	client, err := d.dial(o.env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return client.Ready(ctx)
+}
+
+// newLogger returns a logger for machines or for people.
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	options := &slog.HandlerOptions{}
+	var from slog.Level
+	if err := from.UnmarshalText([]byte(level)); err == nil { // The words of --log-level are levels.
+		options.Level = from
+	}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

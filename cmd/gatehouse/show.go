@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// builtBinary is how the commands of an example call gatehouse: from the root of a checkout, after `make build`.
+const builtBinary = "bin/gatehouse"
+
+// show prints what listens where and, the first time, commands to copy.
+func (t *trial) show(r *gateway.Revision) {
+	out := t.options.env.stdout
+	if t.shown {
+		fmt.Fprintf(t.options.env.stderr, "revision %s is in use: %s, %s\n", short(r.ID), count(len(r.APIs), "API"), count(len(r.Routes), "route"))
+	}
+	if text := listeners(r); text != t.listeners {
+		t.listeners = text
+		fmt.Fprint(out, text)
+	}
+	if t.shown {
+		return
+	}
+	t.shown = true
+	if len(r.Gateways) == 0 {
+		fmt.Fprintf(t.options.env.stderr, "there is no Gateway yet: %s\n", t.wanted())
+	}
+	if commands := t.commands(r); len(commands) > 0 {
+		fmt.Fprintf(out, "\nTry:\n\n  %s\n\n", strings.Join(commands, "\n  "))
+	}
+	fmt.Fprintf(out, "Ask what runs:\n\n  %s nodes --state %s\n\n", t.options.env.program, t.options.state)
+	fmt.Fprintln(t.options.env.stderr, "Ctrl-C ends all.")
+}
+
+// listeners says what listens where.
+func listeners(r *gateway.Revision) string {
+	var out strings.Builder
+	for _, fleet := range fleetsOf(r) {
+		fmt.Fprintf(&out, "fleet %s, Envoy %s:\n", fleet, envoy.Version())
+		for _, g := range r.Gateways {
+			if g.Fleet != fleet {
+				continue
+			}
+			for _, l := range g.Listeners {
+				fmt.Fprintf(&out, "  %s  listener %s of gateway %s\n", url(l), l.Name, g.Name)
+			}
+		}
+	}
+	return out.String()
+}
+
+// wanted says what to do about an empty configuration.
+func (t *trial) wanted() string {
+	if t.options.dir == "" {
+		return "name a directory of documents, as in gatehouse up DIR"
+	}
+	return "write one into " + t.options.dir
+}
+
+// commands returns those of the example's README, or one that calls the first route.
+func (t *trial) commands(r *gateway.Revision) []string {
+	if t.options.dir != "" {
+		text, err := os.ReadFile(filepath.Join(t.options.dir, "README.md"))
+		if commands := consoleCommands(string(text)); err == nil && len(commands) > 0 {
+			for i := range commands {
+				commands[i] = strings.ReplaceAll(commands[i], builtBinary, t.options.env.program)
+			}
+			return commands
+		}
+	}
+	for _, x := range r.Routes {
+		if x.Action == gateway.ActionForward && len(x.Gateway.Listeners) > 0 {
+			return []string{call(x)}
+		}
+	}
+	return nil
+}
+
+// call returns a curl command for a route.
+func call(r *gateway.Route) string {
+	command := "curl -i"
+	if len(r.Match.Methods) > 0 && r.Match.Methods[0] != "GET" {
+		command += " -X " + r.Match.Methods[0]
+	}
+	if len(r.Hosts) > 0 && !strings.HasPrefix(r.Hosts[0], gateway.AnyHost) {
+		command += " -H 'host: " + r.Hosts[0] + "'"
+	}
+	path := r.Match.Path.Literal()
+	if path == "" {
+		path = "/"
+	}
+	return command + " " + url(r.Gateway.Listeners[0]) + path
+}
+
+// url returns where a listener is reached on this machine.
+func url(l gateway.Listener) string {
+	host := l.Address
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Port))
+}
+
+// consoleCommands returns the commands of a README: what follows "$ " in its blocks marked console. A line that ends in a
+// backslash goes on in the next.
+func consoleCommands(readme string) []string {
+	var commands []string
+	inside, goesOn := false, false
+	for line := range strings.Lines(readme) {
+		line = strings.TrimRight(line, "\r\n")
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside, goesOn = line == "```console", false
+		case inside && goesOn:
+			commands[len(commands)-1] += "\n" + line
+			goesOn = strings.HasSuffix(line, `\`)
+		case inside && isCommand:
+			commands = append(commands, command)
+			goesOn = strings.HasSuffix(line, `\`)
+		}
+	}
+	return commands
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server"
+)
+
+// How long an Envoy may take to be ready, and how long to wait before one that ended is started again.
+const (
+	readyTimeout = 30 * time.Second
+	restartDelay = time.Second
+)
+
+// trial is what `gatehouse up` runs beside the daemon: Envoys and backends, as the revision in use needs them. Only the
+// goroutine of follow touches it.
+type trial struct {
+	options   *upOptions
+	binary    string
+	log       *slog.Logger
+	services  envoy.Services
+	fleets    map[string]*running // By fleet.
+	backends  map[string]*running // By address.
+	listens   map[string]bool     // Addresses of the listeners that were free when they came.
+	shown     bool                // The first revision is in use, and all is printed.
+	listeners string              // What was printed last about them.
+}
+
+// running is a part that runs until its cancel.
+type running struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+func (r *running) stop() {
+	r.cancel()
+	r.done.Wait()
+}
+
+// newTrial returns a trial in which nothing runs yet.
+func newTrial(o *upOptions, binary string, log *slog.Logger, at server.Addresses) *trial {
+	return &trial{
+		options: o, binary: binary, log: log,
+		services: envoy.Services{
+			XDS: []string{at.XDS}, Authz: []string{at.Authz}, RateLimit: []string{at.RateLimit}, AccessLog: []string{at.AccessLog},
+		},
+		fleets: map[string]*running{}, backends: map[string]*running{}, listens: map[string]bool{},
+	}
+}
+
+// follow runs what each revision needs, until ctx ends. An error is a reason not to begin.
+func (t *trial) follow(ctx context.Context, revisions <-chan *gateway.Revision) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-revisions:
+			if err := t.use(ctx, r); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// stop ends all Envoys, then all backends.
+func (t *trial) stop() {
+	for _, parts := range []map[string]*running{t.fleets, t.backends} {
+		for _, r := range parts {
+			r.cancel()
+		}
+		for _, r := range parts {
+			r.done.Wait()
+		}
+	}
+}
+
+// use makes what runs fit a revision: backends before the Envoys that ask them.
+func (t *trial) use(ctx context.Context, r *gateway.Revision) error {
+	if err := t.checkListeners(ctx, r); err != nil {
+		return err
+	}
+	t.useBackends(ctx, r)
+	fleets := map[string]bool{}
+	var begun []chan error
+	for _, g := range r.Gateways {
+		fleets[g.Fleet] = true
+		if t.fleets[g.Fleet] == nil {
+			first, err := t.begin(ctx, g.Fleet)
+			if err != nil {
+				return err
+			}
+			begun = append(begun, first)
+		}
+	}
+	for fleet, r := range t.fleets {
+		if !fleets[fleet] {
+			r.stop()
+			delete(t.fleets, fleet)
+		}
+	}
+	for _, first := range begun {
+		if err := <-first; err != nil {
+			return err
+		}
+	}
+	t.show(r)
+	return nil
+}
+
+// checkListeners finds listeners whose port is taken, before an Envoy does: at the start that ends the trial, later it is
+// said. Envoy alone would not notice another Envoy of this user on the same port.
+func (t *trial) checkListeners(ctx context.Context, r *gateway.Revision) error {
+	var taken []error
+	for _, g := range r.Gateways {
+		for i, l := range g.Listeners {
+			address := net.JoinHostPort(l.Address, strconv.Itoa(l.Port))
+			if t.listens[address] {
+				continue
+			}
+			if err := free(ctx, address); err != nil {
+				place := g.Origin.At(fmt.Sprintf("listeners[%d].port", i))
+				place.File = filepath.Join(t.options.dir, place.File)
+				taken = append(taken, fmt.Errorf("listener %s of gateway %s cannot use %s: %w (%s)", l.Name, g.Name, address, err, place))
+				continue
+			}
+			t.listens[address] = true
+		}
+	}
+	if err := errors.Join(taken...); err != nil {
+		if !t.shown {
+			return err
+		}
+		t.log.Warn("a listener's port is taken", "faults", err.Error())
+	}
+	return nil
+}
+
+// free tells whether a program may listen at an address now.
+func free(ctx context.Context, address string) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return errors.New("another program listens there; stop it, or change the port")
+	case errors.Is(err, syscall.EACCES):
+		return errors.New("this user may not; choose a port of 1024 or above")
+	case err != nil:
+		return err
+	}
+	return l.Close()
+}
+
+// begin starts the Envoy of a fleet. What it sends is nil when the Envoy is ready, or why it is not.
+func (t *trial) begin(ctx context.Context, fleet string) (chan error, error) {
+	settings := envoy.Settings{Fleet: fleet, Node: "local", Dir: filepath.Join(t.options.state, "envoy", fleet)}
+	dir, err := filepath.Abs(settings.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("make the path absolute: %w", err)
+	}
+	settings.Dir = dir
+	path, err := envoy.Prepare(settings, t.services)
+	if err != nil {
+		return nil, fmt.Errorf("fleet %s: %w", fleet, err)
+	}
+	start := envoy.Start{Binary: t.binary, Bootstrap: path, Admin: settings.AdminSocket(), Log: t.log.With("fleet", fleet)}
+	within, cancel := context.WithCancel(ctx)
+	r := &running{cancel: cancel}
+	t.fleets[fleet] = r
+	first := make(chan error, 1)
+	r.done.Go(func() { t.keep(within, fleet, start, first) })
+	return first, nil
+}
+
+// keep runs the Envoy of a fleet until ctx ends, and starts it again when it ends by itself.
+func (t *trial) keep(ctx context.Context, fleet string, start envoy.Start, first chan error) {
+	for {
+		child, err := envoy.Launch(ctx, start)
+		if err != nil {
+			first <- fmt.Errorf("fleet %s: %w", fleet, err)
+			return
+		}
+		ready, cancel := context.WithTimeout(ctx, readyTimeout)
+		err = child.WaitReady(ready)
+		cancel()
+		select {
+		case first <- err:
+		default: // Only the first start is waited for.
+		}
+		select {
+		case <-ctx.Done():
+		case <-child.Ended():
+		}
+		if ctx.Err() != nil {
+			<-child.Ended() // It was launched with ctx.
+			return
+		}
+		t.log.Warn("an Envoy ended and is started again", "fleet", fleet, "error", child.Err())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(restartDelay):
+		}
+	}
+}
+
+// fleetsOf returns the names of the fleets of a revision, each once.
+func fleetsOf(r *gateway.Revision) []string {
+	var names []string
+	for _, g := range r.Gateways {
+		names = append(names, g.Fleet)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

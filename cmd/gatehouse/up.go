@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server"
+)
+
+// upOptions are what `gatehouse up` is told.
+type upOptions struct {
+	env      surroundings
+	dir      string
+	state    string
+	logLevel choice
+}
+
+// newUp returns `gatehouse up`.
+func newUp(env surroundings) *cobra.Command {
+	o := upOptions{env: env, logLevel: newChoice("warn", "debug", "info", "warn", "error")}
+	c := &cobra.Command{
+		Use:   "up [DIR]",
+		Short: "Try a directory of documents on this machine",
+		Long: `Runs all that a directory of documents needs, on this machine and in this terminal: the
+daemon, one Envoy for each fleet, and an echo backend for every loopback endpoint on which
+nobody listens. Then it prints what listens where, and commands to copy. A change in the
+directory is in use at once; a faulty one is reported, and what runs goes on.
+
+Ctrl-C ends all, a second Ctrl-C at once. Without DIR it starts empty.
+
+The commands come from the example's README.md: the lines that begin with $ in its blocks
+marked console.`,
+		Example: `  gatehouse up examples/quickstart
+  gatehouse up ./documents --log-level info`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return oneDirectory(c, args)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.state, "state", "", "`DIRECTORY` of the sockets and the Envoys' files (default: a temporary one)")
+	orEnvironment(f, "state", "GATEHOUSE_STATE")
+	o.logLevel.add(c, "log-level", "", "from which level on to log")
+	orEnvironment(f, "log-level", "GATEHOUSE_LOG_LEVEL")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			o.dir = args[0]
+		}
+		return o.run(c.Context())
+	}
+	return c
+}
+
+func (o *upOptions) run(ctx context.Context) error {
+	if o.dir != "" {
+		if err := directory(o.dir); err != nil {
+			return err
+		}
+	}
+	binary, err := findEnvoy(o.env)
+	if err != nil {
+		return err
+	}
+	if err := envoy.CheckVersion(ctx, binary); err != nil {
+		fmt.Fprintf(o.env.stderr, "warning: %s\n", err)
+	}
+	if o.state == "" {
+		temporary, err := os.MkdirTemp("", "gatehouse-")
+		if err != nil {
+			return fmt.Errorf("make a directory for the sockets: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(temporary) }() // What stays is in the temporary directory.
+		o.state = temporary
+	}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(o.logLevel.value)) // The words of --log-level are levels.
+	log := newConsole(ctx, o.env.stderr, level, o.dir)
+	revisions := make(chan *gateway.Revision, 1)
+	s, err := server.New(server.Options{
+		Config: o.dir, State: o.state, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
+		Used: func(r *gateway.Revision) { latest(revisions, r) },
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	t := newTrial(o, binary, log, s.Addrs())
+	err = t.follow(ctx, revisions)
+	if err == nil {
+		fmt.Fprintln(o.env.stderr, "ending")
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	t.stop()
+	if stopped := s.Stop(ending); !errors.Is(stopped, context.DeadlineExceeded) {
+		err = errors.Join(err, stopped)
+	}
+	return err
+}
+
+// stopTimeout bounds the end: whoever presses Ctrl-C wants an end, not a drain.
+const stopTimeout = 3 * time.Second
+
+// latest leaves only the newest revision in a channel of one.
+func latest(revisions chan *gateway.Revision, r *gateway.Revision) {
+	select {
+	case <-revisions:
+	default:
+	}
+	revisions <- r
+}
