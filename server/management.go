@@ -82,7 +82,12 @@ func (m management) Explain(q admin.Query) (admin.Answer, error) {
 	if now.compiled == nil {
 		return admin.Answer{}, admin.ErrNoRevision
 	}
-	a, err := explain.Request(now.revision, explain.Query(q))
+	return Explain(now.revision, q)
+}
+
+// Explain tells which way a request takes by a revision, in the words of the management API. The error is about the query.
+func Explain(rev *gateway.Revision, q admin.Query) (admin.Answer, error) {
+	a, err := explain.Request(rev, explain.Query(q))
 	if err != nil {
 		return admin.Answer{}, err
 	}

@@ -94,6 +94,7 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 	}
 	s.live.Store(now)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
+	s.options.Used(next.revision)
 }
 
 // watch reloads whenever the directory changes, until ctx ends.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/xds/cache"
@@ -45,6 +46,7 @@ type Options struct {
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
+	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 }
 
 // Server is the daemon.
@@ -89,6 +91,9 @@ func New(o Options) (*Server, error) {
 	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now})
 	if err != nil {
 		return nil, fmt.Errorf("access log service: %w", err)
+	}
+	if o.Used == nil {
+		o.Used = func(*gateway.Revision) {}
 	}
 	s := &Server{
 		options:   o,
