@@ -15,6 +15,15 @@ import (
 // Schema returns the JSON Schema (2020-12) of one document, for editors. It is made from the types by which documents are
 // read; what can only be seen across documents or fields is left to Load.
 func Schema() ([]byte, error) {
+	text, err := json.MarshalIndent(schema(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the schema as JSON: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
+// schema returns the schema as a value.
+func schema() *jsonschema.Schema {
 	root := &jsonschema.Schema{
 		Version:     jsonschema.Version,
 		Title:       "Gatehouse document",
@@ -36,11 +45,7 @@ func Schema() ([]byte, error) {
 		})
 	}
 	root.Properties.Set("kind", choice)
-	text, err := json.MarshalIndent(root, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write the schema as JSON: %w", err)
-	}
-	return append(text, '\n'), nil
+	return root
 }
 
 // describeKind adds the definitions of a kind, and returns the reference to its own.
