@@ -71,7 +71,7 @@ func (o *explainOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.format.print(o.env.stdout, answer, func(w io.Writer) error {
+	return o.format.write(o.env.stdout, answer, func(w io.Writer) error {
 		table(w, &answer)
 		return nil
 	})

@@ -54,7 +54,7 @@ func (o *nodesOptions) run(ctx context.Context) error {
 	if err != nil {
 		return away(err)
 	}
-	err = o.format.print(o.env.stdout, nodes, func(w io.Writer) error {
+	err = o.format.write(o.env.stdout, nodes, func(w io.Writer) error {
 		if len(nodes) > 0 {
 			fmt.Fprintln(w, "FLEET\tNODE\tSTATE\tENVOY\tREVISION\tACKNOWLEDGED\tSINCE")
 		}

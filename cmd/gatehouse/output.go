@@ -18,8 +18,8 @@ func newFormat(c *cobra.Command) *choice {
 	return &format
 }
 
-// print writes data in the chosen form: as JSON or YAML by its json tags, or by table, for people.
-func (c *choice) print(w io.Writer, data any, table func(io.Writer) error) error {
+// write writes data in the chosen form: as JSON or YAML by its json tags, or by table, for people.
+func (c *choice) write(w io.Writer, data any, table func(io.Writer) error) error {
 	switch c.value {
 	case "json":
 		text, err := json.MarshalIndent(data, "", "  ")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/needs"
+	"github.com/gatehouse/gatehouse/internal/transcript"
 )
 
 // awaitTimeout is how long a script waits for what must come.
@@ -35,6 +36,7 @@ func TestScripts(t *testing.T) {
 // TestScriptsWithEnvoy are those that need a real Envoy.
 func TestScriptsWithEnvoy(t *testing.T) {
 	t.Parallel()
+	needs.Binary(t, "curl")
 	runScripts(t, "testdata/envoy", needs.Envoy(t))
 }
 
@@ -55,7 +57,7 @@ func runScripts(t *testing.T, dir, binary string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit,
+			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page,
 		},
 	})
 }
@@ -78,7 +80,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // [!] await PROGRAM ARGS... runs a program again and again until it succeeds (or fails).
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout) //nolint:usetesting // A script has no context.
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
 	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -106,9 +108,31 @@ func ports(ts *testscript.TestScript, _ bool, args []string) {
 
 // quit SOCKET ends the Envoy whose admin listens there, as if it had ended by itself.
 func quit(ts *testscript.TestScript, _ bool, args []string) {
-	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout) //nolint:usetesting // A script has no context.
+	ctx, cancel := context.WithTimeout(context.Background(), awaitTimeout)
 	defer cancel()
 	ts.Check(envoy.NewAdmin(ts.MkAbs(args[0])).Post(ctx, "/quitquitquit"))
+}
+
+// replace OLD NEW FILE... puts one text in the place of another.
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args[2:] {
+		text := strings.ReplaceAll(ts.ReadFile(file), args[0], args[1])
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o600))
+	}
+}
+
+// page FILE runs each command of a page, which must answer as the page says.
+func page(ts *testscript.TestScript, _ bool, args []string) {
+	steps := transcript.Parse(ts.ReadFile(args[0]))
+	if len(steps) == 0 {
+		ts.Fatalf("%s has no commands", args[0])
+	}
+	for _, step := range steps {
+		ts.Check(ts.Exec("sh", "-c", "{ "+step.Command+"\n} 2>&1"))
+		if got := ts.ReadFile("stdout"); !step.Matches(got) {
+			ts.Fatalf("%s\nanswers\n%s\nand the page says\n%s", step.Command, got, step.Answer)
+		}
+	}
 }
 
 // expand FILE... puts the script's variables into files.

@@ -40,7 +40,7 @@ open; --socket-uid lets in others. An address may also be IP:port, on loopback o
 SIGTERM or Ctrl-C drains and ends; the second one ends at once. With --check nothing is
 served: the daemon at the same addresses is asked whether it is ready, as a health check.`,
 		Example: `  gatehouse serve --config /etc/gatehouse
-  gatehouse serve --config documents --state /tmp/gatehouse --log-format json
+  gatehouse serve --config documents --state state --log-format json
   gatehouse serve --check`,
 		Args: noWords,
 	}

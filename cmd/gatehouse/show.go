@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/transcript"
 )
 
 // builtBinary is how the commands of an example call gatehouse: from the root of a checkout, after `make build`.
@@ -33,9 +34,9 @@ func (t *trial) show(r *gateway.Revision) {
 		fmt.Fprintf(t.options.env.stderr, "there is no Gateway yet: %s\n", t.wanted())
 	}
 	if commands := t.commands(r); len(commands) > 0 {
-		fmt.Fprintf(out, "\nTry:\n\n  %s\n\n", strings.Join(commands, "\n  "))
+		fmt.Fprintf(out, "\nTry:\n\n%s\n\n", strings.Join(commands, "\n\n"))
 	}
-	fmt.Fprintf(out, "Ask what runs:\n\n  %s nodes --state %s\n\n", t.options.env.program, t.options.state)
+	fmt.Fprintf(out, "Ask what runs:\n\n%s nodes --state %s\n\n", t.options.env.program, t.options.state)
 	fmt.Fprintln(t.options.env.stderr, "Ctrl-C ends all.")
 }
 
@@ -67,10 +68,12 @@ func (t *trial) wanted() string {
 // commands returns those of the example's README, or one that calls the first route.
 func (t *trial) commands(r *gateway.Revision) []string {
 	if t.options.dir != "" {
-		text, err := os.ReadFile(filepath.Join(t.options.dir, "README.md"))
-		if commands := consoleCommands(string(text)); err == nil && len(commands) > 0 {
-			for i := range commands {
-				commands[i] = strings.ReplaceAll(commands[i], builtBinary, t.options.env.program)
+		// A directory without such a page is usual; that it cannot be read hinders nobody.
+		page, _ := os.ReadFile(filepath.Join(t.options.dir, "README.md"))
+		if steps := transcript.Parse(string(page)); len(steps) > 0 {
+			commands := make([]string, len(steps))
+			for i, step := range steps {
+				commands[i] = strings.ReplaceAll(step.Command, builtBinary, t.options.env.program)
 			}
 			return commands
 		}
@@ -106,26 +109,4 @@ func url(l gateway.Listener) string {
 		host = "127.0.0.1"
 	}
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Port))
-}
-
-// consoleCommands returns the commands of a README: what follows "$ " in its blocks marked console. A line that ends in a
-// backslash goes on in the next.
-func consoleCommands(readme string) []string {
-	var commands []string
-	inside, goesOn := false, false
-	for line := range strings.Lines(readme) {
-		line = strings.TrimRight(line, "\r\n")
-		command, isCommand := strings.CutPrefix(line, "$ ")
-		switch {
-		case strings.HasPrefix(line, "```"):
-			inside, goesOn = line == "```console", false
-		case inside && goesOn:
-			commands[len(commands)-1] += "\n" + line
-			goesOn = strings.HasSuffix(line, `\`)
-		case inside && isCommand:
-			commands = append(commands, command)
-			goesOn = strings.HasSuffix(line, `\`)
-		}
-	}
-	return commands
 }

@@ -67,7 +67,12 @@ func (t *trial) follow(ctx context.Context, revisions <-chan *gateway.Revision) 
 		case <-ctx.Done():
 			return nil
 		case r := <-revisions:
-			if err := t.use(ctx, r); err != nil && ctx.Err() == nil {
+			err := t.use(ctx, r)
+			switch {
+			case err == nil || ctx.Err() != nil:
+			case t.shown:
+				t.log.Error("not everything runs", "error", err)
+			default:
 				return err
 			}
 		}
@@ -93,7 +98,7 @@ func (t *trial) use(ctx context.Context, r *gateway.Revision) error {
 	}
 	t.useBackends(ctx, r)
 	fleets := map[string]bool{}
-	var begun []chan error
+	begun := map[string]chan error{}
 	for _, g := range r.Gateways {
 		fleets[g.Fleet] = true
 		if t.fleets[g.Fleet] == nil {
@@ -101,7 +106,7 @@ func (t *trial) use(ctx context.Context, r *gateway.Revision) error {
 			if err != nil {
 				return err
 			}
-			begun = append(begun, first)
+			begun[g.Fleet] = first
 		}
 	}
 	for fleet, r := range t.fleets {
@@ -110,9 +115,9 @@ func (t *trial) use(ctx context.Context, r *gateway.Revision) error {
 			delete(t.fleets, fleet)
 		}
 	}
-	for _, first := range begun {
+	for fleet, first := range begun {
 		if err := <-first; err != nil {
-			return err
+			return fmt.Errorf("fleet %s: %w", fleet, err)
 		}
 	}
 	t.show(r)
@@ -185,33 +190,36 @@ func (t *trial) begin(ctx context.Context, fleet string) (chan error, error) {
 // keep runs the Envoy of a fleet until ctx ends, and starts it again when it ends by itself.
 func (t *trial) keep(ctx context.Context, fleet string, start envoy.Start, first chan error) {
 	for {
-		child, err := envoy.Launch(ctx, start)
-		if err != nil {
-			first <- fmt.Errorf("fleet %s: %w", fleet, err)
-			return
-		}
-		ready, cancel := context.WithTimeout(ctx, readyTimeout)
-		err = child.WaitReady(ready)
-		cancel()
-		select {
-		case first <- err:
-		default: // Only the first start is waited for.
-		}
-		select {
-		case <-ctx.Done():
-		case <-child.Ended():
-		}
+		err := t.once(ctx, start, first)
 		if ctx.Err() != nil {
-			<-child.Ended() // It was launched with ctx.
 			return
 		}
-		t.log.Warn("an Envoy ended and is started again", "fleet", fleet, "error", child.Err())
+		t.log.Warn("an Envoy ended and is started again", "fleet", fleet, "error", err)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(restartDelay):
 		}
 	}
+}
+
+// once runs an Envoy until it or ctx ends, and returns why it ended.
+func (t *trial) once(ctx context.Context, start envoy.Start, first chan error) error {
+	child, err := envoy.Launch(ctx, start)
+	if err == nil {
+		ready, cancel := context.WithTimeout(ctx, readyTimeout)
+		err = child.WaitReady(ready)
+		cancel()
+	}
+	select {
+	case first <- err:
+	default: // Only the first start is waited for.
+	}
+	if child == nil {
+		return err
+	}
+	<-child.Ended() // At the latest when ctx ends, with which it was launched.
+	return child.Err()
 }
 
 // fleetsOf returns the names of the fleets of a revision, each once.

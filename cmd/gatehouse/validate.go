@@ -79,7 +79,7 @@ func (o *validateOptions) run(ctx context.Context) error {
 			result.Faults = append(result.Faults, refused...)
 		}
 	}
-	err := o.format.print(o.env.stdout, result, func(w io.Writer) error {
+	err := o.format.write(o.env.stdout, result, func(w io.Writer) error {
 		for _, f := range result.Faults {
 			fmt.Fprintln(w, f.Error())
 		}

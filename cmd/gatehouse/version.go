@@ -25,7 +25,7 @@ func newVersion(env surroundings) *cobra.Command {
 			version.Build
 			Envoy string `json:"envoy"` // The version of Envoy that this build is tested with.
 		}{version.Read(), envoy.Version()}
-		return format.print(env.stdout, build, func(w io.Writer) error {
+		return format.write(env.stdout, build, func(w io.Writer) error {
 			fmt.Fprintf(w, "gatehouse\t%s\n", build.Version)
 			fmt.Fprintf(w, "commit\t%s\n", build.Commit)
 			fmt.Fprintf(w, "date\t%s\n", build.Date)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
@@ -66,9 +67,7 @@ func (r Request) token() (jwt.Token, error) {
 	claims := map[string]any{
 		jwt.IssuerKey: r.Issuer, jwt.IssuedAtKey: r.Now.Unix(), jwt.ExpirationKey: r.Now.Add(r.TTL).Unix(), jwt.JwtIDKey: hex.EncodeToString(id),
 	}
-	for name, value := range r.Claims {
-		claims[name] = value
-	}
+	maps.Copy(claims, r.Claims)
 	token := jwt.New()
 	for name, value := range claims {
 		if err := token.Set(name, value); err != nil {
