@@ -97,10 +97,18 @@ func admin(s Settings) *bootstrapv3.Admin {
 	}
 }
 
-// layeredRuntime has a static layer for what a later version must set and an admin layer for an operator in need.
+// regexSize is the RE2 program size up to which Envoy accepts a regular expression. Its own default, 100, refuses path
+// templates of a few long segments; what people write is bounded when it is read.
+const regexSize = 50_000
+
+// layeredRuntime has a static layer for what Envoy would otherwise decide by a default that does not fit, and an admin layer
+// for an operator in need.
 func layeredRuntime() *bootstrapv3.LayeredRuntime {
+	static := &structpb.Struct{Fields: map[string]*structpb.Value{
+		"re2.max_program_size.error_level": structpb.NewNumberValue(regexSize),
+	}}
 	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{
-		{Name: "static", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{}}},
+		{Name: "static", LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: static}},
 		{Name: "admin", LayerSpecifier: &bootstrapv3.RuntimeLayer_AdminLayer_{AdminLayer: &bootstrapv3.RuntimeLayer_AdminLayer{}}},
 	}}
 }

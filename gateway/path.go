@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ import (
 const (
 	maxPathLength  = 2048
 	maxRegexLength = 1024
+	maxRegexSize   = 1000 // Instructions of the compiled program: repetitions count as often as they may repeat.
 )
 
 // Path is a pattern for the path of a request, without its query: a template of segments ("/payments/{id}/lines"), open at
@@ -114,8 +116,16 @@ func ParseRegexPath(text string) (Path, error) {
 	if text == "" || len(text) > maxRegexLength {
 		return Path{}, fmt.Errorf("the regular expression has %d characters, 1 to %d are allowed", len(text), maxRegexLength)
 	}
-	if _, err := regexp.Compile(text); err != nil {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
 		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
+	}
+	if size := len(program.Inst); size > maxRegexSize {
+		return Path{}, fmt.Errorf("the regular expression compiles to %d instructions, at most %d are allowed: repeat less", size, maxRegexSize)
 	}
 	return Path{Regex: text}, nil
 }

@@ -141,3 +141,19 @@ func TestPathJoin(t *testing.T) {
 		t.Errorf("the joined expression is %s", joined)
 	}
 }
+
+func TestParseRegexPath(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"", "1 to"},
+		{strings.Repeat("a", 2000), "1 to"},
+		{"/(", "cannot be read"},
+		{"/(?=a)", "cannot be read"},
+		{"/([a-z]{1,100}){1,9}", "repeat less"},
+		{"/[0-9]{1,100}", ""},
+	} {
+		_, err := gateway.ParseRegexPath(test.text)
+		if (err == nil) != (test.want == "") || (err != nil && !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("ParseRegexPath(%.20q) = %v, want an error with %q", test.text, err, test.want)
+		}
+	}
+}
