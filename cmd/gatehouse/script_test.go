@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -57,7 +58,7 @@ func runScripts(t *testing.T, dir, binary string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page,
+			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page, "hold": hold,
 		},
 	})
 }
@@ -131,6 +132,29 @@ func page(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(ts.Exec("sh", "-c", "{ "+step.Command+"\n} 2>&1"))
 		if got := ts.ReadFile("stdout"); !step.Matches(got) {
 			ts.Fatalf("%s\nanswers\n%s\nand the page says\n%s", step.Command, got, step.Answer)
+		}
+	}
+}
+
+// hold SOCKET begins a request of the management API that takes most of a minute, and returns when it is under way.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	ask := func(path string) net.Conn {
+		c, err := net.Dial("unix", ts.MkAbs(args[0]))
+		ts.Check(err)
+		ts.Defer(func() { _ = c.Close() })
+		_, err = fmt.Fprintf(c, "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", path)
+		ts.Check(err)
+		return c
+	}
+	ask("/debug/pprof/profile?seconds=45")
+	for deadline := time.Now().Add(awaitTimeout); ; {
+		stacks, err := io.ReadAll(ask("/debug/pprof/goroutine?debug=1"))
+		ts.Check(err)
+		if strings.Contains(string(stacks), "pprof.Profile") {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("the request has not begun")
 		}
 	}
 }
