@@ -10,11 +10,12 @@ ARG ENVOY_VERSION=1.40.0
 
 FROM golang:${GO_VERSION}-bookworm AS build
 ARG VERSION=unknown
+ENV GOCACHE=/cache/build GOMODCACHE=/cache/modules
 WORKDIR /src
 COPY go.mod go.sum ./
-RUN --mount=type=cache,target=/go/pkg/mod go mod download
+RUN --mount=type=cache,target=/cache/modules go mod download
 COPY . .
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+RUN --mount=type=cache,target=/cache/modules --mount=type=cache,target=/cache/build \
     CGO_ENABLED=0 go build -trimpath \
       -ldflags "-s -w -X github.com/gatehouse/gatehouse/internal/version.version=${VERSION}" \
       -o /out/usr/local/bin/gatehouse ./cmd/gatehouse \

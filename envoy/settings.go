@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gatehouse/gatehouse/internal/socket"
 )
 
 // Settings say who one Envoy is and where its files lie on its machine. Two equal Settings give the same bootstrap to the
@@ -32,9 +34,8 @@ type Settings struct {
 // DefaultConnections is the limit of client connections of one Envoy unless its Settings say another.
 const DefaultConnections = 50_000
 
-// SocketPathMax is the longest path of a Unix socket, in bytes, that Gatehouse accepts. Linux ends at 107, macOS at 103;
-// the rest is left to what an Envoy or a test adds.
-const SocketPathMax = 100
+// SocketPathMax is the longest path of a Unix socket, in bytes, that Gatehouse accepts.
+const SocketPathMax = socket.PathMax
 
 // Bounds of names and labels: they travel in a header of every call and in the node of every stream.
 const (

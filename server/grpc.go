@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,6 +36,27 @@ func (s *Server) closeDoors() {
 	for _, d := range s.doors {
 		_ = d.close() // The start has failed already, for a reason that is worth more.
 	}
+}
+
+// stopDoors lets open calls end at all doors at once; then the management API, which came last, closes too: until then it
+// says that the server is draining.
+func (s *Server) stopDoors(ctx context.Context) error {
+	failed := make([]error, len(s.doors))
+	stop := func(i int) {
+		if err := s.doors[i].stop(ctx); err != nil {
+			failed[i] = fmt.Errorf("%s: %w", s.doors[i].name, err)
+		}
+	}
+	last := max(0, len(s.doors)-1)
+	var group sync.WaitGroup
+	for i := range last {
+		group.Go(func() { stop(i) })
+	}
+	group.Wait()
+	if last < len(s.doors) {
+		stop(last)
+	}
+	return errors.Join(failed...)
 }
 
 // grpcDoor is a gRPC server on one listener.

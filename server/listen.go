@@ -10,15 +10,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/internal/socket"
 )
-
-// dialStale bounds the attempt to find out whether somebody still answers on a socket that is there already.
-const dialStale = time.Second
 
 // bind listens at an address and returns it as bound.
 func (s *Server) bind(ctx context.Context, address string) (net.Listener, string, error) {
@@ -43,22 +40,12 @@ func (s *Server) bind(ctx context.Context, address string) (net.Listener, string
 // bindSocket listens on a Unix socket that only allowed peers may use. A socket that a killed process left behind is
 // replaced; one on which somebody answers is not.
 func (s *Server) bindSocket(ctx context.Context, path string) (net.Listener, error) {
-	if len(path) > envoy.SocketPathMax {
-		return nil, fmt.Errorf("the socket path %s has %d bytes, and %d are allowed: choose a shorter state directory",
-			path, len(path), envoy.SocketPathMax)
-	}
-	if _, err := os.Lstat(path); err == nil {
-		dialer := net.Dialer{Timeout: dialStale}
-		if c, err := dialer.DialContext(ctx, "unix", path); err == nil {
-			return nil, errors.Join(fmt.Errorf("somebody serves on %s already: stop it, or choose another state directory", path), c.Close())
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("remove the socket that was left behind: %w", err)
-		}
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	l, err := socket.Listen(ctx, path)
+	switch {
+	case errors.Is(err, socket.ErrInUse):
+		return nil, fmt.Errorf("somebody serves on %s already: stop it, or choose another state directory", path)
+	case err != nil:
+		return nil, err
 	}
 	// Other users are told apart by their uid at each connection; the mode lets an allowed one in.
 	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // The directory is 0700, and peers are checked.

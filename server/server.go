@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -183,8 +182,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(failed, s.Stop(stopping))
 }
 
-// Stop drains: readiness goes off, open calls are answered, streams are closed cleanly and what they brought is counted.
-// When ctx ends before, what is left is cut off and ctx's error returned.
+// Stop drains: readiness goes off, open calls are answered, streams are closed cleanly and what they brought is counted. The
+// management API is the last to end. When ctx ends before, what is left is cut off and ctx's error returned.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.draining.Swap(true) {
 		return nil
@@ -199,11 +198,7 @@ func (s *Server) Stop(ctx context.Context) error {
 			failed = append(failed, err)
 		}
 	}
-	for _, d := range slices.Backward(s.doors) {
-		if err := d.stop(ctx); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", d.name, err))
-		}
-	}
+	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
 	s.log.Info("stopped")
 	return errors.Join(failed...)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
+	"github.com/gatehouse/gatehouse/internal/socket"
 )
 
 // echoOptions are what `gatehouse echo` is told.
@@ -65,7 +66,7 @@ func (o *echoOptions) run(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, network, address)
+	l, err := listen(ctx, network, address)
 	if err != nil {
 		return err
 	}
@@ -75,4 +76,12 @@ func (o *echoOptions) run(ctx context.Context) error {
 	}
 	fmt.Fprintf(o.env.stderr, "%s answers at %s; Ctrl-C ends it\n", o.settings.Name, where)
 	return echo.Serve(ctx, l, handler, newLogger(o.env.stderr, "text", "warn"))
+}
+
+// listen listens at an address; a socket that a killed process left behind is replaced.
+func listen(ctx context.Context, network, address string) (net.Listener, error) {
+	if network == "unix" {
+		return socket.Listen(ctx, address)
+	}
+	return new(net.ListenConfig).Listen(ctx, network, address)
 }
