@@ -5,6 +5,8 @@ package e2e_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/gatehouse/gatehouse/internal/echo"
 )
 
 // fortress is a Gateway with a listener for one host and one for all, and APIs that differ in who may call them.
@@ -68,6 +70,43 @@ func newFortress(t *testing.T) *world {
 	w := newWorld(t, documents, map[string]string{"BACKEND": address})
 	w.startEnvoy("edge", "edge-1")
 	return w
+}
+
+// TestClientsSayNothingInEnvoysName sends headers by which Envoys and proxies tell one another something.
+func TestClientsSayNothingInEnvoysName(t *testing.T) {
+	t.Parallel()
+	w := newFortress(t)
+	forged := []string{
+		"x-envoy-upstream-rq-timeout-ms: 1", "x-envoy-retry-on: 5xx", "x-envoy-max-retries: 99",
+		"x-envoy-attempt-count: 7", "x-envoy-original-dst-host: 192.0.2.1:80", "x-envoy-peer-metadata: forged",
+		"x-envoy-decorator-operation: forged", "x-envoy-external-address: 192.0.2.1",
+		"x-envoy-auth-failure-mode-allowed: true", "x-gatehouse-subject: forged",
+	}
+	places := []string{"x-forwarded-for: 192.0.2.1", "x-forwarded-host: evil.test", "forwarded: for=192.0.2.1", "x-real-ip: 192.0.2.1"}
+	told := func(port string, headers []string) echo.Answer {
+		return w.get(w.url(port, "/open/x"), append(headers, "host: api.bank.test")...).echoed(t)
+	}
+	for _, port := range []string{"PORT", "PROXIEDPORT"} {
+		got := told(port, forged)
+		for _, h := range forged {
+			name, value, _ := strings.Cut(h, ": ")
+			for _, v := range got.Headers[name] {
+				if v == value {
+					t.Errorf("%s: a client's %s: %s came through", port, name, value)
+				}
+			}
+		}
+	}
+	got := told("PORT", places)
+	for _, h := range places {
+		name, value, _ := strings.Cut(h, ": ")
+		if all := strings.Join(got.Headers[name], ","); strings.Contains(all, value) {
+			t.Errorf("nobody is trusted, and a client's word came through: %s: %s", name, all)
+		}
+	}
+	if got := told("PROXIEDPORT", places[:1]).Headers["x-forwarded-for"]; len(got) != 1 || !strings.HasPrefix(got[0], "192.0.2.1,") {
+		t.Errorf("where proxies are trusted, what they forward must arrive: %q", got)
+	}
 }
 
 // TestListenerServesItsHostsOnly asks a listener for a host that another listener of the same Gateway serves.
