@@ -109,6 +109,29 @@ func TestClientsSayNothingInEnvoysName(t *testing.T) {
 	}
 }
 
+// TestOneTokenIsAllThatIsSaid puts a second token where a policy or an upstream might look for the first.
+func TestOneTokenIsAllThatIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newFortress(t)
+	url := w.url("PORT", "/closed/x")
+	good := strings.TrimPrefix(token(t, map[string]any{"sub": "alice"}), "authorization: ")
+	if a := w.get(url, "host: api.bank.test", "authorization: "+good); a.status != 200 {
+		t.Fatalf("a token alone: %+v", a)
+	}
+	for _, headers := range [][]string{
+		{"authorization: bearer e30.eyJzdWIiOiJib2IifQ.e30 " + good},
+		{"authorization: Basic Ym9iOmJvYg==, " + good},
+		{"authorization: bearer e30.eyJzdWIiOiJib2IifQ.e30", "authorization: " + good},
+		{"authorization: " + good, "authorization: Bearer e30.eyJzdWIiOiJib2IifQ.e30"},
+		{"authorization: " + good + " e30"},
+		{"authorization: x" + good},
+	} {
+		if a := w.get(url, append(headers, "host: api.bank.test")...); a.status != 401 && a.status != 403 {
+			t.Errorf("%q: %+v", headers, a)
+		}
+	}
+}
+
 // TestListenerServesItsHostsOnly asks a listener for a host that another listener of the same Gateway serves.
 func TestListenerServesItsHostsOnly(t *testing.T) {
 	t.Parallel()
