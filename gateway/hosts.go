@@ -59,3 +59,8 @@ func (l Listener) ServedHosts(host string) []string {
 	slices.SortFunc(served, CompareHosts)
 	return slices.Compact(served)
 }
+
+// Serves reports whether the listener answers for every host of a pattern.
+func (l Listener) Serves(host string) bool {
+	return slices.ContainsFunc(l.Hosts, func(own string) bool { return HostCovers(own, host) })
+}

@@ -54,3 +54,15 @@ func TestServedHosts(t *testing.T) {
 		}
 	}
 }
+
+func TestListenerServes(t *testing.T) {
+	l := gateway.Listener{Hosts: []string{"*.bank.test", "www.shop.test"}}
+	for host, want := range map[string]bool{
+		"api.bank.test": true, "*.bank.test": true, "*.api.bank.test": true, "www.shop.test": true,
+		"bank.test": false, "*.test": false, "*": false, "shop.test": false,
+	} {
+		if got := l.Serves(host); got != want {
+			t.Errorf("Serves(%q) is %v", host, got)
+		}
+	}
+}

@@ -57,7 +57,8 @@ func (a *assembler) otherMethods(api *API, listed []Route) []Route {
 }
 
 // distinct finds routes that match the same requests on the same host of the same gateway: which one answers would depend
-// on their order. Of routes that only refuse, the first is kept in silence.
+// on their order. Both are at fault, as nothing tells which API was meant to have them: were it one alone, quarantine would
+// leave the other in its place. Of routes that only refuse, the first is kept in silence.
 func (a *assembler) distinct(routes []*Route) []*Route {
 	first := make(map[string]*Route, len(routes))
 	kept := make([]*Route, 0, len(routes))
@@ -65,14 +66,22 @@ func (a *assembler) distinct(routes []*Route) []*Route {
 		if clash := a.claim(first, r); clash == nil || clash == r {
 			kept = append(kept, r)
 		} else if r.Action == ActionForward && clash.Action == ActionForward {
-			a.faults = append(a.faults, Fault{
-				Code: CodeEqualMatch, Place: r.Origin, Object: r.Object,
-				Message: fmt.Sprintf("%s matches the same requests as %s (%s): change the path, the method or a condition of one of them",
-					r.Name, clash.Name, clash.Origin),
-			})
+			a.equalMatch(r, clash)
+			if clash.Object != r.Object {
+				a.equalMatch(clash, r)
+			}
 		}
 	}
 	return kept
+}
+
+// equalMatch records that a route matches what another one does.
+func (a *assembler) equalMatch(r, other *Route) {
+	a.faults = append(a.faults, Fault{
+		Code: CodeEqualMatch, Place: r.Origin, Object: r.Object,
+		Message: fmt.Sprintf("%s matches the same requests as %s (%s): change the path, the method or a condition of one of them",
+			r.Name, other.Name, other.Origin),
+	})
 }
 
 // claim notes a route under each gateway, host and method it matches, and returns the route that has one of them already.

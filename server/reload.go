@@ -61,6 +61,7 @@ func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (
 		revision = before.revision
 	}
 	var substitutions []gateway.Substitution
+	var last gateway.Faults
 	for range quarantineRounds {
 		next, found := compile(docs, before)
 		faults = append(faults, found...).Sort()
@@ -74,9 +75,9 @@ func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (
 			return nil, nil, faults
 		}
 		substitutions = append(substitutions, done...)
-		faults = nil
+		last, faults = faults, nil
 	}
-	return nil, nil, append(faults, gateway.Fault{
+	return nil, nil, append(last, gateway.Fault{
 		Code: gateway.CodeTranslate, Message: fmt.Sprintf("faults remain after %d rounds of quarantine", quarantineRounds),
 	})
 }

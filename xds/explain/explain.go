@@ -152,6 +152,10 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		Fleet: g.Fleet, Gateway: g.Name, Listener: fmt.Sprintf("%s (%s)", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.Port))),
 		VirtualHost: name + "/" + host, Action: "answer 404", Hops: []gateway.Hop{},
 	}
+	if !l.Serves(host) {
+		answer.Why = fmt.Sprintf("listener %s serves %s, not the host %q", l.Name, strings.Join(l.Hosts, ", "), r.host)
+		return answer, false
+	}
 	for _, x := range translate.Candidates(host, own) {
 		if why := r.fails(&x.Match); why != "" {
 			if len(answer.Rejected) < maxRejected {

@@ -25,7 +25,7 @@ func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
 	}
 	var all []*rbacconfigv3.Principal
 	if !r.Public {
-		all = append(all, tokenEvidence(r.Proofs))
+		all = append(all, tokenEvidence(r.Proofs), soleToken())
 	}
 	if r.CallsAuthorization() {
 		all = append(all, decisionEvidence(r))
@@ -59,6 +59,19 @@ func tokenEvidence(proofs []gateway.TokenProof) *rbacconfigv3.Principal {
 		ways = append(ways, allOf(all))
 	}
 	return anyOf(ways)
+}
+
+// soleToken holds when the Authorization header is one token and nothing else. Envoy's token filter takes the first token that
+// it finds anywhere in the header, or in one of several; a policy or an upstream may take another, which nobody verified.
+func soleToken() *rbacconfigv3.Principal {
+	return &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_Header{Header: &routev3.HeaderMatcher{
+		Name: headerAuthorization,
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+			MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{
+				Regex: bearer + `[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+`,
+			}},
+		}},
+	}}}
 }
 
 // decisionEvidence holds when the authorization service allowed under these very rules, or, on a route that fails open, when

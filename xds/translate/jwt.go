@@ -15,6 +15,12 @@ import (
 // costs far more than a look-up.
 const jwtCacheSize = 1000
 
+// A token stands in this header, behind this word (RFC 6750 2.1).
+const (
+	headerAuthorization = "authorization"
+	bearer              = "Bearer "
+)
+
 func emptyJWT() *jwtv3.JwtAuthentication { return &jwtv3.JwtAuthentication{} }
 
 // jwtAuthentication returns the configuration of the one token filter of a fleet: a provider for each issuer and a
@@ -107,7 +113,7 @@ func jwtProvider(i *gateway.Issuer) *jwtv3.JwtProvider {
 			Specifier: &corev3.DataSource_InlineString{InlineString: string(i.KeySet)},
 		}},
 		Forward:           true,
-		FromHeaders:       []*jwtv3.JwtHeader{{Name: "authorization", ValuePrefix: "Bearer "}},
+		FromHeaders:       []*jwtv3.JwtHeader{{Name: headerAuthorization, ValuePrefix: bearer}},
 		PayloadInMetadata: envoy.MetadataJWTClaims,
 		RequireExpiration: true,
 		JwtCacheConfig:    &jwtv3.JwtCacheConfig{JwtCacheSize: jwtCacheSize},

@@ -27,6 +27,10 @@ const (
 	connWindow     = 1 << 20
 )
 
+// envoyHeaders begins the names of headers by which Envoys tell one another something: time limits, retries, the path before
+// a rewrite, that a failed authorization let a request through.
+const envoyHeaders = "x-envoy-"
+
 // listener returns an Envoy listener with the one fixed order of filters. It depends on the Gateway document alone, so that
 // no change of an API ever drains it.
 func listener(g *gateway.Gateway, l *gateway.Listener) *listenerv3.Listener {
@@ -79,7 +83,7 @@ func connectionManager(g *gateway.Gateway, name string) *hcmv3.HttpConnectionMan
 			InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
 			InitialConnectionWindowSize: wrapperspb.UInt32(connWindow),
 		},
-		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{stripClientHeaders()},
+		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{stripClientHeaders(g.Trust)},
 	}
 	trust(m, g.Trust)
 	return m
@@ -105,19 +109,25 @@ func trust(m *hcmv3.HttpConnectionManager, t gateway.Trust) {
 	}}
 }
 
-// stripClientHeaders removes, before a route is chosen, every header by which Gatehouse or a filter of ours tells something,
-// so that no client can say it in their place.
-func stripClientHeaders() *corev3.TypedExtensionConfig {
-	remove := func(m *matcherv3.StringMatcher) *mutationv3.HeaderMutation {
-		return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_RemoveOnMatch_{
+// stripClientHeaders removes, before a route is chosen, every header by which Gatehouse, Envoy or a trusted proxy tells
+// something, so that no client can say it in their place. Envoy itself removes some of its own, but not all, and fewer where a
+// list of proxies is trusted; what it adds, it adds after this.
+func stripClientHeaders(t gateway.Trust) *corev3.TypedExtensionConfig {
+	strip := &earlyv3.HeaderMutation{}
+	remove := func(m *matcherv3.StringMatcher) {
+		strip.Mutations = append(strip.Mutations, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_RemoveOnMatch_{
 			RemoveOnMatch: &mutationv3.HeaderMutation_RemoveOnMatch{KeyMatcher: m},
-		}}
+		}})
 	}
-	return &corev3.TypedExtensionConfig{
-		Name: "gatehouse.strip",
-		TypedConfig: packed(&earlyv3.HeaderMutation{Mutations: []*mutationv3.HeaderMutation{
-			remove(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: envoy.HeaderPrefix}}),
-			remove(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: envoy.HeaderFailureModeAllowed}}),
-		}}),
+	prefixes := []string{envoy.HeaderPrefix, envoyHeaders}
+	if t.Hops == 0 && len(t.Proxies) == 0 { // Nobody in front may say where a request comes from.
+		prefixes = append(prefixes, "x-forwarded-")
+		for _, name := range []string{"forwarded", "x-real-ip"} {
+			remove(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: name}})
+		}
 	}
+	for _, prefix := range prefixes {
+		remove(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: prefix}})
+	}
+	return &corev3.TypedExtensionConfig{Name: "gatehouse.strip", TypedConfig: packed(strip)}
 }

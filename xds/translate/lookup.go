@@ -30,7 +30,10 @@ func virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gate
 	slices.SortFunc(hosts, gateway.CompareHosts)
 	var out []placedHost
 	for _, host := range slices.Compact(hosts) {
-		candidates := Candidates(host, routes)
+		var candidates []*gateway.Route
+		if l.Serves(host) { // Not so for "*", which stands here for every host that the listener does not serve.
+			candidates = Candidates(host, routes)
+		}
 		vh := &routev3.VirtualHost{Name: routeConfiguration + "/" + host, Domains: []string{host}}
 		placed := placedHost{host: vh}
 		if len(candidates) == 0 {
