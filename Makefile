@@ -70,6 +70,10 @@ golden: envoy ## Rewrite the golden files with what the code makes now; look at 
 fuzz: ## Fuzz each target for FUZZTIME (1m), guided by coverage
 	@.ci/fuzz --guided $(FUZZTIME)
 
+.PHONY: record
+record: build envoy ## Record the first run as docs/first-run.svg
+	@.ci/record
+
 .PHONY: bench
 bench: envoy ## Measure, each figure against a floor in the same run
 	@go run ./bench $(BENCHFLAGS)

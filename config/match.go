@@ -11,7 +11,7 @@ type matchFields struct {
 	Method    method                     `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
 	Methods   []method                   `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
 	Path      *pathTemplate              `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below."`
-	PathRegex *pathRegex                 `yaml:"path-regex" doc:"A regular expression (RE2) that the whole path must match."`
+	PathRegex *pathRegex                 `yaml:"path-regex" doc:"A regular expression (RE2) that begins with a slash, and that the whole path must match."`
 	Headers   map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
 	Query     map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have."`
 }

@@ -4,20 +4,12 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/lestrrat-go/jwx/v3/jwa"
-	"github.com/lestrrat-go/jwx/v3/jwk"
-	"github.com/lestrrat-go/jwx/v3/jwt"
 )
-
-// quickstart is where the example's documents are, seen from this package.
-const quickstart = "../examples/quickstart"
 
 // bank returns the documents of the quickstart, with the listener on ${PORT} and the backends on ${FIRST} and ${SECOND}.
 func bank(t *testing.T) map[string]string {
@@ -54,35 +46,6 @@ func newBank(t *testing.T) *world {
 	w := newWorld(t, bank(t), map[string]string{"FIRST": first, "SECOND": second})
 	w.startEnvoy("edge", "edge-1")
 	return w
-}
-
-// token returns an authorization header with a token of the quickstart's issuer.
-func token(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(quickstart, "issuer.test-key.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := jwk.ParseKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]any{
-		"iss": "https://login.nordhaven.test", "aud": "payments", "role": "customer", "scope": "payments:read",
-		"exp": time.Now().Add(time.Hour).Unix(),
-	}
-	maps.Copy(all, claims)
-	made := jwt.New()
-	for name, value := range all {
-		if err := made.Set(name, value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	signed, err := jwt.Sign(made, jwt.WithKey(jwa.ES256(), key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "authorization: Bearer " + string(signed)
 }
 
 func TestBank(t *testing.T) {

@@ -16,11 +16,11 @@ const (
 )
 
 // Path is a pattern for the path of a request, without its query: a template of segments ("/payments/{id}/lines"), open at
-// its end where it closes with "/**", or a regular expression. The zero value matches only "/".
+// its end where it closes with "/**", or a regular expression below literal segments. The zero value matches only "/".
 type Path struct {
 	Segments []Segment
 	Prefix   bool   // Ends in "/**": matches what stands before it, and everything below that.
-	Regex    string // RE2; where set, Segments and Prefix are empty. It must match the whole path.
+	Regex    string // RE2; it begins with a slash, and must match all that comes after Segments. Prefix is false then.
 }
 
 // Segment is what stands between two slashes: literal text, or Name, a parameter with literal text around it.
@@ -111,23 +111,40 @@ func validName(s string) bool {
 	return s != ""
 }
 
-// ParseRegexPath reads a regular expression (RE2) that must match the whole path.
+// ParseRegexPath reads a regular expression (RE2) that must match the whole path. Whatever it matches must begin with a
+// slash, so that below a base it matches nothing but what stands below that base.
 func ParseRegexPath(text string) (Path, error) {
 	if text == "" || len(text) > maxRegexLength {
 		return Path{}, fmt.Errorf("the regular expression has %d characters, 1 to %d are allowed", len(text), maxRegexLength)
 	}
-	parsed, err := syntax.Parse(text, syntax.Perl)
+	re, err := regexp.Compile(text)
 	if err != nil {
 		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
 	}
-	program, err := syntax.Compile(parsed.Simplify())
+	if literal, _ := re.LiteralPrefix(); !strings.HasPrefix(literal, "/") {
+		return Path{}, fmt.Errorf("the regular expression %q must begin with a slash, as every path does", text)
+	}
+	size, err := programSize(text)
 	if err != nil {
 		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
 	}
-	if size := len(program.Inst); size > maxRegexSize {
+	if size > maxRegexSize {
 		return Path{}, fmt.Errorf("the regular expression compiles to %d instructions, at most %d are allowed: repeat less", size, maxRegexSize)
 	}
 	return Path{Regex: text}, nil
+}
+
+// programSize returns how many instructions a regular expression compiles to.
+func programSize(text string) (int, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(program.Inst), nil
 }
 
 // Join puts the path below a base ("/payments" or ""). A path "/" is the base itself.
@@ -135,10 +152,7 @@ func (p Path) Join(base string) Path {
 	if base == "" || base == "/" {
 		return p
 	}
-	if p.Regex != "" {
-		return Path{Regex: regexp.QuoteMeta(base) + "(?:" + p.Regex + ")"}
-	}
-	joined := Path{Prefix: p.Prefix}
+	joined := Path{Prefix: p.Prefix, Regex: p.Regex}
 	for part := range strings.SplitSeq(strings.Trim(base, "/"), "/") {
 		joined.Segments = append(joined.Segments, Segment{Before: part})
 	}
@@ -149,7 +163,7 @@ func (p Path) Join(base string) Path {
 // String returns the template as it would be written, or the regular expression after "~".
 func (p Path) String() string {
 	if p.Regex != "" {
-		return "~" + p.Regex
+		return "~" + p.Expression()
 	}
 	return p.text(func(s Segment) string { return "{" + s.Name + "}" })
 }
@@ -157,7 +171,7 @@ func (p Path) String() string {
 // Shape returns the template without the names of its parameters: two paths of one shape match the same requests.
 func (p Path) Shape() string {
 	if p.Regex != "" {
-		return "~" + p.Regex
+		return "~" + p.Expression()
 	}
 	return p.text(func(Segment) string { return "{}" })
 }
@@ -183,7 +197,7 @@ func (p Path) text(param func(Segment) string) string {
 func (p Path) Exact() bool { return p.Regex == "" && !p.Prefix && p.leading() == len(p.Segments) }
 
 // Literal returns the segments before the first parameter, as a prefix of whole segments: "/payments" for
-// "/payments/{id}" and "/payments/**", "" for "/{id}" and for a regular expression.
+// "/payments/{id}" and "/payments/**", "" for "/{id}". For a regular expression it is the base.
 func (p Path) Literal() string {
 	var b strings.Builder
 	for _, s := range p.Segments[:p.leading()] {
@@ -204,7 +218,7 @@ func (p Path) leading() int {
 
 // Expression returns a regular expression (RE2) that matches exactly the paths the pattern matches, whole.
 func (p Path) Expression() string {
-	if p.Regex != "" {
+	if p.Regex != "" && len(p.Segments) == 0 {
 		return p.Regex
 	}
 	var b strings.Builder
@@ -215,6 +229,8 @@ func (p Path) Expression() string {
 		}
 	}
 	switch {
+	case p.Regex != "":
+		b.WriteString("(?:" + p.Regex + ")")
 	case p.Prefix:
 		b.WriteString("(?:/.*)?")
 	case b.Len() == 0:
@@ -227,7 +243,7 @@ func (p Path) Expression() string {
 // explain, for tests, and for the path parameters of a Check. A regular expression that cannot be read matches nothing.
 func (p Path) Matches(path string) bool {
 	if p.Regex != "" {
-		re, err := regexp.Compile("^(?:" + p.Regex + ")$")
+		re, err := regexp.Compile("^(?:" + p.Expression() + ")$")
 		return err == nil && re.MatchString(path)
 	}
 	_, ok := p.Parameters(path)

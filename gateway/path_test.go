@@ -140,6 +140,23 @@ func TestPathJoin(t *testing.T) {
 	if joined := re.Join("/p.y"); !joined.Matches("/p.y/12") || joined.Matches("/pay/12") || joined.Matches("/p.y/12/") {
 		t.Errorf("the joined expression is %s", joined)
 	}
+	if joined := re.Join("/pay"); joined.Literal() != "/pay" || joined.Exact() || joined.Matches("/pay") || joined.String() != "~/pay(?:/[0-9]+)" {
+		t.Errorf("the joined expression is %s below %q", joined, joined.Literal())
+	}
+}
+
+// TestRegexPathBeginsWithASlash holds that no expression reaches beyond the base that it stands below: "/pay" below "/v1"
+// must not match "/v1x".
+func TestRegexPathBeginsWithASlash(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"/[A-Z]{2}": true, "/a|/b": true, "(?i)/abc": true, "/": true, "^/a$": true,
+		".*": false, "/a|b": false, "(/x)?": false, "[/]?x": false, "": false, "/(": false, "x/": false,
+	} {
+		if _, err := gateway.ParseRegexPath(text); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestParseRegexPath(t *testing.T) {

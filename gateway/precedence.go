@@ -7,15 +7,18 @@ import (
 )
 
 // ComparePrecedence orders the routes of one host pattern as they are tried: exact paths, then templates with more
-// leading literal segments first, then the longest prefix, then regular expressions; among equal paths those that name a
-// method, then those with more header conditions, then those with more query conditions. The order is total over routes
-// with different matches, so it never depends on the position of anything in a document.
+// leading literal segments first, then the longest prefix, where a regular expression is as long as the base it stands
+// below, and comes ahead of the prefix of that length: else what an API does with paths that it does not list would come
+// before those that it lists by an expression. Among equal paths come those that name a method, then those with more header
+// conditions, then those with more query conditions. The order is total over routes with different matches, so it never
+// depends on the position of anything in a document.
 func ComparePrecedence(a, b *Route) int {
 	ma, mb := &a.Match, &b.Match
 	return cmp.Or(
 		cmp.Compare(ma.Path.rank(), mb.Path.rank()),
 		cmp.Compare(mb.Path.leading(), ma.Path.leading()),
 		cmp.Compare(len(mb.Path.Segments), len(ma.Path.Segments)),
+		cmp.Compare(openEnd(ma.Path), openEnd(mb.Path)),
 		cmp.Compare(mb.Path.literals(), ma.Path.literals()),
 		strings.Compare(ma.Path.Shape(), mb.Path.Shape()),
 		cmp.Compare(anyMethod(ma), anyMethod(mb)),
@@ -31,9 +34,7 @@ func ComparePrecedence(a, b *Route) int {
 // rank is the class of a path in the order of precedence.
 func (p Path) rank() int {
 	switch {
-	case p.Regex != "":
-		return 3
-	case p.Prefix:
+	case p.Prefix, p.Regex != "":
 		return 2
 	case p.Exact():
 		return 0
@@ -48,6 +49,14 @@ func (p Path) literals() int {
 		n += len(s.Before) + len(s.After)
 	}
 	return n
+}
+
+// openEnd tells a prefix from a regular expression below the same segments.
+func openEnd(p Path) int {
+	if p.Prefix {
+		return 1
+	}
+	return 0
 }
 
 func anyMethod(m *Match) int {

@@ -77,7 +77,8 @@ func randomRoutes(t *rapid.T, host string) []*gateway.Route {
 		text += rapid.SampledFrom([]string{"", "/", "/**"}).Draw(t, "end")
 		p, err := gateway.ParsePath(text)
 		if rapid.IntRange(0, 9).Draw(t, "regex") == 0 {
-			p, err = gateway.ParseRegexPath(rapid.SampledFrom([]string{"/pay.*", "/[a-z]+", "/.*json"}).Draw(t, "expression"))
+			p, err = gateway.ParseRegexPath(rapid.SampledFrom([]string{"/pay.*", "/[a-z]+", "/.*json", "/p(/.*)?"}).Draw(t, "expression"))
+			p = p.Join(rapid.SampledFrom([]string{"", "/pay", "/p/pay"}).Draw(t, "base"))
 		}
 		if err != nil {
 			continue

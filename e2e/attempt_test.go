@@ -1,0 +1,98 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// attempt is a listener of one case with one mistake in it, or with none, and the requests that are tried there.
+type attempt struct {
+	*mutation  // nil: no mistake.
+	goldenCase *goldenCase
+	socket     string
+	probes     []probe
+}
+
+func (a *attempt) String() string {
+	if a.mutation == nil {
+		return a.goldenCase.name + ": no mistake"
+	}
+	return a.goldenCase.name + ": " + a.name
+}
+
+// run tries all requests, while Gatehouse answers or while it is away.
+func (a *attempt) run(t *testing.T, away bool) {
+	t.Helper()
+	forged := suderbank().token(t, map[string]any{"iss": nordhaven().issuer, "sub": "alice"})
+	for _, p := range a.probes {
+		for i, stranger := range p.strangers(forged) {
+			got := a.status(t, p, stranger)
+			if want := a.strangerGets(p.route, away); !want(got) {
+				t.Errorf("%s: %s %s of stranger %d gets %d (away: %v)", a, p.method, p.url, i+1, got, away)
+			}
+		}
+		got := a.status(t, p, p.proven(t))
+		if want := a.callerGets(p.route, away); !want(got) {
+			t.Errorf("%s: %s %s with all proofs gets %d (away: %v)", a, p.method, p.url, got, away)
+		}
+	}
+}
+
+func (a *attempt) status(t *testing.T, p probe, headers http.Header) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	status, err := p.send(ctx, a.socket, headers)
+	if err != nil {
+		t.Fatalf("%s: %s %s: %v", a, p.method, p.url, err)
+	}
+	return status
+}
+
+// strangerGets returns what must hold of the status for a caller who proves nothing.
+func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
+	switch guarded := !r.Public || r.CallsAuthorization(); {
+	case away && r.Public && r.WhenAway.Authorization == gateway.Open && a.mutation == nil:
+		return passed
+	case away && r.Public && r.WhenAway.Authorization == gateway.Open:
+		return anything
+	case guarded || a.mutation != nil && a.evidence:
+		return refused
+	case a.mutation == nil && !away:
+		return passed
+	}
+	return anything
+}
+
+// callerGets returns what must hold of the status for a caller who proves all that the route asks for.
+func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
+	closed := r.CallsAuthorization() && r.WhenAway.Authorization == gateway.Closed ||
+		r.CallsLimits() && r.WhenAway.Limits == gateway.Closed
+	switch {
+	case away && closed:
+		return refused
+	case a.mutation == nil:
+		return passed
+	case a.evidence && !(away && r.WhenAway.Authorization == gateway.Open):
+		return refused
+	}
+	return anything
+}
+
+func passed(status int) bool { return status == http.StatusOK }
+
+func anything(int) bool { return true }
+
+// refused reports whether a status is a refusal for lack of proof, and not some mistake of the test.
+func refused(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable:
+		return true
+	}
+	return false
+}

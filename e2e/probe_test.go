@@ -1,0 +1,127 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// probe is a request that one route of a golden case answers.
+type probe struct {
+	route  *gateway.Route
+	method string
+	url    string
+	header http.Header // What the route's own conditions ask for.
+}
+
+// newProbe returns a request for a route. Parameters of its path are "alice", which the policies of the cases like.
+func newProbe(r *gateway.Route) probe {
+	p := probe{route: r, method: http.MethodGet, header: http.Header{}}
+	if len(r.Match.Methods) > 0 {
+		p.method = r.Match.Methods[0]
+	}
+	host := r.Hosts[0]
+	if suffix, wild := strings.CutPrefix(host, "*"); wild {
+		host = "any" + suffix
+	}
+	p.url = "http://" + host + samplePath(r)
+	var query []string
+	for _, c := range r.Match.Query {
+		query = append(query, c.Name+"="+c.Value)
+	}
+	if len(query) > 0 {
+		p.url += "?" + strings.Join(query, "&")
+	}
+	for _, c := range r.Match.Headers {
+		value := c.Value
+		if value == "" {
+			value = "1"
+		}
+		p.header.Set(c.Name, value)
+	}
+	return p
+}
+
+// samplePath returns a path that a route matches.
+func samplePath(r *gateway.Route) string {
+	if r.Match.Path.Regex != "" {
+		return r.Base + "/NB1234/balance" // The one regular expression among the cases.
+	}
+	path := ""
+	for _, s := range r.Match.Path.Segments {
+		path += "/" + s.Before
+		if s.Name != "" {
+			path += "alice" + s.After
+		}
+	}
+	if r.Match.Path.Prefix {
+		path += "/is/not/listed"
+	}
+	return path
+}
+
+// strangers returns what callers try who prove nothing: headers that Gatehouse itself uses, and a token signed by nobody
+// whom the issuer knows.
+func (p probe) strangers(forgedToken string) []http.Header {
+	lies := http.Header{}
+	lies.Set(envoy.HeaderFailureModeAllowed, "true")
+	lies.Set(envoy.HeaderSubject, "alice")
+	lies.Set(envoy.HeaderIssuer, "https://login.nordhaven.test")
+	forged := lies.Clone()
+	forged.Set("authorization", "Bearer "+forgedToken)
+	return []http.Header{{}, lies, forged}
+}
+
+// proven returns the headers of a caller who proves all that the route asks for.
+func (p probe) proven(t *testing.T) http.Header {
+	t.Helper()
+	h := http.Header{}
+	h.Set("x-branch", "north")
+	h.Set("x-till", "3")
+	if len(p.route.Proofs) > 0 {
+		issuer := nordhaven()
+		if p.route.Proofs[0].Issuer.Name == "suderbank" {
+			issuer = suderbank()
+		}
+		h.Set("authorization", "Bearer "+issuer.token(t, map[string]any{
+			"sub": "alice", "scope": "payments:read payments:write partner", "bank": map[string]any{"branch": "north"},
+		}))
+	}
+	return h
+}
+
+// send sends a probe to the listener on a socket and returns the status.
+func (p probe) send(ctx context.Context, socket string, headers http.Header) (int, error) {
+	var body io.Reader
+	if p.method == http.MethodPost {
+		body = strings.NewReader(`{"amount": 5}`)
+	}
+	request, err := http.NewRequestWithContext(ctx, p.method, p.url, body)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("content-type", "application/json")
+	for _, given := range []http.Header{headers, p.header} {
+		for name, values := range given {
+			request.Header[name] = values
+		}
+	}
+	client := http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	response, err := client.RoundTrip(request)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, errors.Join(err, response.Body.Close())
+}
