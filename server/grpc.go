@@ -65,15 +65,20 @@ type grpcDoor struct {
 	server   *grpc.Server
 }
 
-// newGRPCDoor returns a server whose calls run on resident goroutines: evaluation needs deep stacks, and a new goroutine for
-// each call would grow its stack anew each time.
-func newGRPCDoor(l net.Listener) *grpcDoor {
-	return &grpcDoor{listener: l, server: grpc.NewServer(
-		grpc.NumStreamWorkers(uint32(workersPerCore*runtime.GOMAXPROCS(0))),
+// GRPCOptions returns the options of every gRPC server of Gatehouse, also for those that it is measured against. Calls run on
+// resident goroutines: evaluation needs deep stacks, and a new goroutine for each call would grow its stack anew each time.
+func GRPCOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.NumStreamWorkers(uint32(workersPerCore * runtime.GOMAXPROCS(0))),
 		grpc.ConnectionTimeout(helloLimit),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
-	)}
+	}
+}
+
+// newGRPCDoor returns a server for one listener.
+func newGRPCDoor(l net.Listener) *grpcDoor {
+	return &grpcDoor{listener: l, server: grpc.NewServer(GRPCOptions()...)}
 }
 
 func (d *grpcDoor) serve() error {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// The documents of many APIs, each with an upstream of its own, as an organisation has them.
+
+func host(i int) string { return fmt.Sprintf("api-%d.nordhaven.test", i%loadedHosts) }
+
+func apiFile(i int) string { return fmt.Sprintf("api-%d.yaml", i) }
+
+func contractFile(i int) string { return fmt.Sprintf("contract-%d.openapi.yaml", i) }
+
+// apiDocument returns an API with its upstream; its operations stand in it or in its contract.
+func apiDocument(i int, contract bool, limit int) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, `schema: 1
+kind: Upstream
+name: service-%[1]d
+endpoints: [{address: "127.0.0.1:9001"}, {address: "127.0.0.1:9002"}]
+health: {path: /healthz}
+---
+kind: API
+name: service-%[1]d
+version: v1
+team: team-%[2]d
+expose: [{gateway: edge, hosts: [%[3]s], base: /service-%[1]d}]
+to: service-%[1]d
+authenticate: {jwt: bank}
+authorize: [{policy: bank.policy%[2]d, with: {teller: teller}}]
+limits: [{name: per-customer, key: token.sub, limit: %[4]d, per: 1m}]
+`, i, i%policies, host(i), limit)
+	if contract {
+		fmt.Fprintf(&out, "contract: ./%s\n", contractFile(i))
+		return out.String()
+	}
+	out.WriteString("unlisted: forward\noperations:\n")
+	for op := range operationsPerAPI {
+		fmt.Fprintf(&out, "  - {id: op-%d, method: GET, path: \"/op-%d/{id}\"}\n", op, op)
+	}
+	return out.String()
+}
+
+// contractDocument returns the contract of an API, with the schemas that contracts have.
+func contractDocument(i int) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "openapi: 3.1.0\ninfo: {title: Service %d, version: 1.0.0}\npaths:\n", i)
+	for op := range operationsPerAPI {
+		fmt.Fprintf(&out, `  /op-%[1]d/{id}:
+    get:
+      operationId: op-%[1]d
+      summary: Read what operation %[1]d keeps
+      parameters:
+        - {name: id, in: path, required: true, schema: {type: string}}
+        - {name: limit, in: query, schema: {type: integer, minimum: 1, maximum: 100}}
+      responses:
+        "200":
+          description: The thing
+          content:
+            application/json:
+              schema: {$ref: "#/components/schemas/Thing"}
+`, op)
+	}
+	out.WriteString(`components:
+  schemas:
+    Thing:
+      type: object
+      required: [id, amount]
+      properties:
+        id: {type: string}
+        amount: {type: string, pattern: "^[0-9]+$"}
+        note: {type: string, maxLength: 140}
+`)
+	return out.String()
+}
+
+// policyDocument returns one of several policies, all different.
+func policyDocument(i int) string {
+	return fmt.Sprintf(`schema: 1
+kind: Policy
+name: bank.policy%[1]d
+rego: |
+  package bank.policy%[1]d
+
+  reading := input.attributes.request.http.method == "GET"
+
+  allow := {"allowed": true} if {
+    reading
+    input.gatehouse.identity.subject == input.gatehouse.path.id
+  } else := {"allowed": true} if {
+    reading
+    input.gatehouse.identity.claims.role == input.gatehouse.parameters.teller
+  } else := {"allowed": false, "reason": "not-yours-%[1]d"}
+`, i)
+}
+
+func readText(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the example: %w", err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// throughEnvoy measures requests through an Envoy that Gatehouse configures and serves, against requests through a bare one to
+// the same backends.
+func (b *bench) throughEnvoy(ctx context.Context) (err error) {
+	binary, err := b.wrkBinary()
+	if err != nil {
+		return err
+	}
+	k, err := b.openBank(ctx, "through")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, k.close()) }()
+	ours, err := k.join(ctx, "edge", "edge-1", k.services())
+	if err != nil {
+		return err
+	}
+	floor, port, err := k.bareEnvoy(ctx)
+	if err != nil {
+		return err
+	}
+	variants := []struct{ what, base, token string }{
+		{"public route, no hop", "/open", ""},
+		{"token, no hop", "/token", k.token},
+		{"token and policy, 1 hop", "/policy", k.token},
+		{"token, policy and limit, 2 hops", "/payments", k.token},
+	}
+	// The receiver of the bare Envoy's log counts for nothing, the daemon for all it does: the floor is rather too low.
+	subjects := []subject{b.loadOf(binary, "bare", fmt.Sprintf("http://127.0.0.1:%d%s", port, customerPath), "", floor.PID())}
+	for _, v := range variants {
+		if err := get(ctx, k.url(v.base), v.token); err != nil {
+			return err
+		}
+		subjects = append(subjects, b.loadOf(binary, v.what, k.url(v.base), v.token, ours.PID(), k.gatehouse.pid))
+	}
+	var taken [][]sample
+	err = b.profiled(k.gatehouse, "through", func() (err error) {
+		taken, err = inTurns(ctx, b.turns, b.pace.wrk, subjects...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, v := range variants {
+		b.table.compare(v.what+": CPU of Envoy and Gatehouse per request", "us",
+			of(taken[i+1], sample.cost), of(taken[0], sample.cost), target{})
+		b.table.compare(v.what+": of it Gatehouse", "us", of(taken[i+1], sample.partCost), of(taken[0], sample.cost), target{})
+		b.table.compare(v.what+": requests/s", "/s", of(taken[i+1], sample.rate), of(taken[0], sample.rate), target{})
+	}
+	return nil
+}
