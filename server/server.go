@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -112,7 +111,7 @@ func New(o Options) (*Server, error) {
 // Start listens, loads the configuration and serves. A faulty configuration is not an error: the server is up and not
 // ready, and says why. ctx bounds the start alone; Stop ends the server.
 func (s *Server) Start(ctx context.Context) error {
-	if err := os.MkdirAll(s.options.State, 0o700); err != nil {
+	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if err := s.listen(ctx); err != nil {

@@ -66,6 +66,10 @@ func Request(rev *gateway.Revision, q Query) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	if escapedSlash(r.path) {
+		return Answer{Action: "answer 400", Hops: []gateway.Hop{}, Why: "the path holds an escaped slash or backslash, which no two programs read alike"}, nil
+	}
+	r.path = normalised(r.path)
 	var nearest Answer
 	for _, g := range rev.Gateways {
 		if q.Fleet != "" && q.Fleet != g.Fleet {
@@ -95,7 +99,7 @@ func Request(rev *gateway.Revision, q Query) (Answer, error) {
 type request struct {
 	method, host, path string
 	port               int
-	query              url.Values
+	query              map[string]string // The first value of each parameter, as it is spelt.
 	headers            http.Header
 }
 
@@ -105,7 +109,7 @@ func parse(q Query) (request, error) {
 		return request{}, fmt.Errorf("the URL %q cannot be read: %w", q.URL, err)
 	}
 	r := request{
-		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: u.Query(), headers: q.Headers,
+		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: spelt(u.RawQuery), headers: q.Headers,
 	}
 	if r.path == "" {
 		r.path = "/"
@@ -194,26 +198,21 @@ func (r request) fails(m *gateway.Match) string {
 		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
 	}
 	for _, c := range m.Headers {
-		if values := r.headers.Values(c.Name); !holds(c, values) {
+		if values := r.headers.Values(c.Name); len(values) == 0 || !holds(c, strings.Join(values, ",")) {
 			return fmt.Sprintf("header %s is not as asked", c.Name)
 		}
 	}
 	for _, c := range m.Query {
-		if !holds(c, r.query[c.Name]) {
+		if value, given := r.query[c.Name]; !given || !holds(c, value) {
 			return fmt.Sprintf("query parameter %s is not as asked", c.Name)
 		}
 	}
 	return ""
 }
 
-// holds reports whether a condition holds. Envoy joins several values of a header with a comma, and looks at the first value
-// of a query parameter.
-func holds(c gateway.Condition, values []string) bool {
-	if len(values) == 0 {
-		return false
-	}
-	return c.Value == "" || values[0] == c.Value
-}
+// holds reports whether a condition holds for what a request has under its name. Envoy joins several values of a header with a
+// comma, and looks at the first value of a query parameter, without decoding it.
+func holds(c gateway.Condition, value string) bool { return c.Value == "" || value == c.Value }
 
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {

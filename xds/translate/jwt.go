@@ -23,10 +23,14 @@ const (
 
 func emptyJWT() *jwtv3.JwtAuthentication { return &jwtv3.JwtAuthentication{} }
 
+// keptTranslations is for how many translations a token requirement that no route names any more stays. Envoys get the filter's
+// configuration before their routes, and a route whose requirement is gone refuses everybody; several reloads may come while
+// one Envoy still waits for its routes, as each file that an editor or git writes may be one.
+const keptTranslations = 16
+
 // jwtAuthentication returns the configuration of the one token filter of a fleet: a provider for each issuer and a
-// requirement for each set of issuers that some route accepts. Requirements are named by their content. Those of prev stay
-// beside the new ones, as routes that name them are replaced only after this.
-func jwtAuthentication(routes []*gateway.Route, prev *Resources) *jwtv3.JwtAuthentication {
+// requirement for each set of issuers that some route accepts. Requirements are named by their content.
+func jwtAuthentication(routes []*gateway.Route) *jwtv3.JwtAuthentication {
 	out := emptyJWT()
 	out.Providers = map[string]*jwtv3.JwtProvider{}
 	out.RequirementMap = map[string]*jwtv3.JwtRequirement{}
@@ -43,22 +47,23 @@ func jwtAuthentication(routes []*gateway.Route, prev *Resources) *jwtv3.JwtAuthe
 			out.RequirementMap[name] = jwtRequirement(r.Proofs)
 		}
 	}
-	if prev == nil {
-		return out
-	}
-	for name, requirement := range prev.JWT.RequirementMap {
-		if out.RequirementMap[name] == nil && prev.needs(name) {
-			out.RequirementMap[name] = requirement
-			for _, provider := range requirementProviders(requirement) {
-				out.Providers[provider] = prev.JWT.Providers[provider]
-			}
-		}
-	}
 	return out
 }
 
-// needs reports whether a route of these resources itself names a requirement.
-func (out *Resources) needs(requirement string) bool { return out.requirements[requirement] }
+// keepRequirements puts those of prev beside the new ones, as routes that name them are replaced only after this.
+func (out *Resources) keepRequirements(prev *Resources) {
+	for name, age := range prev.requirements {
+		if _, named := out.requirements[name]; named || age+1 > keptTranslations {
+			continue
+		}
+		requirement := prev.JWT.RequirementMap[name]
+		out.requirements[name] = age + 1
+		out.JWT.RequirementMap[name] = requirement
+		for _, provider := range requirementProviders(requirement) {
+			out.JWT.Providers[provider] = prev.JWT.Providers[provider]
+		}
+	}
+}
 
 func requirementProviders(r *jwtv3.JwtRequirement) []string {
 	if p := r.GetProviderName(); p != "" {

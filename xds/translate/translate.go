@@ -33,7 +33,7 @@ type Resources struct {
 	// Origins tells from which document a resource came, by its name.
 	Origins map[string]gateway.Place
 
-	requirements map[string]bool // Names of the token requirements that these routes themselves use.
+	requirements map[string]int // For each token requirement, how many translations ago a route last named it; 0: in this one.
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -47,9 +47,9 @@ func Fleets(rev *gateway.Revision) []string {
 }
 
 // Fleet translates a revision for one fleet. prev is what the fleet got before (nil: nothing): token requirements of routes
-// that are still in use on some Envoy stay in the filter's configuration until the next translation.
+// that are still in use on some Envoy stay in the filter's configuration for the next translations.
 func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, gateway.Faults) {
-	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]bool{}}
+	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}}
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
 		if r.Gateway.Fleet != fleet {
@@ -57,11 +57,14 @@ func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, ga
 		}
 		routes = append(routes, r)
 		if len(r.Proofs) > 0 {
-			out.requirements[requirementName(r.Proofs)] = true
+			out.requirements[requirementName(r.Proofs)] = 0
 		}
 	}
 	out.addUpstreams(rev, routes)
-	out.JWT = jwtAuthentication(routes, prev)
+	out.JWT = jwtAuthentication(routes)
+	if prev != nil {
+		out.keepRequirements(prev)
+	}
 	for _, g := range rev.Gateways {
 		if g.Fleet == fleet {
 			out.addGateway(g, routes)
