@@ -78,7 +78,7 @@ func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
 		return refused
 	case a.mutation == nil:
 		return passed
-	case a.evidence && !(away && r.WhenAway.Authorization == gateway.Open):
+	case a.evidence && (!away || r.WhenAway.Authorization != gateway.Open):
 		return refused
 	}
 	return anything

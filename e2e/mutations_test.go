@@ -52,12 +52,12 @@ func (m *mutation) apply(t *testing.T, l *listenerv3.Listener) *listenerv3.Liste
 	return out
 }
 
-// mutations returns every mistake that is tried in a case.
-func mutations(c *goldenCase, strangersRules string) []mutation {
+// mutations returns every mistake that is tried in a case. lax are routes that allow what the case's own do not.
+func mutations(c *goldenCase, lax []*gateway.Route) []mutation {
 	var all []mutation
 	for _, r := range c.revision.Routes {
 		if r.Action == gateway.ActionForward {
-			all = append(all, routeMutations(r, strangersRules)...)
+			all = append(all, routeMutations(r, lax)...)
 		}
 	}
 	all = append(all, filterMutations()...)
@@ -66,7 +66,7 @@ func mutations(c *goldenCase, strangersRules string) []mutation {
 }
 
 // routeMutations returns the mistakes in what one route says to the filters.
-func routeMutations(r *gateway.Route, strangersRules string) []mutation {
+func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 	var all []mutation
 	add := func(name string, evidence bool, edit func(keys map[string]*anypb.Any) bool) {
 		all = append(all, mutation{
@@ -114,7 +114,11 @@ func routeMutations(r *gateway.Route, strangersRules string) []mutation {
 	add("no rules", true, check(nil))
 	add("misspelt rules", true, check(map[string]string{envoy.KeyRules + misspelling: r.Rules}))
 	add("unknown rules", true, check(map[string]string{envoy.KeyRules: r.Rules + misspelling}))
-	add("a stranger's rules", true, check(map[string]string{envoy.KeyRules: strangersRules}))
+	for _, other := range lax {
+		if other.Rules != r.Rules {
+			add("the rules of "+other.Name, true, check(map[string]string{envoy.KeyRules: other.Rules}))
+		}
+	}
 	add("authorization off", true, func(keys map[string]*anypb.Any) bool {
 		return replace(keys, filter, &extauthzv3.ExtAuthzPerRoute{Override: &extauthzv3.ExtAuthzPerRoute_Disabled{Disabled: true}})
 	})
@@ -229,7 +233,7 @@ func listenerMutations() []mutation {
 			// Who asks nobody gets no answer, which on a route that fails open is as if Gatehouse were away.
 			name: "a misspelt authorization service",
 			concerns: func(r *gateway.Route) bool {
-				return asked(r) && !(r.Public && r.WhenAway.Authorization == gateway.Open)
+				return asked(r) && (!r.Public || r.WhenAway.Authorization != gateway.Open)
 			},
 			edit: authz(func(f *extauthzv3.ExtAuthz) { f.GetGrpcService().GetEnvoyGrpc().ClusterName += misspelling }),
 		},

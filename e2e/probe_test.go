@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -111,9 +112,7 @@ func (p probe) send(ctx context.Context, socket string, headers http.Header) (in
 	}
 	request.Header.Set("content-type", "application/json")
 	for _, given := range []http.Header{headers, p.header} {
-		for name, values := range given {
-			request.Header[name] = values
-		}
+		maps.Copy(request.Header, given)
 	}
 	client := http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
