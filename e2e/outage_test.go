@@ -60,28 +60,18 @@ operations:
   - {id: limited, path: /limited, limits: [{name: all, limit: 1000, per: 1m}]}
 `
 
-// TestDaemonAway stops the daemon: what needs it answers as its failure mode says, all else goes on; when the daemon is
-// back, everything is as before, and nothing is sent to the Envoy again.
-func TestDaemonAway(t *testing.T) {
-	t.Parallel()
-	first, _ := backend(t, "first", "")
-	w := newWorld(t, map[string]string{"bank.yaml": outage}, map[string]string{"FIRST": first})
-	w.startEnvoy("edge", "edge-1")
-	with := map[string]int{
+// whole is what the routes answer while all runs.
+func whole() map[string]int {
+	return map[string]int{
 		"/public": 200, "/decided": 200, "/denied": 403, "/limited": 200,
 		"/other/decided": 200, "/other/denied": 403, "/other/limited": 200,
 	}
-	for path, want := range with {
-		if a := w.get(w.url("PORT", path)); a.status != want {
-			t.Errorf("with the daemon %s answers %d, want %d: %s", path, a.status, want, a.body)
-		}
-	}
-	if sent := w.synced("edge-1").Sent; sent == 0 {
-		t.Error("the Envoy was sent nothing at its start: the count of bytes is wrong")
-	}
+}
 
-	w.stopServer()
-	without := map[string]struct {
+// checkAway checks what the routes answer while the daemon is away: without a hop as ever, with one by their failure mode.
+func (w *world) checkAway() {
+	w.t.Helper()
+	for path, want := range map[string]struct {
 		status  int
 		problem string
 	}{
@@ -92,17 +82,37 @@ func TestDaemonAway(t *testing.T) {
 		"/other/decided": {200, ""},
 		"/other/denied":  {200, ""}, // It fails open, as its document says.
 		"/other/limited": {503, "limits-away"},
-	}
-	for path, want := range without {
+	} {
 		a := w.get(w.url("PORT", path))
 		if a.status != want.status {
-			t.Errorf("without the daemon %s answers %d, want %d: %s", path, a.status, want.status, a.body)
+			w.t.Errorf("without the daemon %s answers %d, want %d: %s", path, a.status, want.status, a.body)
 			continue
 		}
-		if want.problem != "" && (a.problem(t) != want.problem || a.header.Get("retry-after") == "") {
-			t.Errorf("without the daemon %s: %+v", path, a)
+		if want.problem != "" && (a.problem(w.t) != want.problem || a.header.Get("retry-after") == "") {
+			w.t.Errorf("without the daemon %s: %+v", path, a)
 		}
 	}
+}
+
+// TestDaemonAway stops the daemon: what needs it answers as its failure mode says, all else goes on; when the daemon is
+// back, everything is as before, and nothing is sent to the Envoy again.
+func TestDaemonAway(t *testing.T) {
+	t.Parallel()
+	first, _ := backend(t, "first", "")
+	w := newWorld(t, map[string]string{"bank.yaml": outage}, map[string]string{"FIRST": first})
+	w.startEnvoy("edge", "edge-1")
+	with := whole()
+	for path, want := range with {
+		if a := w.get(w.url("PORT", path)); a.status != want {
+			t.Errorf("with the daemon %s answers %d, want %d: %s", path, a.status, want, a.body)
+		}
+	}
+	if sent := w.synced("edge-1").Sent; sent == 0 {
+		t.Error("the Envoy was sent nothing at its start: the count of bytes is wrong")
+	}
+
+	w.stopServer()
+	w.checkAway()
 	// A client cannot pretend that the service was away.
 	if a := w.get(w.url("PORT", "/decided"), "x-envoy-auth-failure-mode-allowed: true"); a.status != 503 {
 		t.Errorf("a forged failure header lets a request through: %+v", a)

@@ -58,11 +58,7 @@ operations: [{id: get, method: GET, path: /}]
 // revision asks the daemon what it serves.
 func (w *world) revision() admin.Revision {
 	w.t.Helper()
-	c, err := admin.Dial(w.server.Addrs().Admin, "")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r, err := c.Revision(w.t.Context())
+	r, err := w.admin().Revision(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -72,11 +68,7 @@ func (w *world) revision() admin.Revision {
 // node asks the daemon about an Envoy; ok is false while it is not known.
 func (w *world) node(name string) (admin.Node, bool) {
 	w.t.Helper()
-	c, err := admin.Dial(w.server.Addrs().Admin, "")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	nodes, err := c.Nodes(w.t.Context(), "")
+	nodes, err := w.admin().Nodes(w.t.Context(), "")
 	if err != nil {
 		w.t.Fatal(err)
 	}

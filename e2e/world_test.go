@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
 	"github.com/gatehouse/gatehouse/internal/needs"
@@ -47,6 +48,14 @@ type world struct {
 // each name gets a free port of its own, or what values say.
 func newWorld(t *testing.T, documents map[string]string, values map[string]string) *world {
 	t.Helper()
+	w := prepare(t, documents, values)
+	w.startServer()
+	return w
+}
+
+// prepare is newWorld without the daemon.
+func prepare(t *testing.T, documents map[string]string, values map[string]string) *world {
+	t.Helper()
 	w := &world{
 		t: t, dir: t.TempDir(), state: needs.SocketDir(t), values: map[string]string{}, log: &buffer{},
 		envoys: map[string]*envoy.Child{},
@@ -60,8 +69,17 @@ func newWorld(t *testing.T, documents map[string]string, values map[string]strin
 			t.Logf("log of the daemon:\n%s", w.log)
 		}
 	})
-	w.startServer()
 	return w
+}
+
+// admin returns a client of the daemon's management API.
+func (w *world) admin() *admin.Client {
+	w.t.Helper()
+	c, err := admin.Dial("unix:"+filepath.Join(w.state, "admin.sock"), "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
 }
 
 // write writes one document, moved into place whole as editors do.
@@ -72,7 +90,7 @@ func (w *world) write(name, text string) {
 			return v
 		}
 		if strings.HasPrefix(name, "PORT") || strings.HasSuffix(name, "PORT") {
-			w.values[name] = fmt.Sprint(freePort(w.t))
+			w.values[name] = fmt.Sprint(listenerPort(w.t))
 			return w.values[name]
 		}
 		return "${" + name + "}"

@@ -1,0 +1,106 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/admin"
+)
+
+// killed kills each part in turn, as a crash or the kernel short of memory does. The others behave as docs/operations.md
+// says, and what is started again finds its place, whatever the dead one left behind.
+func killed(t *testing.T, p programs) {
+	w := newTown(t, p, map[string]string{"bank.yaml": outage})
+	w.answers("with all", whole())
+	w.synced("edge-1")
+
+	w.daemon.kill()
+	for _, name := range []string{"xds", "authz", "ratelimit", "accesslog", "admin"} {
+		if _, err := os.Lstat(filepath.Join(w.state, name+".sock")); err != nil {
+			t.Errorf("a killed daemon leaves its sockets behind, and this test is about that: %v", err)
+		}
+	}
+	w.checkAway()
+	if code, out := w.run(t, w.places(), "gatehouse", "serve", "--check"); code != 1 || !strings.Contains(out, "no answer") {
+		t.Errorf("the health check of a dead daemon: exit code %d: %s", code, out)
+	}
+	w.startDaemon()
+	for _, kind := range w.synced("edge-1").Types {
+		if kind.Responses > 0 {
+			t.Errorf("after a restart %d bytes of %s were sent again", kind.Bytes, kind.Type)
+		}
+	}
+	w.answersAgain(whole())
+
+	w.envoy.kill()
+	if a, err := w.do(http.MethodGet, w.url("PORT", "/public")); err == nil {
+		t.Errorf("without an Envoy something answers: %+v", a)
+	}
+	if code, _ := w.run(t, w.places(), "gatehouse", "bootstrap", "--check"); code != 1 {
+		t.Errorf("the health check of a dead Envoy: exit code %d, want 1", code)
+	}
+	w.eventually("the daemon knows that the Envoy is gone", func() bool {
+		n, ok := w.node("edge-1")
+		return ok && n.State == admin.Disconnected
+	})
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
+	w.startEnvoy()
+	w.answers("after a restart of the Envoy", whole())
+
+	w.backend.kill()
+	for path, want := range map[string]int{"/public": 503, "/decided": 503, "/limited": 503, "/denied": 403, "/other/denied": 403} {
+		if a := w.get(w.url("PORT", path)); a.status != want || (want == 503 && a.problem(t) != "upstream-failed") {
+			t.Errorf("without the backend %s: %+v", path, a)
+		}
+	}
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
+	w.healthy(t, w.places(), "gatehouse", "bootstrap", "--check")
+	w.startBackend()
+	w.answersAgain(whole())
+}
+
+// frozen stops the daemon's process without ending it: its sockets take connections, and nobody answers. Every route
+// answers by its failure mode within the timeouts of the documents.
+func frozen(t *testing.T, p programs) {
+	const limit = 400 * time.Millisecond
+	w := newTown(t, p, map[string]string{"bank.yaml": strings.Replace(outage,
+		"{authorization: 2s, limits: 2s}", "{authorization: 400ms, limits: 400ms}", 1)})
+	w.answers("with all", whole())
+	w.daemon.signal(syscall.SIGSTOP)
+	began := time.Now()
+	w.checkAway()
+	if took := time.Since(began); took < limit || took > 20*limit {
+		t.Errorf("seven requests, six of them with a hop of at most %v, took %v", limit, took)
+	}
+	if code, out := w.run(t, w.places(), "gatehouse", "serve", "--check"); code != 1 {
+		t.Errorf("the health check of a frozen daemon: exit code %d: %s", code, out)
+	}
+	// It lives, and so its sockets are its own.
+	if code, out := w.run(t, w.places(), "gatehouse", "serve"); code != 1 || !strings.Contains(out, "somebody serves on") {
+		t.Errorf("a second daemon beside a frozen one: exit code %d: %s", code, out)
+	}
+	w.daemon.signal(syscall.SIGCONT)
+	w.answersAgain(whole())
+	w.daemon.end(syscall.SIGTERM)
+}
+
+// secondDaemon starts a daemon on a state directory that another one uses.
+func secondDaemon(t *testing.T, p programs) {
+	w := &town{world: prepare(t, site(), map[string]string{"FIRST": "127.0.0.1:9"}), programs: p}
+	w.startDaemon()
+	code, out := w.run(t, w.places(), "gatehouse", "serve")
+	if want := "somebody serves on " + w.state + "/xds.sock already: stop it, or choose another state directory"; code != 1 || !strings.Contains(out, want) {
+		t.Errorf("exit code %d, want 1 and %q: %s", code, want, out)
+	}
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
+	w.daemon.end(syscall.SIGTERM)
+	w.startDaemon()
+	w.daemon.end(syscall.SIGINT)
+}

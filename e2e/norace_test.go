@@ -1,0 +1,6 @@
+//go:build e2e && !race
+
+package e2e_test
+
+// buildFlags are those with which the binary is built, as these tests are.
+func buildFlags() []string { return nil }

@@ -1,0 +1,255 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gatehouse/gatehouse/internal/needs"
+)
+
+// TestProcesses runs everything as a machine does: each part a process of its own, started by its own command line, ended by
+// signals. It builds the binary once for all.
+func TestProcesses(t *testing.T) {
+	t.Parallel()
+	p := build(t)
+	for name, test := range map[string]func(*testing.T, programs){
+		"compose":          composeStarts,
+		"redis":            redisStarts,
+		"killed":           killed,
+		"frozen":           frozen,
+		"drained":          drained,
+		"second signal":    secondSignal,
+		"drain has an end": drainEnds,
+		"second daemon":    secondDaemon,
+		"up interrupted":   upInterrupted,
+		"up killed":        upKilled,
+		"slow clients":     slowClients,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
+	}
+}
+
+// programs is a directory with gatehouse and envoy, which is first on the PATH of every process.
+type programs string
+
+// build builds gatehouse as the tests themselves are built, so that what is compiled already is not compiled again.
+func build(t *testing.T) programs {
+	t.Helper()
+	dir := needs.SocketDir(t)
+	real := needs.Envoy(t)
+	if err := os.Symlink(real, filepath.Join(dir, "envoy")); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"build"}, buildFlags()...)
+	args = append(args, "-o", filepath.Join(dir, "gatehouse"), "../cmd/gatehouse")
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return programs(dir)
+}
+
+// environment returns what a process sees of the environment: where programs are, and what it is told as "NAME=value".
+func (p programs) environment(told []string) []string {
+	return append([]string{"PATH=" + string(p) + ":/usr/local/bin:/usr/bin:/bin"}, told...)
+}
+
+// command returns a command; a program of ours is taken before one of the machine's.
+func (p programs) command(ctx context.Context, env []string, args ...string) *exec.Cmd {
+	name := args[0]
+	if own := filepath.Join(string(p), name); fileExists(own) {
+		name = own
+	}
+	c := exec.CommandContext(ctx, name, args[1:]...)
+	c.Env = p.environment(env)
+	return c
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// run runs a command to its end and returns its exit code, and what it wrote to both streams.
+func (p programs) run(t *testing.T, env []string, args ...string) (code int, out string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	text, err := p.command(ctx, env, args...).CombinedOutput()
+	if err == nil {
+		return 0, string(text)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && ctx.Err() == nil {
+		return exit.ExitCode(), string(text)
+	}
+	t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, text)
+	return 0, ""
+}
+
+// healthy waits until a health check, given as a command, says yes.
+func (p programs) healthy(t *testing.T, env []string, args ...string) {
+	t.Helper()
+	eventually(t, strings.Join(args, " "), func() bool {
+		code, _ := p.run(t, env, args...)
+		return code == 0
+	})
+}
+
+// process is one that runs.
+type process struct {
+	t       *testing.T
+	name    string
+	command *exec.Cmd
+	out     *buffer
+	ended   chan struct{} // Closed when it has ended.
+}
+
+// start starts a command; it is killed at the end of the test if it runs then.
+func (p programs) start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	r := &process{t: t, name: strings.Join(args, " "), out: &buffer{}, ended: make(chan struct{})}
+	r.command = p.command(context.WithoutCancel(t.Context()), env, args...)
+	r.command.Stdout, r.command.Stderr = r.out, r.out
+	r.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := r.command.Start(); err != nil {
+		t.Fatalf("%s: %v", r.name, err)
+	}
+	go func() {
+		_ = r.command.Wait() // Its state tells.
+		close(r.ended)
+	}()
+	t.Cleanup(func() {
+		// The whole group: a child that outlived its parent is a failure elsewhere, but must not outlive the test.
+		_ = syscall.Kill(-r.command.Process.Pid, syscall.SIGKILL)
+		<-r.ended
+		if t.Failed() {
+			t.Logf("%s wrote at last:\n%s", r.name, strings.Join(last(strings.SplitAfter(r.out.String(), "\n"), 40), ""))
+		}
+	})
+	return r
+}
+
+// last returns the last of some lines.
+func last(lines []string, most int) []string { return lines[max(0, len(lines)-most):] }
+
+// signal sends a signal to the process alone.
+func (r *process) signal(s syscall.Signal) {
+	r.t.Helper()
+	if err := r.command.Process.Signal(s); err != nil {
+		r.t.Fatalf("%v to %s: %v", s, r.name, err)
+	}
+}
+
+// kill ends the process as a crash does.
+func (r *process) kill() {
+	r.t.Helper()
+	r.signal(syscall.SIGKILL)
+	r.wait()
+}
+
+// wait waits for the end and returns how it ended: "exit status 0", "signal: killed".
+func (r *process) wait() string {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	select {
+	case <-r.ended:
+	case <-ctx.Done():
+		r.t.Fatalf("%s has not ended within %s", r.name, patience)
+	}
+	return r.command.ProcessState.String()
+}
+
+// end asks the process to end, and expects it to do so in good order.
+func (r *process) end(s syscall.Signal) {
+	r.t.Helper()
+	r.signal(s)
+	if state := r.wait(); state != "exit status 0" {
+		r.t.Errorf("after %v %s ended with %s", s, r.name, state)
+	}
+}
+
+// eventually repeats a check until it holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	(&world{t: t}).eventually(what, holds)
+}
+
+// town is a world whose parts are processes: a backend, a daemon and an Envoy.
+type town struct {
+	*world
+	programs
+	backend, daemon, envoy *process
+}
+
+// newTown starts all three on documents in which ${FIRST} is the backend and ${PORT} the listener.
+func newTown(t *testing.T, p programs, documents map[string]string) *town {
+	t.Helper()
+	socket := "unix:" + filepath.Join(needs.SocketDir(t), "backend.sock")
+	w := &town{world: prepare(t, documents, map[string]string{"FIRST": socket}), programs: p}
+	w.startBackend()
+	w.startDaemon()
+	w.startEnvoy()
+	return w
+}
+
+func (w *town) startBackend() {
+	w.t.Helper()
+	env := []string{"GATEHOUSE_ECHO_ADDRESS=" + w.values["FIRST"]}
+	w.backend = w.start(w.t, env, "gatehouse", "echo")
+	w.healthy(w.t, env, "gatehouse", "echo", "--check")
+}
+
+// places is the environment that tells every verb where the documents and the sockets are.
+func (w *town) places() []string {
+	return []string{"GATEHOUSE_CONFIG=" + w.dir, "GATEHOUSE_STATE=" + w.state, "GATEHOUSE_FLEET=edge", "GATEHOUSE_NODE=edge-1"}
+}
+
+func (w *town) startDaemon() {
+	w.t.Helper()
+	w.daemon = w.start(w.t, w.places(), "gatehouse", "serve")
+	w.healthy(w.t, w.places(), "gatehouse", "serve", "--check")
+}
+
+func (w *town) startEnvoy() {
+	w.t.Helper()
+	code, out := w.run(w.t, w.places(), "gatehouse", "bootstrap")
+	if code != 0 {
+		w.t.Fatalf("bootstrap: %s", out)
+	}
+	w.envoy = w.start(w.t, nil, "envoy", "-c", strings.TrimSpace(out), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+	w.healthy(w.t, w.places(), "gatehouse", "bootstrap", "--check")
+}
+
+// answers checks the status of each path, now.
+func (w *town) answers(when string, want map[string]int) {
+	w.t.Helper()
+	for path, status := range want {
+		if a := w.get(w.url("PORT", path)); a.status != status {
+			w.t.Errorf("%s %s answers %d, want %d: %s", when, path, a.status, status, a.body)
+		}
+	}
+}
+
+// answersAgain waits until each path has its status, as connections are opened anew one after another.
+func (w *town) answersAgain(want map[string]int) {
+	w.t.Helper()
+	for path, status := range want {
+		w.eventually(fmt.Sprintf("%s answers %d", path, status), func() bool {
+			a, err := w.do(http.MethodGet, w.url("PORT", path))
+			return err == nil && a.status == status
+		})
+	}
+}
