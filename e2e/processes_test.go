@@ -33,7 +33,7 @@ func TestProcesses(t *testing.T) {
 		"second daemon":    secondDaemon,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
-		"hostile clients":  hostileClients,
+		"slow clients":     slowClients,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
