@@ -35,8 +35,8 @@ type listenerFields struct {
 }
 
 type trustFields struct {
-	Hops          int       `yaml:"hops" jsonschema:"minimum=0,maximum=16,default=0" doc:"How many proxies in front of Envoy append to X-Forwarded-For."`
-	Proxies       []network `yaml:"proxies" doc:"Addresses whose X-Forwarded-For is believed."`
+	Hops          int       `yaml:"hops" jsonschema:"minimum=0,maximum=16,default=0" doc:"How many proxies in front of Envoy append to X-Forwarded-For. Every peer is taken to be one of them. Without effect where proxies are named."`
+	Proxies       []network `yaml:"proxies" doc:"Addresses whose X-Forwarded-For is believed. Other headers by which proxies speak, such as X-Forwarded-Proto, pass from every peer then."`
 	ProxyProtocol bool      `yaml:"proxy-protocol" jsonschema:"default=false" doc:"Whether the PROXY protocol comes first on each connection."`
 }
 

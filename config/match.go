@@ -10,10 +10,10 @@ import (
 type matchFields struct {
 	Method    method                     `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
 	Methods   []method                   `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
-	Path      *pathTemplate              `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below."`
+	Path      *pathTemplate              `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below. A literal segment matches as it is spelt; /me%3Apay and /me;x=1 are taken by /{id}, not by /me:pay and /me, so protect /{id} as well where the upstream takes them for the same."`
 	PathRegex *pathRegex                 `yaml:"path-regex" doc:"A regular expression (RE2) that begins with a slash, and that the whole path must match."`
 	Headers   map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
-	Query     map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have."`
+	Query     map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have. The first value of each counts, and nothing is decoded: a=%62 is not a=b. So a condition tells requests apart and protects nothing, as an upstream may read them otherwise."`
 }
 
 // matches reports whether anything is said about which requests are meant.
