@@ -43,6 +43,21 @@ func replies() []reply {
 	}
 }
 
+// spoken is what a gRPC caller is told, as a plain grpc-message, where Envoy itself says nothing or a document would stand.
+type spoken struct{ details, message string }
+
+// grpcMessages lists them; the first that fits counts.
+func grpcMessages() []spoken {
+	const direct = "response.code_details == 'direct_response'"
+	return []spoken{
+		{direct + " && response.code >= 500", "the configuration of this API has faults"},
+		{direct, "no operation can take this request"},
+		{begins("ext_authz_error"), "authorization cannot be asked at the moment"},
+		{begins("rate_limiter_error"), "limits cannot be asked at the moment"},
+		{begins("request_rate_limited"), "a limit is reached"},
+	}
+}
+
 func begins(prefix string) string { return "response.code_details.startsWith('" + prefix + "')" }
 
 // localReplies returns how Envoy's own answers are written: as problem documents (RFC 9457), except to gRPC callers, who get
@@ -50,10 +65,9 @@ func begins(prefix string) string { return "response.code_details.startsWith('" 
 func localReplies() *hcmv3.LocalReplyConfig {
 	out := &hcmv3.LocalReplyConfig{}
 	add := func(m *hcmv3.ResponseMapper) { out.Mappers = append(out.Mappers, m) }
-	add(&hcmv3.ResponseMapper{
-		Filter:             both(grpcCaller(), details("response.code_details == 'direct_response'")),
-		BodyFormatOverride: textFormat("refused: no operation can take this request"),
-	})
+	for _, s := range grpcMessages() {
+		add(&hcmv3.ResponseMapper{Filter: both(grpcCaller(), details(s.details)), BodyFormatOverride: textFormat(s.message)})
+	}
 	add(&hcmv3.ResponseMapper{Filter: grpcCaller()})
 	add(&hcmv3.ResponseMapper{
 		Filter: details("response.code_details in ['direct_response', 'ext_authz_denied']"),
