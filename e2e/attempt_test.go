@@ -30,6 +30,13 @@ func (a *attempt) run(t *testing.T, away bool) {
 	t.Helper()
 	forged := suderbank().token(t, map[string]any{"iss": nordhaven().issuer, "sub": "alice"})
 	for _, p := range a.probes {
+		if a.mutation == nil {
+			for what, headers := range p.insufficient(t) {
+				if got := a.status(t, p, headers); !refused(got) {
+					t.Errorf("%s: %s %s with a token %s gets %d (away: %v)", a, p.method, p.url, what, got, away)
+				}
+			}
+		}
 		for i, stranger := range p.strangers(forged) {
 			got := a.status(t, p, stranger)
 			if want := a.strangerGets(p.route, away); !want(got) {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,45 @@ func (p probe) strangers(forgedToken string) []http.Header {
 	return []http.Header{{}, lies, forged}
 }
 
+// insufficient returns what callers try whose token is real, but not what the route asks for.
+func (p probe) insufficient(t *testing.T) map[string]http.Header {
+	t.Helper()
+	out := map[string]http.Header{}
+	try := func(what string, b bankIssuer, claims map[string]any) {
+		full := map[string]any{"sub": "alice", "scope": "payments:read payments:write partner"}
+		maps.Copy(full, claims)
+		out[what] = p.proven(t)
+		out[what].Set("authorization", "Bearer "+b.token(t, full))
+	}
+	accepted := map[string]bool{}
+	for _, proof := range p.route.Proofs {
+		b := issuerOf(proof)
+		accepted[b.issuer] = true
+		try("expired at "+b.issuer, b, map[string]any{"exp": 1})
+		if len(proof.Issuer.Audiences) > 0 {
+			try("of another audience at "+b.issuer, b, map[string]any{"aud": "cards"})
+		}
+		for _, scope := range proof.Scopes {
+			rest := slices.DeleteFunc([]string{"payments:read", "payments:write", "partner"}, func(s string) bool { return s == scope })
+			try("without the scope "+scope, b, map[string]any{"scope": strings.Join(rest, " ")})
+			try("with more than the scope "+scope, b, map[string]any{"scope": strings.Join(rest, " ") + " " + scope + "s x" + scope})
+		}
+	}
+	for _, b := range []bankIssuer{nordhaven(), suderbank()} {
+		if len(accepted) > 0 && !accepted[b.issuer] {
+			try("of the issuer "+b.issuer, b, nil)
+		}
+	}
+	return out
+}
+
+func issuerOf(proof gateway.TokenProof) bankIssuer {
+	if proof.Issuer.Name == "suderbank" {
+		return suderbank()
+	}
+	return nordhaven()
+}
+
 // proven returns the headers of a caller who proves all that the route asks for.
 func (p probe) proven(t *testing.T) http.Header {
 	t.Helper()
@@ -89,11 +129,7 @@ func (p probe) proven(t *testing.T) http.Header {
 	h.Set("x-branch", "north")
 	h.Set("x-till", "3")
 	if len(p.route.Proofs) > 0 {
-		issuer := nordhaven()
-		if p.route.Proofs[0].Issuer.Name == "suderbank" {
-			issuer = suderbank()
-		}
-		h.Set("authorization", "Bearer "+issuer.token(t, map[string]any{
+		h.Set("authorization", "Bearer "+issuerOf(p.route.Proofs[0]).token(t, map[string]any{
 			"sub": "alice", "scope": "payments:read payments:write partner", "bank": map[string]any{"branch": "north"},
 		}))
 	}

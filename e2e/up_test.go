@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gatehouse/gatehouse/internal/needs"
 )
 
 // trying starts `gatehouse up` on the quickstart and waits until it serves.
@@ -20,7 +22,7 @@ func trying(t *testing.T, p programs) (*town, *process) {
 	// It looks itself whether they are free, and starts the backends.
 	ports := map[string]string{}
 	for _, name := range []string{"PORT", "FIRST", "SECOND"} {
-		ports[name] = strconv.Itoa(freePort(t))
+		ports[name] = strconv.Itoa(needs.Port(t))
 		if name != "PORT" {
 			ports[name] = "127.0.0.1:" + ports[name]
 		}

@@ -90,7 +90,7 @@ func (w *world) write(name, text string) {
 			return v
 		}
 		if strings.HasPrefix(name, "PORT") || strings.HasSuffix(name, "PORT") {
-			w.values[name] = fmt.Sprint(listenerPort(w.t))
+			w.values[name] = fmt.Sprint(needs.Port(w.t))
 			return w.values[name]
 		}
 		return "${" + name + "}"
@@ -291,17 +291,6 @@ func backend(t *testing.T, name, address string) (string, func()) {
 	})
 	t.Cleanup(stop)
 	return l.Addr().String(), stop
-}
-
-// freePort returns a port on which nobody listens.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // buffer is a log that many goroutines write and tests read.

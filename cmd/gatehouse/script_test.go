@@ -97,13 +97,13 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ports NAME... sets each variable to a port of loopback that is free now.
+// ports NAME... sets each variable to a port of loopback that is the script's own until it ends.
 func ports(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, release, err := needs.HoldPort()
 		ts.Check(err)
-		defer func() { _ = l.Close() }() // Held until each has one of its own.
-		ts.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		ts.Defer(release)
+		ts.Setenv(name, fmt.Sprint(port))
 	}
 }
 
