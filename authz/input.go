@@ -53,6 +53,9 @@ func gatehouseBuilder(n *need) build[*request] {
 
 // pathParameters splits the path by the route's template. A value is percent-decoded, as the upstream will see it.
 func pathParameters(r *request) *ast.Term {
+	if r.rules.path.Regex != "" { // It names no parameters.
+		return ast.ObjectTerm()
+	}
 	path, _ := r.splitPath()
 	values, _ := r.rules.path.Parameters(path)
 	pairs := make([][2]*ast.Term, 0, len(values))

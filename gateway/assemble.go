@@ -144,14 +144,18 @@ func (a *assembler) checkIssuers(issuers []*Issuer) {
 }
 
 // lookup finds an object by name, in what a held API meant first, and reports a dangling reference otherwise. Objects left
-// out because they are faulty themselves are not reported again.
+// out because they are faulty themselves are not reported again. An Issuer that there is now comes before the one that a held
+// API meant: a key that was withdrawn must open nothing any more.
 func lookup[T any](a *assembler, api *API, kind Kind, known func(objects) map[string]*T, name, field string) (*T, bool) {
+	all := known(a.names)
+	if v, ok := all[name]; ok && (api.Held == nil || kind == KindIssuer) {
+		return v, true
+	}
 	if api.Held != nil {
 		if v, ok := known(index(api.Held.Gateways, api.Held.Upstreams, api.Held.Issuers, api.Held.Policies))[name]; ok {
 			return v, true
 		}
 	}
-	all := known(a.names)
 	if v, ok := all[name]; ok {
 		return v, true
 	}

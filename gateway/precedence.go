@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -92,8 +93,8 @@ func (m *Match) key() string {
 func conditionsKey(conditions []Condition, name func(string) string) string {
 	texts := make([]string, len(conditions))
 	for i, c := range conditions {
-		texts[i] = name(c.Name) + "\x01" + c.Value
+		texts[i] = strconv.Quote(name(c.Name)) + "=" + strconv.Quote(c.Value)
 	}
 	slices.Sort(texts)
-	return strings.Join(texts, "\x02")
+	return strings.Join(texts, "&")
 }

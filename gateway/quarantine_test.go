@@ -72,3 +72,21 @@ func TestQuarantineSparesWhatIsShared(t *testing.T) {
 		}
 	}
 }
+
+// TestQuarantineTakesTodaysKeys changes an issuer's keys while an API is held at its last good version.
+func TestQuarantineTakesTodaysKeys(t *testing.T) {
+	docs := bank(t)
+	docs.Issuers[0].KeySet = []byte("old")
+	live := assemble(t, docs)
+	docs = bank(t)
+	docs.Issuers[0].KeySet = []byte("new")
+	docs.Policies[0].Source = "package changed"
+	out, _, _ := gateway.Quarantine(docs, live, fault(docs.APIs[0].Ref()))
+	route := assemble(t, out).Routes[0]
+	if keys := string(route.Proofs[0].Issuer.KeySet); keys != "new" {
+		t.Errorf("the held API accepts tokens by the %s keys", keys)
+	}
+	if source := route.Authorize[0].Policy.Source; source != "package bank.payments" {
+		t.Errorf("the held API decides by %q", source)
+	}
+}

@@ -23,6 +23,9 @@ const (
 // none free, and start their own, whose stack grows anew (42 % of the service's CPU in a profile of the quickstart's policy).
 const workersPerCore = 16
 
+// maxMessage bounds what a call may bring, in bytes. The largest is an Envoy that reconnects: it names every resource it holds.
+const maxMessage = 16 << 20
+
 // door is one address on which something is served.
 type door struct {
 	name  string
@@ -73,6 +76,7 @@ func GRPCOptions() []grpc.ServerOption {
 		grpc.ConnectionTimeout(helloLimit),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
+		grpc.MaxRecvMsgSize(maxMessage),
 	}
 }
 
