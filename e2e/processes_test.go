@@ -33,7 +33,7 @@ func TestProcesses(t *testing.T) {
 		"second daemon":    secondDaemon,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
-		"slow clients":     slowClients,
+		"abused":           abused,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,14 +191,15 @@ func eventually(t *testing.T, what string, holds func() bool) {
 type town struct {
 	*world
 	programs
+	more                   []string // Of the environment.
 	backend, daemon, envoy *process
 }
 
 // newTown starts all three on documents in which ${FIRST} is the backend and ${PORT} the listener.
-func newTown(t *testing.T, p programs, documents map[string]string) *town {
+func newTown(t *testing.T, p programs, documents map[string]string, more ...string) *town {
 	t.Helper()
 	socket := "unix:" + filepath.Join(needs.SocketDir(t), "backend.sock")
-	w := &town{world: prepare(t, documents, map[string]string{"FIRST": socket}), programs: p}
+	w := &town{world: prepare(t, documents, map[string]string{"FIRST": socket}), programs: p, more: more}
 	w.startBackend()
 	w.startDaemon()
 	w.startEnvoy()
@@ -214,7 +215,9 @@ func (w *town) startBackend() {
 
 // places is the environment that tells every verb where the documents and the sockets are.
 func (w *town) places() []string {
-	return []string{"GATEHOUSE_CONFIG=" + w.dir, "GATEHOUSE_STATE=" + w.state, "GATEHOUSE_FLEET=edge", "GATEHOUSE_NODE=edge-1"}
+	return append([]string{
+		"GATEHOUSE_CONFIG=" + w.dir, "GATEHOUSE_STATE=" + w.state, "GATEHOUSE_FLEET=edge", "GATEHOUSE_NODE=edge-1",
+	}, w.more...)
 }
 
 func (w *town) startDaemon() {
