@@ -1,9 +1,6 @@
 package translate
 
 import (
-	"maps"
-	"slices"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 
@@ -30,7 +27,7 @@ const keptTranslations = 16
 
 // jwtAuthentication returns the configuration of the one token filter of a fleet: a provider for each issuer and a
 // requirement for each set of issuers that some route accepts. Requirements are named by their content.
-func jwtAuthentication(routes []*gateway.Route) *jwtv3.JwtAuthentication {
+func (b *builder) jwtAuthentication(routes []*gateway.Route) *jwtv3.JwtAuthentication {
 	out := emptyJWT()
 	out.Providers = map[string]*jwtv3.JwtProvider{}
 	out.RequirementMap = map[string]*jwtv3.JwtRequirement{}
@@ -39,12 +36,12 @@ func jwtAuthentication(routes []*gateway.Route) *jwtv3.JwtAuthentication {
 			continue
 		}
 		for _, p := range r.Proofs {
-			if name := providerName(p.Issuer); out.Providers[name] == nil {
+			if name := b.provider(p.Issuer); out.Providers[name] == nil {
 				out.Providers[name] = jwtProvider(p.Issuer)
 			}
 		}
-		if name := requirementName(r.Proofs); out.RequirementMap[name] == nil {
-			out.RequirementMap[name] = jwtRequirement(r.Proofs)
+		if name := b.requirement(r.Proofs); out.RequirementMap[name] == nil {
+			out.RequirementMap[name] = jwtRequirement(b.accepted(r.Proofs))
 		}
 	}
 	return out
@@ -76,28 +73,11 @@ func requirementProviders(r *jwtv3.JwtRequirement) []string {
 	return names
 }
 
-func providerName(i *gateway.Issuer) string {
-	return i.Name + "~" + gateway.ContentHash(i)[:clusterHash]
-}
-
-// issuers returns the distinct provider names of a route's proofs, sorted.
-func providers(proofs []gateway.TokenProof) []string {
-	set := map[string]bool{}
-	for _, p := range proofs {
-		set[providerName(p.Issuer)] = true
-	}
-	return slices.Sorted(maps.Keys(set))
-}
-
-func requirementName(proofs []gateway.TokenProof) string {
-	return gateway.ContentHash(providers(proofs))
-}
-
-func jwtRequirement(proofs []gateway.TokenProof) *jwtv3.JwtRequirement {
+// jwtRequirement returns what asks for a token of one of the providers.
+func jwtRequirement(all []string) *jwtv3.JwtRequirement {
 	named := func(name string) *jwtv3.JwtRequirement {
 		return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}}
 	}
-	all := providers(proofs)
 	if len(all) == 1 {
 		return named(all[0])
 	}

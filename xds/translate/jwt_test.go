@@ -21,7 +21,7 @@ func issued(issuer string) *gateway.Revision {
 // be there. It does not stay for ever.
 func TestRequirementsOutliveReloads(t *testing.T) {
 	first := issued("first")
-	needed := requirementName(first.Routes[0].Proofs)
+	needed := newBuilder().requirement(first.Routes[0].Proofs)
 	out, _ := Fleet(first, "edge", nil)
 	for reload := range keptTranslations {
 		out, _ = Fleet(issued("second"), "edge", out)

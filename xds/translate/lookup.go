@@ -12,75 +12,106 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// placedHost is a virtual host and the place of a document that speaks of it.
+// placedHost is a virtual host, the place of a document that speaks of it, and every route by which it may answer.
 type placedHost struct {
 	host   *routev3.VirtualHost
 	origin gateway.Place
+	routes []*routev3.Route
 }
 
 // virtualHosts returns the virtual hosts of a listener: one for each host pattern that a route names there, and one for all
 // others, which answers 404. Each is complete in itself: the routes of wider patterns are in it too, after its own.
-func virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gateway.Route) []placedHost {
+func (b *builder) virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gateway.Route) []placedHost {
+	known := byPattern(routes)
 	hosts := []string{gateway.AnyHost}
-	for _, r := range routes {
-		for _, h := range r.Hosts {
-			hosts = append(hosts, l.ServedHosts(h)...)
-		}
+	for pattern := range known {
+		hosts = append(hosts, l.ServedHosts(pattern)...)
 	}
 	slices.SortFunc(hosts, gateway.CompareHosts)
 	var out []placedHost
 	for _, host := range slices.Compact(hosts) {
 		var candidates []*gateway.Route
 		if l.Serves(host) { // Not so for "*", which stands here for every host that the listener does not serve.
-			candidates = Candidates(host, routes)
+			candidates = known.covering(host)
 		}
-		vh := &routev3.VirtualHost{Name: routeConfiguration + "/" + host, Domains: []string{host}}
-		placed := placedHost{host: vh}
-		if len(candidates) == 0 {
-			vh.Routes = []*routev3.Route{notFound()}
-		} else {
-			vh.Matcher = lookup(candidates)
-			placed.origin = candidates[0].Origin
-		}
-		out = append(out, placed)
+		out = append(out, b.virtualHost(routeConfiguration+"/"+host, host, candidates))
 	}
 	return out
+}
+
+// virtualHost returns one virtual host, given the routes that can match there.
+func (b *builder) virtualHost(name, host string, candidates []*gateway.Route) placedHost {
+	vh := &routev3.VirtualHost{Name: name, Domains: []string{host}}
+	placed := placedHost{host: vh, routes: []*routev3.Route{b.notFound}}
+	if len(candidates) == 0 {
+		vh.Routes = placed.routes
+		return placed
+	}
+	t := b.newTree(candidates)
+	vh.Matcher = t.matcher()
+	placed.origin = candidates[0].Origin
+	placed.routes = append(placed.routes, t.ranks...)
+	return placed
 }
 
 // Candidates returns the routes that can match requests to a host, in their order of precedence: those of the narrowest host
 // pattern first.
 func Candidates(host string, routes []*gateway.Route) []*gateway.Route {
-	type ranked struct {
-		pattern string
-		route   *gateway.Route
-	}
-	var found []ranked
+	return byPattern(routes).covering(host)
+}
+
+// patterns holds routes by each of their host patterns.
+type patterns map[string][]*gateway.Route
+
+func byPattern(routes []*gateway.Route) patterns {
+	p := patterns{}
 	for _, r := range routes {
-		// A route's hosts are in order of precedence, so the first that covers is the narrowest.
-		if i := slices.IndexFunc(r.Hosts, func(h string) bool { return gateway.HostCovers(h, host) }); i >= 0 {
-			found = append(found, ranked{pattern: r.Hosts[i], route: r})
+		for _, h := range r.Hosts {
+			p[h] = append(p[h], r)
 		}
 	}
-	slices.SortFunc(found, func(a, b ranked) int {
-		if c := gateway.CompareHosts(a.pattern, b.pattern); c != 0 {
-			return c
+	return p
+}
+
+// covering returns the routes of all patterns that cover a host, each route where its narrowest pattern puts it. It looks the
+// patterns up: with as many hosts as routes, comparing each with each takes longer than all the rest.
+func (p patterns) covering(host string) []*gateway.Route {
+	var out []*gateway.Route
+	seen := map[*gateway.Route]bool{}
+	for _, pattern := range patternsOf(host) {
+		from := len(out)
+		for _, r := range p[pattern] {
+			if !seen[r] {
+				seen[r] = true
+				out = append(out, r)
+			}
 		}
-		return gateway.ComparePrecedence(a.route, b.route)
-	})
-	out := make([]*gateway.Route, len(found))
-	for i, f := range found {
-		out[i] = f.route
+		slices.SortFunc(out[from:], gateway.ComparePrecedence)
 	}
 	return out
 }
 
-// lookup returns the matcher of a virtual host: a map of exact paths, then a map of path prefixes, both found in time that
+// patternsOf returns every pattern that covers a host, the narrowest first: for "a.bank.test" itself, "*.bank.test", "*.test"
+// and "*".
+func patternsOf(host string) []string {
+	out := []string{host}
+	for i := 1; i < len(host); i++ {
+		if pattern := "*" + host[i:]; host[i] == '.' && pattern != host {
+			out = append(out, pattern)
+		}
+	}
+	if host != gateway.AnyHost {
+		out = append(out, gateway.AnyHost)
+	}
+	return out
+}
+
+// matcher returns the matcher of a virtual host: a map of exact paths, then a map of path prefixes, both found in time that
 // does not depend on the number of routes (envoy-facts 2). The input is the path with its query, so each place in the tree
 // has three keys: "/pay" exactly, "/pay?" and "/pay/"; "/payroll" is none of them. The first action that Envoy reaches is
 // final, so each is a list of every route that could match there, its own and those of all shorter prefixes, in order of
 // precedence, closed by a 404.
-func lookup(candidates []*gateway.Route) *xdsmatcherv3.Matcher {
-	t := newTree(candidates)
+func (t *tree) matcher() *xdsmatcherv3.Matcher {
 	exact := map[string]*xdsmatcherv3.Matcher_OnMatch{}
 	prefixes := map[string]*xdsmatcherv3.Matcher_OnMatch{}
 	for literal, here := range t.places {
@@ -93,7 +124,7 @@ func lookup(candidates []*gateway.Route) *xdsmatcherv3.Matcher {
 			prefixes[literal+"/"] = t.leaf(literal, false)
 		}
 	}
-	last := action([]*routev3.Route{notFound()})
+	last := action([]*routev3.Route{t.builder.notFound})
 	tree := last
 	if len(prefixes) > 0 {
 		tree = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: pathMatcher(

@@ -133,7 +133,7 @@ func FuzzLookup(f *testing.F) { f.Fuzz(rapid.MakeFuzz(lookupIsNaive)) }
 func lookupIsNaive(t *rapid.T) {
 	routes := randomRoutes(t, "api.bank.test")
 	l := &gateway.Listener{Name: "http", Hosts: []string{"*"}}
-	hosts := virtualHosts("edge~http", l, routes)
+	hosts := newBuilder().virtualHosts("edge~http", l, routes)
 	for range 20 {
 		c := randomCall(t, rapid.SampledFrom([]string{"api.bank.test", "other.test", "elsewhere.example"}).Draw(t, "host"))
 		if got, want := walk(hosts, c), naive(routes, c); got != want {

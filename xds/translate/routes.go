@@ -27,17 +27,17 @@ const maxCheckBody = 64 << 10
 // otherHostTries is how often a retry draws again when it got an endpoint that has failed the request already.
 const otherHostTries = 5
 
-// route returns the Envoy route of one of ours.
-func route(r *gateway.Route) *routev3.Route {
+// newRoute returns the Envoy route of one of ours.
+func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	out := &routev3.Route{
 		Name:                 r.Name,
 		Match:                match(&r.Match),
 		Metadata:             identity(r),
-		TypedPerFilterConfig: perFilter(r),
+		TypedPerFilterConfig: b.perFilter(r),
 	}
 	switch r.Action {
 	case gateway.ActionForward:
-		out.Action = &routev3.Route_Route{Route: forward(r)}
+		out.Action = &routev3.Route_Route{Route: b.forward(r)}
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
@@ -129,7 +129,7 @@ func queryMatcher(c gateway.Condition) *routev3.QueryParameterMatcher {
 }
 
 // forward returns where a route's requests go. The base is taken off: an upstream sees the paths of its contract.
-func forward(r *gateway.Route) *routev3.RouteAction {
+func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	out := &routev3.RouteAction{}
 	for _, t := range r.Targets {
 		u := t.Upstream
@@ -139,12 +139,12 @@ func forward(r *gateway.Route) *routev3.RouteAction {
 		}
 	}
 	if len(r.Targets) == 1 {
-		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: ClusterName(r.Targets[0].Upstream)}
+		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)}
 	} else {
 		shares := &routev3.WeightedCluster{}
 		for _, t := range r.Targets {
 			shares.Clusters = append(shares.Clusters, &routev3.WeightedCluster_ClusterWeight{
-				Name: ClusterName(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
+				Name: b.cluster(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
 			})
 		}
 		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
@@ -187,7 +187,7 @@ func identity(r *gateway.Route) *corev3.Metadata {
 
 // perFilter returns what a route asks of each filter. A filter that is not named here stays as the listener has it: off, or,
 // for the guard, denying.
-func perFilter(r *gateway.Route) map[string]*anypb.Any {
+func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
 	if r.Action != gateway.ActionForward {
@@ -197,7 +197,7 @@ func perFilter(r *gateway.Route) map[string]*anypb.Any {
 	set(envoy.FilterGuard, guardOn(r))
 	if !r.Public {
 		set(envoy.FilterJWT, &jwtv3.PerRouteConfig{
-			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: requirementName(r.Proofs)},
+			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: b.requirement(r.Proofs)},
 		})
 	}
 	if r.CallsAuthorization() {
@@ -219,7 +219,7 @@ func perFilter(r *gateway.Route) map[string]*anypb.Any {
 
 // Filters returns the filters that a route switches on or configures, in the listener's order.
 func Filters(r *gateway.Route) []string {
-	named := perFilter(r)
+	named := newBuilder().perFilter(r)
 	var out []string
 	for _, f := range httpFilters(r.Gateway.Timeouts) {
 		if named[f.Name] != nil {

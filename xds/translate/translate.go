@@ -50,6 +50,7 @@ func Fleets(rev *gateway.Revision) []string {
 // that are still in use on some Envoy stay in the filter's configuration for the next translations.
 func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, gateway.Faults) {
 	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}}
+	b := newBuilder()
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
 		if r.Gateway.Fleet != fleet {
@@ -57,34 +58,35 @@ func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, ga
 		}
 		routes = append(routes, r)
 		if len(r.Proofs) > 0 {
-			out.requirements[requirementName(r.Proofs)] = 0
+			out.requirements[b.requirement(r.Proofs)] = 0
 		}
 	}
-	out.addUpstreams(rev, routes)
-	out.JWT = jwtAuthentication(routes)
+	out.addUpstreams(b, rev, routes)
+	out.JWT = b.jwtAuthentication(routes)
 	if prev != nil {
 		out.keepRequirements(prev)
 	}
+	var faults gateway.Faults
 	for _, g := range rev.Gateways {
 		if g.Fleet == fleet {
-			out.addGateway(g, routes)
+			faults = append(faults, out.addGateway(b, g, routes)...)
 		}
 	}
-	return out, checkKeys(out)
+	return out, faults
 }
 
 // addUpstreams adds the clusters that the fleet's routes forward to, each once, with their endpoints. Of two upstreams with
 // one cluster name, which differ in endpoints only, the one of the revision itself is taken: the other is what a held API
 // meant earlier.
-func (out *Resources) addUpstreams(rev *gateway.Revision, routes []*gateway.Route) {
+func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route) {
 	current := map[string]*gateway.Upstream{}
 	for _, u := range rev.Upstreams {
-		current[ClusterName(u)] = u
+		current[b.cluster(u)] = u
 	}
 	used := map[string]*gateway.Upstream{}
 	for _, r := range routes {
 		for _, t := range r.Targets {
-			name := ClusterName(t.Upstream)
+			name := b.cluster(t.Upstream)
 			if u, ok := current[name]; ok {
 				used[name] = u
 			} else {
@@ -104,7 +106,8 @@ func (out *Resources) addUpstreams(rev *gateway.Revision, routes []*gateway.Rout
 }
 
 // addGateway adds the listeners of a gateway, each with its route configuration and one virtual host for each host.
-func (out *Resources) addGateway(g *gateway.Gateway, routes []*gateway.Route) {
+func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gateway.Route) gateway.Faults {
+	var faults gateway.Faults
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
@@ -112,11 +115,13 @@ func (out *Resources) addGateway(g *gateway.Gateway, routes []*gateway.Route) {
 		out.Listeners = append(out.Listeners, listener(g, l))
 		out.Routes = append(out.Routes, routeConfiguration(name))
 		out.Origins[name] = g.Origin.At("listeners")
-		for _, vh := range virtualHosts(name, l, own) {
+		for _, vh := range b.virtualHosts(name, l, own) {
 			out.VirtualHosts = append(out.VirtualHosts, vh.host)
 			out.Origins[vh.host.Name] = vh.origin
+			faults = append(faults, b.checkKeys(vh)...)
 		}
 	}
+	return faults
 }
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of

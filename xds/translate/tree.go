@@ -12,9 +12,10 @@ import (
 
 // tree sorts the candidates of one host by the literal segments that their paths begin with.
 type tree struct {
-	places map[string]*place
-	ranks  []*routev3.Route // The candidates as Envoy's routes, in order of precedence.
-	ours   []*gateway.Route
+	builder *builder
+	places  map[string]*place
+	ranks   []*routev3.Route // The candidates as Envoy's routes, in order of precedence.
+	ours    []*gateway.Route
 }
 
 // place is one literal path ("/pay", "" for the root) in the tree.
@@ -24,10 +25,10 @@ type place struct {
 	at    []int // Ranks of the routes whose literal part ends here.
 }
 
-func newTree(candidates []*gateway.Route) *tree {
-	t := &tree{places: map[string]*place{}, ours: candidates}
+func (b *builder) newTree(candidates []*gateway.Route) *tree {
+	t := &tree{builder: b, places: map[string]*place{}, ours: candidates}
 	for rank, r := range candidates {
-		t.ranks = append(t.ranks, route(r))
+		t.ranks = append(t.ranks, b.route(r))
 		path := r.Match.Path
 		literal := path.Literal()
 		p := t.places[literal]
@@ -69,7 +70,7 @@ func (t *tree) leaf(literal string, self bool) *xdsmatcherv3.Matcher_OnMatch {
 	for _, rank := range ranks {
 		routes = append(routes, t.ranks[rank])
 	}
-	return action(append(routes, notFound()))
+	return action(append(routes, t.builder.notFound))
 }
 
 // canMatch leaves out what certainly cannot match: a list is walked from its front for every request.
