@@ -107,6 +107,7 @@ func syntaxOf(err error, text []byte) *syntax {
 	if e.ContextMsg != "" && e.ContextMark.Line > 0 {
 		s.text += fmt.Sprintf(", %s that begins in line %d", e.ContextMsg, e.ContextMark.Line)
 	}
+	s.text += remedy(e)
 	if strings.Contains(e.Message, errTooDeep.Error()) {
 		s.code, s.text = gateway.CodeTooLarge, fmt.Sprintf("more than %d levels of nesting: write it flatter", maxDepth)
 	}
@@ -120,6 +121,19 @@ func syntaxOf(err error, text []byte) *syntax {
 	}
 	s.line, s.column = max(1, s.line), max(1, s.column)
 	return s
+}
+
+// remedy says what to do about the mistakes that are made most often.
+func remedy(e *yaml.LoadError) string {
+	switch {
+	case strings.HasPrefix(e.ContextMsg, "while parsing a flow"):
+		return `: close it, and quote a text that holds a bracket, a brace or a comma, such as "/{id}"`
+	case strings.HasPrefix(e.Message, "mapping values are not allowed"):
+		return `: indent it as its neighbours are, and quote a text that holds ": "`
+	case strings.Contains(e.ContextMsg, "quoted scalar"):
+		return ": close the quotes"
+	}
+	return ""
 }
 
 // isBorder reports whether a text begins with the mark between two documents, which can stand in no scalar (YAML 1.2 9.1.2).
