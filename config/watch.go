@@ -39,6 +39,8 @@ type watcher struct {
 	changed chan struct{}
 	// outside are folders above the directory, watched only for the entry that leads to it.
 	outside map[string]bool
+	// modes are those of files whose attributes have changed before, by path.
+	modes map[string]fs.FileMode
 }
 
 func watch(ctx context.Context, dir string, log *slog.Logger, after func(time.Duration) <-chan time.Time) (<-chan struct{}, error) {
@@ -52,6 +54,7 @@ func watch(ctx context.Context, dir string, log *slog.Logger, after func(time.Du
 	}
 	w := &watcher{
 		dir: dir, log: log, after: after, events: events, changed: make(chan struct{}, 1), outside: map[string]bool{},
+		modes: map[string]fs.FileMode{},
 	}
 	if err := w.cover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("watch %s: %w", dir, err), events.Close())
@@ -98,7 +101,7 @@ func (w *watcher) run(ctx context.Context) {
 
 // matters reports whether an event can change what is loaded.
 func (w *watcher) matters(e fsnotify.Event) bool {
-	if e.Op == fsnotify.Chmod {
+	if e.Op == fsnotify.Chmod && !w.permitted(e.Name) {
 		return false
 	}
 	folder, own := filepath.Split(e.Name)
@@ -107,6 +110,21 @@ func (w *watcher) matters(e fsnotify.Event) bool {
 	}
 	// Editors hide their swap files; Kubernetes hides "..data", whose change is the change of all.
 	return !strings.HasPrefix(own, ".") || strings.HasPrefix(own, "..")
+}
+
+// permitted reports whether who may read a file may have changed. Other attributes change all the time, as where a backup
+// or a search index touches them, and say nothing about the content.
+func (w *watcher) permitted(file string) bool {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return false // Its removal is an event of its own.
+	}
+	before, known := w.modes[file]
+	if len(w.modes) >= maxFiles {
+		clear(w.modes)
+	}
+	w.modes[file] = info.Mode()
+	return !known || before != info.Mode()
 }
 
 func (w *watcher) inside(file string) bool {

@@ -240,3 +240,21 @@ func TestWatchNeedsADirectory(t *testing.T) {
 		t.Error("a directory that does not exist is watched")
 	}
 }
+
+// TestWatchTellsOfPermissions mends a file that may not be read: nothing is written.
+func TestWatchTellsOfPermissions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a.yaml")
+	write(t, file, upstreamA)
+	changed, err := config.Watch(t.Context(), dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []os.FileMode{0, 0o600, 0} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		told(t, changed)
+	}
+}
