@@ -48,8 +48,11 @@ type Ref struct {
 	Version string `json:"version,omitempty"`
 }
 
-// String returns "kind name" or "kind name/version".
+// String returns "kind name" or "kind name/version", and nothing for no object.
 func (r Ref) String() string {
+	if r == (Ref{}) {
+		return ""
+	}
 	if r.Version == "" {
 		return string(r.Kind) + " " + r.Name
 	}
