@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -50,13 +51,18 @@ func addState(c *cobra.Command, state *string) {
 	orEnvironment(c.Flags(), "state", "GATEHOUSE_STATE")
 }
 
-// addresses returns what the flags say, with the sockets where they say nothing.
+// addresses returns what the flags say, with the sockets where they say nothing: by absolute paths, as an Envoy may run in
+// another directory.
 func (s *services) addresses() envoy.Services {
+	state := s.state
+	if absolute, err := filepath.Abs(state); err == nil { // Envoy's side refuses what is left relative, and says so.
+		state = absolute
+	}
 	or := func(given []string, name string) []string {
 		if len(given) > 0 {
 			return given
 		}
-		return []string{socketIn(s.state, name)}
+		return []string{socketIn(state, name)}
 	}
 	return envoy.Services{
 		XDS: or(s.xds, "xds"), Authz: or(s.authz, "authz"),
@@ -102,7 +108,10 @@ func (d *daemon) dial(env surroundings) (*admin.Client, error) {
 
 // away adds to an error what helps when no daemon answers.
 func away(err error) error {
-	if errors.Is(err, admin.ErrAway) {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%w\n  The daemon hung up: may this user ask it? --socket-uid of \"gatehouse serve\" lets others in", err)
+	case errors.Is(err, admin.ErrAway):
 		return fmt.Errorf("%w\n  Is \"gatehouse serve\" running? --server or --state says where", err)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +83,11 @@ func (o *upOptions) run(ctx context.Context) error {
 		defer func() { _ = os.RemoveAll(temporary) }() // What stays is in the temporary directory.
 		o.state = temporary
 	}
+	state, err := filepath.Abs(o.state) // Envoy's files need it so.
+	if err != nil {
+		return fmt.Errorf("make the path absolute: %w", err)
+	}
+	o.state = state
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.logLevel.value)) // The words of --log-level are levels.
 	log := newConsole(ctx, o.env.stderr, level, o.dir)
