@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,4 +104,22 @@ func secondDaemon(t *testing.T, p programs) {
 	w.daemon.end(syscall.SIGTERM)
 	w.startDaemon()
 	w.daemon.end(syscall.SIGINT)
+}
+
+// logless takes away who reads a daemon's log.
+func logless(t *testing.T, p programs) {
+	w := &town{world: prepare(t, site(), map[string]string{"FIRST": "127.0.0.1:9"}), programs: p}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.daemon = w.startWriting(t, w.places(), write, "gatehouse", "serve", "--log-level", "debug")
+	if err := errors.Join(write.Close(), read.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
+	before := w.revision().ID
+	w.write("cards.yaml", extra("cards", "/cards"))
+	w.eventually("a change is in use", func() bool { return w.revision().ID != before })
+	w.daemon.end(syscall.SIGTERM)
 }

@@ -31,6 +31,8 @@ func TestProcesses(t *testing.T) {
 		"second signal":    secondSignal,
 		"drain has an end": drainEnds,
 		"second daemon":    secondDaemon,
+		"stranger":         stranger,
+		"logless":          logless,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
 		"abused":           abused,
@@ -119,9 +121,18 @@ type process struct {
 // start starts a command; it is killed at the end of the test if it runs then.
 func (p programs) start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return p.startWriting(t, env, nil, args...)
+}
+
+// startWriting is start with both streams of the process going elsewhere, unless that is nil.
+func (p programs) startWriting(t *testing.T, env []string, to *os.File, args ...string) *process {
+	t.Helper()
 	r := &process{t: t, name: strings.Join(args, " "), out: &buffer{}, ended: make(chan struct{})}
 	r.command = p.command(context.WithoutCancel(t.Context()), env, args...)
 	r.command.Stdout, r.command.Stderr = r.out, r.out
+	if to != nil {
+		r.command.Stdout, r.command.Stderr = to, to
+	}
 	r.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := r.command.Start(); err != nil {
 		t.Fatalf("%s: %v", r.name, err)

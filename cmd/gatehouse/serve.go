@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,6 +84,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if o.server.Drain <= 0 {
+		return usageError{fmt.Errorf("--drain: %s is no time to end in: write a duration above zero, such as 10s", o.server.Drain)}
+	}
 	for _, uid := range o.uids {
 		if uid > math.MaxUint32 {
 			return usageError{fmt.Errorf("--socket-uid: there is no user %d", uid)}
@@ -92,6 +97,8 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--admin-token: %w", err)
 	}
+	// Whoever reads the log may go away; that must not end the daemon, as it would any program that writes to nobody.
+	signal.Ignore(syscall.SIGPIPE)
 	o.server.AdminToken = token
 	o.server.Lookup = o.env.lookup
 	o.server.Logger = newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)
