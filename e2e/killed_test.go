@@ -67,12 +67,13 @@ func killed(t *testing.T, p programs) {
 	w.answersAgain(whole())
 }
 
-// frozen stops the daemon's process without ending it: its sockets take connections, and nobody answers. Every route
-// answers by its failure mode within the timeouts of the documents.
+// frozen stops processes without ending them: their sockets take connections, and nobody answers. Every route answers by its
+// failure mode within the timeouts of the documents.
 func frozen(t *testing.T, p programs) {
 	const limit = 400 * time.Millisecond
-	w := newTown(t, p, map[string]string{"bank.yaml": strings.Replace(outage,
-		"{authorization: 2s, limits: 2s}", "{authorization: 400ms, limits: 400ms}", 1)})
+	w := newTown(t, p, map[string]string{"bank.yaml": strings.NewReplacer(
+		"{authorization: 2s, limits: 2s}", "{authorization: 400ms, limits: 400ms}", `endpoints: [{address: "${FIRST}"}]`, `endpoints: [{address: "${FIRST}"}]`+"\ntimeout: 400ms",
+	).Replace(outage)})
 	w.answers("with all", whole())
 	w.daemon.signal(syscall.SIGSTOP)
 	began := time.Now()
@@ -88,6 +89,13 @@ func frozen(t *testing.T, p programs) {
 		t.Errorf("a second daemon beside a frozen one: exit code %d: %s", code, out)
 	}
 	w.daemon.signal(syscall.SIGCONT)
+	w.answersAgain(whole())
+
+	w.backend.signal(syscall.SIGSTOP)
+	if a := w.get(w.url("PORT", "/public")); a.status != 504 || a.problem(t) != "upstream-timeout" {
+		t.Errorf("a frozen backend: %+v", a)
+	}
+	w.backend.signal(syscall.SIGCONT)
 	w.answersAgain(whole())
 	w.daemon.end(syscall.SIGTERM)
 }
