@@ -17,12 +17,14 @@ type builder struct {
 	filters   map[string]bool // Every filter that listeners have.
 	notFound  *routev3.Route
 	routes    map[*gateway.Route]*routev3.Route
+	wires     map[*routev3.Route][]byte
 }
 
 func newBuilder() *builder {
 	b := &builder{
 		clusters: map[*gateway.Upstream]string{}, providers: map[*gateway.Issuer]string{},
 		filters: map[string]bool{}, notFound: notFound(), routes: map[*gateway.Route]*routev3.Route{},
+		wires: map[*routev3.Route][]byte{},
 	}
 	for _, f := range httpFilters(gateway.Timeouts{}) {
 		b.filters[f.Name] = true
@@ -41,6 +43,11 @@ func memo[K comparable, V any](known map[K]V, key K, build func(K) V) V {
 
 // route returns the Envoy route of one of ours. It is shared, and never changed.
 func (b *builder) route(r *gateway.Route) *routev3.Route { return memo(b.routes, r, b.newRoute) }
+
+// wire returns a route's bytes.
+func (b *builder) wire(r *routev3.Route) []byte {
+	return memo(b.wires, r, func(r *routev3.Route) []byte { return packed(r).Value })
+}
 
 // cluster returns the name of an upstream's cluster.
 func (b *builder) cluster(u *gateway.Upstream) string { return memo(b.clusters, u, ClusterName) }

@@ -8,8 +8,16 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// A RouteList on the wire: its type, and the number of its one field.
+const (
+	routeListType   = "type.googleapis.com/envoy.config.route.v3.RouteList"
+	routeListRoutes = 1
 )
 
 // placedHost is a virtual host, the place of a document that speaks of it, and every route by which it may answer.
@@ -124,7 +132,7 @@ func (t *tree) matcher() *xdsmatcherv3.Matcher {
 			prefixes[literal+"/"] = t.leaf(literal, false)
 		}
 	}
-	last := action([]*routev3.Route{t.builder.notFound})
+	last := t.builder.action(t.builder.notFound)
 	tree := last
 	if len(prefixes) > 0 {
 		tree = &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Matcher{Matcher: pathMatcher(
@@ -154,10 +162,20 @@ func pathMatcher(tree *xdsmatcherv3.Matcher_MatcherTree, otherwise *xdsmatcherv3
 	}
 }
 
-// action returns the final list of routes at one place.
-func action(routes []*routev3.Route) *xdsmatcherv3.Matcher_OnMatch {
+// action returns the final list of routes at one place: a RouteList, put together from routes that are marshalled once, as
+// each stands at many places.
+func (b *builder) action(routes ...*routev3.Route) *xdsmatcherv3.Matcher_OnMatch {
+	size := 0
+	for _, r := range routes {
+		size += len(b.wire(r)) + protowire.SizeTag(routeListRoutes) + protowire.SizeVarint(uint64(len(b.wire(r))))
+	}
+	list := make([]byte, 0, size)
+	for _, r := range routes {
+		list = protowire.AppendTag(list, routeListRoutes, protowire.BytesType)
+		list = protowire.AppendBytes(list, b.wire(r))
+	}
 	return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{Action: &xdscorev3.TypedExtensionConfig{
 		Name:        "routes",
-		TypedConfig: packed(&routev3.RouteList{Routes: routes}),
+		TypedConfig: &anypb.Any{TypeUrl: routeListType, Value: list},
 	}}}
 }

@@ -70,7 +70,7 @@ func (t *tree) leaf(literal string, self bool) *xdsmatcherv3.Matcher_OnMatch {
 	for _, rank := range ranks {
 		routes = append(routes, t.ranks[rank])
 	}
-	return action(append(routes, t.builder.notFound))
+	return t.builder.action(append(routes, t.builder.notFound)...)
 }
 
 // canMatch leaves out what certainly cannot match: a list is walked from its front for every request.
