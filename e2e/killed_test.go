@@ -154,3 +154,14 @@ func logless(t *testing.T, p programs) {
 	w.eventually("a change is in use", func() bool { return w.revision().ID != before })
 	w.daemon.end(syscall.SIGTERM)
 }
+
+// hungUp sends a daemon the signal that daemons take for "load again", and terminals send at their end.
+func hungUp(t *testing.T, p programs) {
+	w := serving(t, p)
+	loads := func() int { return strings.Count(w.daemon.out.String(), "revision in use") }
+	before := loads()
+	w.daemon.signal(syscall.SIGHUP)
+	w.eventually("it loads again", func() bool { return loads() > before })
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
+	w.daemon.end(syscall.SIGTERM)
+}

@@ -44,6 +44,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"second daemon":    secondDaemon,
 		"stranger":         stranger,
 		"logless":          logless,
+		"hung up":          hungUp,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
 		"abused":           abused,
