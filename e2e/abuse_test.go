@@ -31,7 +31,8 @@ func abused(t *testing.T, p programs) {
 	for name, attack := range floods() {
 		group.Go(func() { flood(t, address, name, attack) })
 	}
-	group.Go(func() { largeHeaders(t, address) })
+	group.Go(func() { largeHeaders(t, address, "x-large: "+strings.Repeat("x", 64<<10)+"\r\n") })
+	group.Go(func() { largeHeaders(t, address, strings.Repeat("x-many: x\r\n", 101)) })
 	w.answers("while some abuse it", whole())
 	group.Wait()
 	w.answers("after some have abused it", whole())
@@ -86,15 +87,15 @@ func slowHeaders(t *testing.T, address string) {
 	}
 }
 
-// largeHeaders sends more than 60 KiB of headers.
-func largeHeaders(t *testing.T, address string) {
+// largeHeaders sends more than 60 KiB of headers, or more than a hundred.
+func largeHeaders(t *testing.T, address, headers string) {
 	t.Helper()
 	c := dialTCP(t, address)
 	if c == nil {
 		return
 	}
 	// It may hang up before all is written.
-	_, _ = io.WriteString(c, "GET /public HTTP/1.1\r\nhost: bank.test\r\nx-large: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")
+	_, _ = io.WriteString(c, "GET /public HTTP/1.1\r\nhost: bank.test\r\n"+headers+"\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Errorf("large headers: %v", err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,9 @@ import (
 func killed(t *testing.T, p programs) {
 	w := newTown(t, p, map[string]string{"bank.yaml": outage})
 	w.answers("with all", whole())
+	w.answers("with all", whole())
 	w.synced("edge-1")
+	counted := w.remaining()
 
 	w.daemon.kill()
 	for _, name := range []string{"xds", "authz", "ratelimit", "accesslog", "admin"} {
@@ -39,6 +42,9 @@ func killed(t *testing.T, p programs) {
 		}
 	}
 	w.answersAgain(whole())
+	if anew := w.remaining(); anew <= counted {
+		t.Errorf("%d requests remained before the end, and %d after the restart: limits count in memory", counted, anew)
+	}
 
 	w.envoy.kill()
 	if a, err := w.do(http.MethodGet, w.url("PORT", "/public")); err == nil {
@@ -52,8 +58,14 @@ func killed(t *testing.T, p programs) {
 		return ok && n.State == admin.Disconnected
 	})
 	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
-	w.startEnvoy()
-	w.answers("after a restart of the Envoy", whole())
+	w.daemon.kill()
+	w.joinEnvoy()
+	if code, _ := w.run(t, w.places(), "gatehouse", "bootstrap", "--check"); code != 1 {
+		t.Errorf("the health check of an Envoy that has no configuration yet: exit code %d, want 1", code)
+	}
+	w.startDaemon()
+	w.healthy(t, w.places(), "gatehouse", "bootstrap", "--check")
+	w.answersAgain(whole())
 
 	w.backend.kill()
 	for path, want := range map[string]int{"/public": 503, "/decided": 503, "/limited": 503, "/denied": 403, "/other/denied": 403} {
@@ -65,6 +77,17 @@ func killed(t *testing.T, p programs) {
 	w.healthy(t, w.places(), "gatehouse", "bootstrap", "--check")
 	w.startBackend()
 	w.answersAgain(whole())
+}
+
+// remaining returns how many requests a limit still allows.
+func (w *town) remaining() int {
+	w.t.Helper()
+	text := w.get(w.url("PORT", "/limited")).header.Get("x-ratelimit-remaining")
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		w.t.Errorf("x-ratelimit-remaining is %q", text)
+	}
+	return number
 }
 
 // frozen stops processes without ending them: their sockets take connections, and nobody answers. Every route answers by its
@@ -129,5 +152,16 @@ func logless(t *testing.T, p programs) {
 	before := w.revision().ID
 	w.write("cards.yaml", extra("cards", "/cards"))
 	w.eventually("a change is in use", func() bool { return w.revision().ID != before })
+	w.daemon.end(syscall.SIGTERM)
+}
+
+// hungUp sends a daemon the signal that daemons take for "load again", and terminals send at their end.
+func hungUp(t *testing.T, p programs) {
+	w := serving(t, p)
+	loads := func() int { return strings.Count(w.daemon.out.String(), "revision in use") }
+	before := loads()
+	w.daemon.signal(syscall.SIGHUP)
+	w.eventually("it loads again", func() bool { return loads() > before })
+	w.healthy(t, w.places(), "gatehouse", "serve", "--check")
 	w.daemon.end(syscall.SIGTERM)
 }

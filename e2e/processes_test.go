@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,7 +23,17 @@ import (
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	p := build(t)
-	for name, test := range map[string]func(*testing.T, programs){
+	for name, test := range stories() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, p)
+		})
+	}
+}
+
+// stories are what happens to processes, by the names under which docs/operations.md speaks of them.
+func stories() map[string]func(*testing.T, programs) {
+	return map[string]func(*testing.T, programs){
 		"compose":          composeStarts,
 		"redis":            redisStarts,
 		"killed":           killed,
@@ -33,14 +44,30 @@ func TestProcesses(t *testing.T) {
 		"second daemon":    secondDaemon,
 		"stranger":         stranger,
 		"logless":          logless,
+		"hung up":          hungUp,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
 		"abused":           abused,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, p)
-		})
+	}
+}
+
+// TestOperationsAreShown holds docs/operations.md against the tests that it names.
+func TestOperationsAreShown(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := stories()
+	for _, row := range regexp.MustCompile("(?m)^\\|.*\\| `([^`]*)` \\|$").FindAllStringSubmatch(string(text), -1) {
+		if told[row[1]] == nil {
+			t.Errorf("there is no test %q, which is to show: %s", row[1], row[0])
+		}
+	}
+	for name := range told {
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("docs/operations.md does not tell of %q", name)
+		}
 	}
 }
 
@@ -239,12 +266,18 @@ func (w *town) startDaemon() {
 
 func (w *town) startEnvoy() {
 	w.t.Helper()
+	w.joinEnvoy()
+	w.healthy(w.t, w.places(), "gatehouse", "bootstrap", "--check")
+}
+
+// joinEnvoy starts an Envoy and does not wait for it.
+func (w *town) joinEnvoy() {
+	w.t.Helper()
 	code, out := w.run(w.t, w.places(), "gatehouse", "bootstrap")
 	if code != 0 {
 		w.t.Fatalf("bootstrap: %s", out)
 	}
 	w.envoy = w.start(w.t, nil, "envoy", "-c", strings.TrimSpace(out), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
-	w.healthy(w.t, w.places(), "gatehouse", "bootstrap", "--check")
 }
 
 // answers checks the status of each path, now.

@@ -150,7 +150,7 @@ func drainEnds(t *testing.T, p programs) {
 	if took := time.Since(began); state != "exit status 1" || took < drain {
 		t.Errorf("the daemon ended with %s after %v, want exit status 1 after %v", state, took, drain)
 	}
-	if want := "authz: "; !strings.Contains(w.daemon.out.String(), want) {
+	if want := "authz: calls under way were cut off"; !strings.Contains(w.daemon.out.String(), want) {
 		t.Errorf("it does not say what was cut off, %q", want)
 	}
 	if _, err := os.Lstat(filepath.Join(w.state, "authz.sock")); !errors.Is(err, os.ErrNotExist) {

@@ -105,6 +105,6 @@ func (d *grpcDoor) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		d.server.Stop()
 		<-done
-		return context.Cause(ctx)
+		return fmt.Errorf("calls under way were cut off: %w", context.Cause(ctx))
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -108,13 +108,15 @@ func (d *daemon) dial(env surroundings) (*admin.Client, error) {
 
 // away adds to an error what helps when no daemon answers.
 func away(err error) error {
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Errorf("%w\n  The daemon hung up: may this user ask it? --socket-uid of \"gatehouse serve\" lets others in", err)
-	case errors.Is(err, admin.ErrAway):
+	if !errors.Is(err, admin.ErrAway) {
+		return err
+	}
+	network, ok := errors.AsType[net.Error](err)
+	dial, isDial := errors.AsType[*net.OpError](err)
+	if (ok && network.Timeout()) || (isDial && dial.Op == "dial") {
 		return fmt.Errorf("%w\n  Is \"gatehouse serve\" running? --server or --state says where", err)
 	}
-	return err
+	return fmt.Errorf("%w\n  The daemon hung up: may this user ask it? --socket-uid of \"gatehouse serve\" lets others in", err)
 }
 
 // secret resolves file:PATH or env:NAME; nothing stays nothing. An error never holds the secret.

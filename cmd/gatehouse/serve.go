@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,8 +41,9 @@ fault of its own does not hold up the others.
 Everything is served on Unix sockets in the state directory, which only this user can
 open; --socket-uid lets in others. An address may also be IP:port, on loopback only.
 
-SIGTERM or Ctrl-C drains and ends; the second one ends at once. With --check nothing is
-served: the daemon at the same addresses is asked whether it is ready, as a health check.`,
+SIGTERM or Ctrl-C drains and ends; the second one ends at once. SIGHUP loads the
+documents again. With --check nothing is served: the daemon at the same addresses is
+asked whether it is ready, as a health check.`,
 		Example: `  gatehouse serve --config /etc/gatehouse
   gatehouse serve --config documents --state state --log-format json
   gatehouse serve --check`,
@@ -106,7 +109,33 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer onHangup(ctx, s.Reload)()
 	return s.Run(ctx)
+}
+
+// onHangup loads the documents again at each SIGHUP, as daemons are often asked to, until stop is called. They are watched
+// all the same; but a program that does not listen to that signal ends by it at once.
+func onHangup(ctx context.Context, load func(context.Context) error) (stop func()) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-asked:
+				// Faults are logged where they are found.
+				_ = load(ctx)
+			}
+		}
+	})
+	return func() {
+		signal.Stop(asked)
+		cancel()
+		listening.Wait()
+	}
 }
 
 // ready asks the daemon at the same addresses.
