@@ -104,7 +104,12 @@ type request struct {
 }
 
 func parse(q Query) (request, error) {
-	u, err := url.Parse(q.URL)
+	// A backslash is a slash, which net/url would escape.
+	path, query, asked := strings.Cut(q.URL, "?")
+	if path = strings.ReplaceAll(path, `\`, "/"); asked {
+		path += "?" + query
+	}
+	u, err := url.Parse(path)
 	if err != nil {
 		return request{}, fmt.Errorf("the URL %q cannot be read: %w", q.URL, err)
 	}

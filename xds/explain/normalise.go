@@ -17,14 +17,15 @@ func normalised(path string) string {
 	var kept []string
 	segments := strings.Split(unescaped(path), "/")[1:]
 	for i, s := range segments {
+		dots, _, _ := strings.Cut(s, ";") // What stands behind a semicolon does not hide them.
 		last := i == len(segments)-1
 		switch {
-		case s == ".." && len(kept) > 0:
+		case dots == ".." && len(kept) > 0:
 			kept = kept[:len(kept)-1]
-		case s != "." && s != "..":
+		case dots != "." && dots != "..":
 			kept = append(kept, s)
 		}
-		if last && (s == "." || s == "..") {
+		if last && (dots == "." || dots == "..") {
 			kept = append(kept, "")
 		}
 	}

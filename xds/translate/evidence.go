@@ -42,8 +42,26 @@ func allowOn(policy string, evidence *rbacconfigv3.Principal) *rbacv3.RBACPerRou
 	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{Rules: &rbacconfigv3.RBAC{
 		Action: rbacconfigv3.RBAC_ALLOW,
 		Policies: map[string]*rbacconfigv3.Policy{policy: {
-			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
+			Permissions: []*rbacconfigv3.Permission{plainPath()},
 			Principals:  []*rbacconfigv3.Principal{evidence},
+		}},
+	}}}
+}
+
+// plainPath holds when no segment of the path is made of dots with a parameter behind them. Envoy walks "..;" where it is spelt
+// so, but not where its dots were encoded ("%2e%2e;"), and hands that on decoded: a route was chosen by one path, and an
+// upstream that takes parameters off segments would serve another.
+func plainPath() *rbacconfigv3.Permission {
+	holds := func(text string) *rbacconfigv3.Permission {
+		return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
+			Rule: &matcherv3.PathMatcher_Path{Path: &matcherv3.StringMatcher{
+				MatchPattern: &matcherv3.StringMatcher_Contains{Contains: text},
+			}},
+		}}}
+	}
+	return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_NotRule{NotRule: &rbacconfigv3.Permission{
+		Rule: &rbacconfigv3.Permission_OrRules{OrRules: &rbacconfigv3.Permission_Set{
+			Rules: []*rbacconfigv3.Permission{holds("/..;"), holds("/.;")},
 		}},
 	}}}
 }
