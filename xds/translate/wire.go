@@ -23,9 +23,9 @@ func ClusterName(u *gateway.Upstream) string {
 	settings := *u
 	settings.Endpoints = nil
 	settings.Timeout, settings.Retries = 0, nil // These belong to the route; only the budget is the cluster's.
-	var budget float64
+	var budget *float64                         // A budget of nothing is not the same as none.
 	if u.Retries != nil {
-		budget = u.Retries.Budget
+		budget = &u.Retries.Budget
 	}
 	return u.Name + "~" + gateway.ContentHash([]any{settings, budget})[:clusterHash]
 }
