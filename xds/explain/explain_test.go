@@ -59,6 +59,8 @@ func TestExplainReadsAsEnvoyDoes(t *testing.T) {
 		{"/pay/x/../admin", nil, "bank/v1/admin"},
 		{"/pay/x/%2E%2e/admin", nil, "bank/v1/admin"},
 		{"/../pay/./admin", nil, "bank/v1/admin"},
+		{"/pay/x/..;a=b/admin", nil, "bank/v1/admin"},
+		{"/pay\\admin", nil, "bank/v1/admin"},
 		{"/pay/admin%3A", nil, "bank/v1/any"},
 		{"/pay/x%2fadmin", nil, "answer 400"},
 		{"/pay/x/..", nil, "bank/v1/unlisted"},
