@@ -16,7 +16,7 @@ import (
 // TestOrderDoesNotMatter translates the same objects in another order: every Envoy must get the same bytes.
 func TestOrderDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	const tables = 20
+	const tables = 8
 	for i := range tables {
 		drawn := rapid.Custom(func(t *rapid.T) [2][]*gateway.Route {
 			routes := randomRoutes(t, "api.bank.test")
