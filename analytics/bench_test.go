@@ -8,6 +8,7 @@ import (
 	"time"
 
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -32,17 +33,23 @@ func routesOf(operations int) []*gateway.Route {
 	return list
 }
 
-// BenchmarkTake measures one entry, from the decoded message to the counters.
+// BenchmarkTake measures one entry, from the message to the counters.
 func BenchmarkTake(b *testing.B) {
 	s := newService(b, analytics.Options{}, routesOf(50)...)
-	message := batch(entriesOf(50, 50)...)
+	message, err := proto.Marshal(batch(entriesOf(50, 50)...))
+	if err != nil {
+		b.Fatal(err)
+	}
 	var nodes atomic.Int64
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		node := fmt.Sprintf("edge-%d", nodes.Add(1))
 		for i := 0; pb.Next(); i++ {
 			if i%50 == 0 {
-				s.Feed("edge", node, message)
+				if err := s.FeedWire("edge", node, message); err != nil {
+					b.Error(err)
+					return
+				}
 			}
 		}
 	})

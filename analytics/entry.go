@@ -8,8 +8,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
-
-	"github.com/gatehouse/gatehouse/envoy"
 )
 
 // Bounds of what is taken from an entry.
@@ -24,42 +22,39 @@ const (
 
 // final reports whether an entry is the one that ends its request: an access log may also be configured to write entries
 // at the start and periodically.
-func final(e *datav3.HTTPAccessLogEntry) bool {
-	t := e.GetCommonProperties().GetAccessLogType()
-	return e != nil && (t == datav3.AccessLogType_NotSet || t == datav3.AccessLogType_DownstreamEnd)
+func (e *entry) final() bool {
+	return e.kind == datav3.AccessLogType_NotSet || e.kind == datav3.AccessLogType_DownstreamEnd
 }
 
-// record reads an entry. It takes whatever it is given: what is missing or makes no sense stays zero. Time is arrived where
+// record makes the record of an entry. It takes whatever it is given: what is missing or makes no sense stays zero. Time is arrived where
 // the entry tells none; where it came from and its number are for the caller to set.
-func (t *Table) record(e *datav3.HTTPAccessLogEntry, arrived time.Time) Record {
-	common, request, response := e.GetCommonProperties(), e.GetRequest(), e.GetResponse()
-	tags := common.GetCustomTags()
+func (t *Table) record(e *entry, arrived time.Time) Record {
 	r := Record{
 		Time:      arrived,
-		RequestID: clean(request.GetRequestId(), maxName),
-		API:       clean(tags[envoy.KeyAPI], maxName),
-		Version:   clean(tags[envoy.KeyVersion], maxName),
-		Operation: clean(tags[envoy.KeyOperation], maxName),
-		Rules:     clean(tags[envoy.KeyRules], maxName),
-		Method:    method(request.GetRequestMethod()),
-		Status:    int(min(response.GetResponseCode().GetValue(), maxStatus)),
-		Details:   clean(response.GetResponseCodeDetails(), maxDetails),
-		Flags:     flags(common.GetResponseFlags()),
-		FirstByte: length(common.GetTimeToFirstDownstreamTxByte()),
-		LastByte:  length(common.GetTimeToLastDownstreamTxByte()),
-		BytesIn:   min(request.GetRequestBodyBytes(), maxBytes),
-		BytesOut:  min(response.GetResponseBodyBytes(), maxBytes),
+		RequestID: clean(e.requestID, maxName),
+		API:       clean(e.api, maxName),
+		Version:   clean(e.version, maxName),
+		Operation: clean(e.operation, maxName),
+		Rules:     clean(e.rules, maxName),
+		Method:    method(e.method),
+		Status:    int(min(e.status, maxStatus)), //nolint:gosec // At most 999.
+		Details:   clean(e.details, maxDetails),
+		Flags:     flags(e.flags),
+		FirstByte: length(&e.first),
+		LastByte:  length(&e.last),
+		BytesIn:   min(e.bytesIn, maxBytes),
+		BytesOut:  min(e.bytesOut, maxBytes),
 	}
 	r.Class = classOf(r.Status)
 	r.Answered = responder(&r)
 	if r.API == routeAPI && r.Version == routeAPI {
 		r.Version = ""
 	}
-	if start := common.GetStartTime(); start.IsValid() && arrived.Sub(start.AsTime()).Abs() <= maxSkew {
-		r.Time = start.AsTime()
+	if e.start.IsValid() && arrived.Sub(e.start.AsTime()).Abs() <= maxSkew {
+		r.Time = e.start.AsTime()
 	}
 	if r.LastByte == 0 {
-		r.LastByte = length(common.GetDuration())
+		r.LastByte = length(&e.all)
 	}
 	r.LetThrough = t.letThrough(&r, e)
 	return r
@@ -72,18 +67,12 @@ const routeAPI = "-"
 // adds a request header where it lets a request go on after a failure, and translate has that header logged. The rate limit
 // filter leaves no trace then; so the evidence is the other way round: each answer of the rate limit service carries the
 // rules as dynamic metadata, of which entries hold all, and a limited route's request without them was not limited.
-func (t *Table) letThrough(r *Record, e *datav3.HTTPAccessLogEntry) LetThrough {
-	common := e.GetCommonProperties()
-	if r.Answered != Upstream && common.GetUpstreamRemoteAddress() == nil {
+func (t *Table) letThrough(r *Record, e *entry) LetThrough {
+	if r.Answered != Upstream && !e.reachedUpstream {
 		return LetThrough{}
 	}
-	var l LetThrough
-	l.Authorization = e.GetRequest().GetRequestHeaders()[envoy.HeaderFailureModeAllowed] == "true"
-	if _, limited := t.rulesOf(r); limited {
-		answer := common.GetMetadata().GetFilterMetadata()[envoy.MetadataRateLimit]
-		l.Limits = answer.GetFields()[envoy.MetadataRateLimitRules].GetStringValue() != r.Rules
-	}
-	return l
+	_, limited := t.rulesOf(r)
+	return LetThrough{Authorization: e.letThrough, Limits: limited && e.limitRules != r.Rules}
 }
 
 // responder tells who answered by Envoy's response code details. Only what came from an upstream says so
@@ -101,7 +90,8 @@ func responder(r *Record) Responder {
 }
 
 // method returns the name of a request method, OTHER for those that the enumeration lacks.
-func method(m corev3.RequestMethod) string {
+func method(number uint64) string {
+	m := corev3.RequestMethod(number) //nolint:gosec // How an enumeration is written.
 	if name, ok := corev3.RequestMethod_name[int32(m)]; ok && m != corev3.RequestMethod_METHOD_UNSPECIFIED {
 		return name
 	}

@@ -13,14 +13,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
-type (
-	message = alsv3.StreamAccessLogsMessage
-	server  = grpc.ClientStreamingServer[message, alsv3.StreamAccessLogsResponse]
-)
+type server = grpc.ClientStreamingServer[alsv3.StreamAccessLogsMessage, alsv3.StreamAccessLogsResponse]
 
 // source is where the entries of one stream come from.
 type source struct {
@@ -47,7 +45,7 @@ func (s *Service) StreamAccessLogs(stream server) (err error) {
 			err = status.Error(codes.Internal, "this access log stream failed")
 		}
 	}()
-	messages := make(chan *message)
+	messages := make(chan []byte)
 	ended := make(chan error, 1)
 	go receive(stream, messages, ended)
 	if err := s.consume(src, messages, ended); err != nil {
@@ -56,16 +54,16 @@ func (s *Service) StreamAccessLogs(stream server) (err error) {
 	return stream.SendAndClose(&alsv3.StreamAccessLogsResponse{})
 }
 
-// receive hands on messages until the stream ends, as it does at the latest when its handler has returned.
-func receive(stream server, messages chan<- *message, ended chan<- error) {
+// receive hands on messages as they were sent until the stream ends, as it does at the latest when its handler has returned.
+func receive(stream server, messages chan<- []byte, ended chan<- error) {
 	for {
-		m, err := stream.Recv()
-		if err != nil {
+		m := &emptypb.Empty{} // It has no fields: whatever is sent is unknown to it, and kept undecoded.
+		if err := stream.RecvMsg(m); err != nil {
 			ended <- err
 			return
 		}
 		select {
-		case messages <- m:
+		case messages <- m.ProtoReflect().GetUnknown():
 		case <-stream.Context().Done():
 			ended <- stream.Context().Err()
 			return
@@ -73,14 +71,17 @@ func receive(stream server, messages chan<- *message, ended chan<- error) {
 	}
 }
 
-// consume counts messages until the client ends the stream (nil), it breaks (its error), or the service stops (nil).
-func (s *Service) consume(src *source, messages <-chan *message, ended <-chan error) error {
+// consume counts messages until the client ends the stream (nil), it breaks or sends what cannot be read (the error), or the
+// service stops (nil).
+func (s *Service) consume(src *source, messages <-chan []byte, ended <-chan error) error {
 	stopping := s.stopping
 	var lingered <-chan time.Time
 	for {
 		select {
 		case m := <-messages:
-			s.take(src, m)
+			if err := s.take(src, m); err != nil {
+				return err
+			}
 		case err := <-ended:
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -92,7 +93,7 @@ func (s *Service) consume(src *source, messages <-chan *message, ended <-chan er
 		case <-lingered:
 			select {
 			case m := <-messages: // It had arrived: the choice above was by chance.
-				s.take(src, m)
+				return s.take(src, m)
 			default:
 			}
 			return nil
@@ -131,10 +132,14 @@ func (src *source) identify(id *alsv3.StreamAccessLogsMessage_Identifier) {
 	src.foreign = id.GetLogName() != "" && id.GetLogName() != envoy.AccessLogName
 }
 
-// take counts the entries of a message.
-func (s *Service) take(src *source, m *message) {
-	src.identify(m.GetIdentifier())
-	entries, others := m.GetHttpLogs().GetLogEntry(), len(m.GetTcpLogs().GetLogEntry())
+// take counts the entries of a message. One that cannot be read is a gRPC status; none of its entries is counted.
+func (s *Service) take(src *source, message []byte) error {
+	b, err := readBatch(message)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	src.identify(b.identifier)
+	entries, others := b.entries, b.others
 	s.received.Add(uint64(len(entries) + others))
 	if src.foreign {
 		others += len(entries)
@@ -143,7 +148,7 @@ func (s *Service) take(src *source, m *message) {
 	table, now := s.table.Load(), s.now()
 	var records []Record
 	for _, e := range entries {
-		if !final(e) {
+		if !e.final() {
 			others++
 			continue
 		}
@@ -159,6 +164,7 @@ func (s *Service) take(src *source, m *message) {
 	if len(records) > 0 {
 		s.records(records)
 	}
+	return nil
 }
 
 // count adds a record to its rollup and to the counters for /metrics.

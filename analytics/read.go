@@ -1,0 +1,177 @@
+package analytics
+
+import (
+	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/gatehouse/gatehouse/envoy"
+)
+
+// entry is what is read of an HTTPAccessLogEntry. What the Envoy did not say is zero.
+type entry struct {
+	kind             datav3.AccessLogType
+	start            timestamppb.Timestamp
+	first, last, all durationpb.Duration // To the answer's first byte, to its last, to the end.
+	reachedUpstream  bool
+	flags            *datav3.ResponseFlags
+
+	api, version, operation, rules string
+	limitRules                     string // The rules that the rate limit service repeated in its answer.
+	letThrough                     bool   // By the authorization filter, after a failure.
+
+	method            uint64
+	requestID         string
+	status            uint64
+	details           string
+	bytesIn, bytesOut uint64
+}
+
+// Fields of HTTPAccessLogEntry and its parts (envoy/data/accesslog/v3/accesslog.proto), of Metadata
+// (envoy/config/core/v3/base.proto), and of a Struct, its Values and a wrapped number (google/protobuf).
+const (
+	entryCommon   = 1
+	entryRequest  = 3
+	entryResponse = 4
+
+	commonStart    = 5
+	commonFirst    = 11
+	commonLast     = 12
+	commonUpstream = 13
+	commonFlags    = 16
+	commonMetadata = 17
+	commonTags     = 22
+	commonDuration = 23
+	commonType     = 33
+
+	requestMethod  = 1
+	requestID      = 9
+	requestBody    = 12
+	requestHeaders = 13
+
+	responseCode    = 1
+	responseBody    = 3
+	responseDetails = 6
+
+	metadataFilter = 1
+	structFields   = 1
+	valueString    = 3
+	wrappedNumber  = 1
+)
+
+// read takes one field of an entry.
+func (e *entry) read(number protowire.Number, f field) error {
+	switch number {
+	case entryCommon:
+		return walk(f.bytes, e.common)
+	case entryRequest:
+		return walk(f.bytes, e.request)
+	case entryResponse:
+		return walk(f.bytes, e.response)
+	}
+	return nil
+}
+
+func (e *entry) common(number protowire.Number, f field) error {
+	switch number {
+	case commonType:
+		e.kind = datav3.AccessLogType(f.number) //nolint:gosec // How an enumeration is written.
+	case commonStart:
+		return moment(f.bytes, &e.start.Seconds, &e.start.Nanos)
+	case commonFirst:
+		return moment(f.bytes, &e.first.Seconds, &e.first.Nanos)
+	case commonLast:
+		return moment(f.bytes, &e.last.Seconds, &e.last.Nanos)
+	case commonDuration:
+		return moment(f.bytes, &e.all.Seconds, &e.all.Nanos)
+	case commonUpstream:
+		e.reachedUpstream = true
+	case commonFlags:
+		e.flags = &datav3.ResponseFlags{}
+		return proto.Unmarshal(f.bytes, e.flags)
+	case commonTags:
+		return e.tag(f.bytes)
+	case commonMetadata:
+		return walk(f.bytes, e.metadata)
+	}
+	return nil
+}
+
+// tag takes one of the tags by which a route names itself.
+func (e *entry) tag(in []byte) error {
+	key, value, err := pair(in)
+	switch string(key) {
+	case envoy.KeyAPI:
+		e.api = string(value)
+	case envoy.KeyVersion:
+		e.version = string(value)
+	case envoy.KeyOperation:
+		e.operation = string(value)
+	case envoy.KeyRules:
+		e.rules = string(value)
+	}
+	return err
+}
+
+// metadata takes, of all that filters wrote, what the rate limit service answered.
+func (e *entry) metadata(number protowire.Number, f field) error {
+	if number != metadataFilter {
+		return nil
+	}
+	namespace, fields, err := pair(f.bytes)
+	if err != nil || string(namespace) != envoy.MetadataRateLimit {
+		return err
+	}
+	return walk(fields, func(number protowire.Number, f field) error {
+		if number != structFields {
+			return nil
+		}
+		key, value, err := pair(f.bytes)
+		if err != nil || string(key) != envoy.MetadataRateLimitRules {
+			return err
+		}
+		return walk(value, func(number protowire.Number, f field) error {
+			if number == valueString {
+				e.limitRules = string(f.bytes)
+			}
+			return nil
+		})
+	})
+}
+
+func (e *entry) request(number protowire.Number, f field) error {
+	switch number {
+	case requestMethod:
+		e.method = f.number
+	case requestID:
+		e.requestID = string(f.bytes)
+	case requestBody:
+		e.bytesIn = f.number
+	case requestHeaders:
+		name, value, err := pair(f.bytes)
+		if string(name) == envoy.HeaderFailureModeAllowed {
+			e.letThrough = string(value) == "true"
+		}
+		return err
+	}
+	return nil
+}
+
+func (e *entry) response(number protowire.Number, f field) error {
+	switch number {
+	case responseCode:
+		return walk(f.bytes, func(number protowire.Number, f field) error {
+			if number == wrappedNumber {
+				e.status = uint64(uint32(f.number)) //nolint:gosec // How uint32 is written.
+			}
+			return nil
+		})
+	case responseBody:
+		e.bytesOut = f.number
+	case responseDetails:
+		e.details = string(f.bytes)
+	}
+	return nil
+}
