@@ -4,9 +4,11 @@ package e2e_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,8 +99,8 @@ func frozen(t *testing.T, p programs) {
 	w := newTown(t, p, map[string]string{"bank.yaml": strings.NewReplacer(
 		"{authorization: 2s, limits: 2s}", "{authorization: 400ms, limits: 400ms}", `endpoints: [{address: "${FIRST}"}]`, `endpoints: [{address: "${FIRST}"}]`+"\ntimeout: 400ms",
 	).Replace(outage)})
-	w.answers("with all", whole())
-	w.daemon.signal(syscall.SIGSTOP)
+	w.answersAgain(whole())
+	w.freeze(w.daemon)
 	began := time.Now()
 	w.checkAway()
 	if took := time.Since(began); took < limit || took > 20*limit {
@@ -114,13 +116,36 @@ func frozen(t *testing.T, p programs) {
 	w.daemon.signal(syscall.SIGCONT)
 	w.answersAgain(whole())
 
-	w.backend.signal(syscall.SIGSTOP)
+	w.freeze(w.backend)
 	if a := w.get(w.url("PORT", "/public")); a.status != 504 || a.problem(t) != "upstream-timeout" {
 		t.Errorf("a frozen backend: %+v", a)
 	}
 	w.backend.signal(syscall.SIGCONT)
 	w.answersAgain(whole())
 	w.daemon.end(syscall.SIGTERM)
+}
+
+// freeze stops a process, and returns when every thread of it has stopped: on a busy machine some run on for a while.
+func (w *town) freeze(p *process) {
+	w.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	if runtime.GOOS != "linux" {
+		return
+	}
+	w.eventually("the process is frozen", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.command.Process.Pid))
+		if err != nil || len(threads) == 0 {
+			return false
+		}
+		for _, thread := range threads {
+			text, err := os.ReadFile(thread)
+			_, state, found := strings.Cut(string(text), ") ") // After the name, which stands in parentheses (proc(5)).
+			if err != nil || !found || !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // secondDaemon starts a daemon on a state directory that another one uses.
