@@ -33,8 +33,17 @@ func system() surroundings {
 // run executes one command line and returns the exit code. The first SIGINT or SIGTERM ends the verb in good order, the
 // second ends the process at once.
 func run(env surroundings, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals) // Before anybody can see that the first one was heard: the second must find nobody listening.
+		cancel()
+	}()
 	return execute(ctx, env, args)
 }
