@@ -90,7 +90,7 @@ func (l *loader) load() (loaded, error) {
 	l.analytics, more = analytics.Compile(rev, l.analytics)
 	faults = append(faults, more...)
 	lap(&out.Analytics)
-	l.xds, more = xds.Compile(rev, l.xds)
+	l.xds, more = xds.Compile(rev, nil, l.xds)
 	faults = append(faults, more...)
 	lap(&out.XDS)
 	if len(faults) > 0 {

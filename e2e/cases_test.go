@@ -77,7 +77,7 @@ func compileCase(t *testing.T, name, dir string) (*gateway.Revision, map[string]
 	}
 	rev, faults := gateway.Assemble(docs)
 	_, mistakes := authz.Compile(rev, nil)
-	table, refused := xds.Compile(rev, nil)
+	table, refused := xds.Compile(rev, nil, nil)
 	if len(faults)+len(mistakes)+len(refused) > 0 {
 		t.Fatalf("case %s, quarantined: %v %v %v", name, faults, mistakes, refused)
 	}

@@ -36,7 +36,7 @@ func compile(docs *gateway.Documents, prev *compiled) (*compiled, gateway.Faults
 	faults = append(faults, found...)
 	if len(faults) == 0 {
 		// What does not hold together cannot be said to Envoy.
-		next.xds, found = xds.Compile(rev, prev.xds)
+		next.xds, found = xds.Compile(rev, nil, prev.xds)
 		faults = append(faults, found...)
 	}
 	return next, faults.Sort()

@@ -20,9 +20,9 @@ type Table struct {
 	snapshots []*cache.Snapshot
 }
 
-// Compile translates a revision for each of its fleets. prev (nil: nothing) is what they have now. It touches nothing live.
-// What Envoy could not be told is a fault.
-func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
+// Compile translates a revision for each of its fleets, with what is observed now (nil: nothing). prev (nil: nothing) is what
+// they have now. It touches nothing live. What Envoy could not be told is a fault.
+func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*Table, []gateway.Fault) {
 	t := &Table{Fleets: map[string]*translate.Resources{}}
 	var faults []gateway.Fault
 	for _, fleet := range translate.Fleets(rev) {
@@ -30,7 +30,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 		if prev != nil {
 			before = prev.Fleets[fleet]
 		}
-		res, found := translate.Fleet(rev, fleet, before)
+		res, found := translate.Fleet(rev, observed, fleet, before)
 		faults = append(faults, found...)
 		t.Fleets[fleet] = res
 		snapshot, err := cache.NewSnapshot(fleet, rev.ID, items(res))

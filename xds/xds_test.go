@@ -43,7 +43,7 @@ func revision(b *testing.B, apis, ops int) *gateway.Revision {
 func BenchmarkCompile(b *testing.B) {
 	rev := revision(b, 100, 50)
 	for b.Loop() {
-		if _, faults := xds.Compile(rev, nil); len(faults) > 0 {
+		if _, faults := xds.Compile(rev, nil, nil); len(faults) > 0 {
 			b.Fatal(faults)
 		}
 	}

@@ -22,20 +22,20 @@ func issued(issuer string) *gateway.Revision {
 func TestRequirementsOutliveReloads(t *testing.T) {
 	first := issued("first")
 	needed := newBuilder().requirement(first.Routes[0].Proofs)
-	out, _ := Fleet(first, "edge", nil)
+	out, _ := Fleet(first, nil, "edge", nil)
 	for reload := range keptTranslations {
-		out, _ = Fleet(issued("second"), "edge", out)
+		out, _ = Fleet(issued("second"), nil, "edge", out)
 		requirement := out.JWT.RequirementMap[needed]
 		if requirement == nil || out.JWT.Providers[requirement.GetProviderName()] == nil {
 			t.Fatalf("after reload %d the first routes refuse everybody", reload+1)
 		}
 	}
-	out, _ = Fleet(issued("second"), "edge", out)
+	out, _ = Fleet(issued("second"), nil, "edge", out)
 	if len(out.JWT.RequirementMap) != 1 || len(out.JWT.Providers) != 1 {
 		t.Errorf("after %d reloads: requirements %v, providers %v", keptTranslations+1, out.JWT.RequirementMap, out.JWT.Providers)
 	}
 	// What is used again is as new.
-	out, _ = Fleet(first, "edge", out)
+	out, _ = Fleet(first, nil, "edge", out)
 	if out.requirements[needed] != 0 || len(out.JWT.RequirementMap) != 2 {
 		t.Errorf("used again: %v", out.requirements)
 	}

@@ -33,8 +33,8 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		}
 		rev := &gateway.Revision{Gateways: []*gateway.Gateway{g, other}, Routes: routes}
 		shuffled := &gateway.Revision{Gateways: rev.Gateways, Routes: drawn[1]}
-		want, _ := Fleet(rev, "edge", nil)
-		got, _ := Fleet(shuffled, "edge", nil)
+		want, _ := Fleet(rev, nil, "edge", nil)
+		got, _ := Fleet(shuffled, nil, "edge", nil)
 		for _, list := range [][2][]proto.Message{
 			{messages(want.Clusters), messages(got.Clusters)},
 			{messages(want.Endpoints), messages(got.Endpoints)},

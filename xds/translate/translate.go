@@ -46,9 +46,9 @@ func Fleets(rev *gateway.Revision) []string {
 	return slices.Compact(fleets)
 }
 
-// Fleet translates a revision for one fleet. prev is what the fleet got before (nil: nothing): token requirements of routes
+// Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil: nothing): token requirements of routes
 // that are still in use on some Envoy stay in the filter's configuration for the next translations.
-func Fleet(rev *gateway.Revision, fleet string, prev *Resources) (*Resources, gateway.Faults) {
+func Fleet(rev *gateway.Revision, _ *gateway.Observed, fleet string, prev *Resources) (*Resources, gateway.Faults) {
 	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}}
 	b := newBuilder()
 	var routes []*gateway.Route

@@ -1,0 +1,18 @@
+package gateway
+
+// Observed is what is learnt while the daemon runs and stands in no document: it changes without a new Revision, and is no
+// part of a content id, a plan or a rollback. It is immutable; a change is a new value. nil stands for nothing observed.
+type Observed struct {
+	// Endpoints of Upstreams whose endpoints are pushed, read from a file or resolved, by the Upstream's name.
+	Endpoints map[string][]Endpoint
+	// KeySets of Issuers whose keys are read from a watched file (JWKS, public keys only), by the Issuer's name.
+	KeySets map[string][]byte
+	// Certificates are what the files of Certificates hold now, by the Certificate's name.
+	Certificates map[string]KeyPair
+}
+
+// KeyPair is a certificate chain and its private key, both PEM. The key never reaches a log, an error or a page.
+type KeyPair struct {
+	Chain []byte
+	Key   []byte `json:"-"`
+}
