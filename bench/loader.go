@@ -34,6 +34,7 @@ type loaded struct {
 // loader loads a directory as the daemon does, again and again.
 type loader struct {
 	dir       string
+	revision  *gateway.Revision
 	authz     *authz.Table
 	ratelimit *ratelimit.Table
 	analytics *analytics.Table
@@ -77,7 +78,8 @@ func (l *loader) load() (loaded, error) {
 	docs, found := config.Load(l.dir, config.Options{LookupEnv: os.LookupEnv})
 	faults = append(faults, found...)
 	lap(&out.Load)
-	rev, found := gateway.Assemble(docs)
+	rev, found := gateway.AssembleAfter(docs, l.revision)
+	l.revision = rev
 	faults = append(faults, found...)
 	lap(&out.Assemble)
 	var more []gateway.Fault

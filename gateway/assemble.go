@@ -14,8 +14,15 @@ import (
 // Assemble resolves every name of the documents, turns each operation into a Route at each exposure, and checks what only
 // shows when all documents are seen together. It reports every fault it finds; the Revision is to be used only if there are
 // none. Documents marked Faulty are passed over, as their faults are known.
-func Assemble(docs *Documents) (*Revision, Faults) {
-	a := &assembler{docs: docs, hash: newHasher()}
+func Assemble(docs *Documents) (*Revision, Faults) { return AssembleAfter(docs, nil) }
+
+// AssembleAfter is Assemble for documents of which most may be those of prev, the same values in memory: what they became
+// then, they become again. prev may be nil.
+func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
+	a := &assembler{docs: docs, hash: newHasher(), parts: map[*API]*part{}}
+	if prev != nil {
+		a.before = prev.parts
+	}
 	rev := &Revision{
 		ID:       contentID(docs.Files),
 		Gateways: sorted(docs.Gateways, func(g *Gateway) string { return g.Name }),
@@ -29,12 +36,14 @@ func Assemble(docs *Documents) (*Revision, Faults) {
 	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
 	a.checkListeners(rev.Gateways)
 	a.checkIssuers(rev.Issuers)
+	var parts []*part
 	for _, api := range rev.APIs {
 		if !api.Faulty {
-			rev.Routes = append(rev.Routes, a.routes(api)...)
+			parts = append(parts, a.part(api))
 		}
 	}
-	rev.Routes = a.distinct(rev.Routes)
+	rev.Routes = a.distinct(parts)
+	rev.parts = a.parts
 	return rev, a.faults.Sort()
 }
 
@@ -44,6 +53,10 @@ type assembler struct {
 	names  objects
 	hash   *hasher
 	faults Faults
+
+	before map[*API]*part // What APIs became the time before.
+	parts  map[*API]*part // What they become now, of those without faults.
+	named  []reference    // What the API at hand has referred to so far.
 }
 
 // objects finds objects by their names.
@@ -149,6 +162,7 @@ func (a *assembler) checkIssuers(issuers []*Issuer) {
 func lookup[T any](a *assembler, api *API, kind Kind, known func(objects) map[string]*T, name, field string) (*T, bool) {
 	all := known(a.names)
 	if v, ok := all[name]; ok && (api.Held == nil || kind == KindIssuer) {
+		a.named = append(a.named, reference{kind: kind, name: name, object: v})
 		return v, true
 	}
 	if api.Held != nil {

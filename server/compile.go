@@ -25,7 +25,7 @@ func compile(docs *gateway.Documents, prev *compiled) (*compiled, gateway.Faults
 	if prev == nil {
 		prev = &compiled{}
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.AssembleAfter(docs, prev.revision)
 	next := &compiled{revision: rev}
 	var found []gateway.Fault
 	next.authz, found = authz.Compile(rev, prev.authz)

@@ -6,6 +6,8 @@ package xds
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -17,23 +19,22 @@ import (
 // Table is a compiled revision: what each fleet's Envoys get.
 type Table struct {
 	Fleets    map[string]*translate.Resources
-	snapshots []*cache.Snapshot
+	snapshots map[string]*cache.Snapshot
 }
 
 // Compile translates a revision for each of its fleets, with what is observed now (nil: nothing). prev (nil: nothing) is what
 // they have now. It touches nothing live. What Envoy could not be told is a fault.
 func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*Table, []gateway.Fault) {
-	t := &Table{Fleets: map[string]*translate.Resources{}}
+	t := &Table{Fleets: map[string]*translate.Resources{}, snapshots: map[string]*cache.Snapshot{}}
+	if prev == nil {
+		prev = &Table{}
+	}
 	var faults []gateway.Fault
 	for _, fleet := range translate.Fleets(rev) {
-		var before *translate.Resources
-		if prev != nil {
-			before = prev.Fleets[fleet]
-		}
-		res, found := translate.Fleet(rev, observed, fleet, before)
+		res, found := translate.Fleet(rev, observed, fleet, prev.Fleets[fleet])
 		faults = append(faults, found...)
 		t.Fleets[fleet] = res
-		snapshot, err := cache.NewSnapshot(fleet, rev.ID, items(res))
+		snapshot, err := cache.NewSnapshotAfter(prev.snapshots[fleet], fleet, rev.ID, items(res))
 		if err != nil {
 			faults = append(faults, gateway.Fault{
 				Code:    gateway.CodeTranslate,
@@ -41,13 +42,13 @@ func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*T
 			})
 			continue
 		}
-		t.snapshots = append(t.snapshots, snapshot)
+		t.snapshots[fleet] = snapshot
 	}
 	return t, faults
 }
 
 // Use hands the snapshots of a table to the server.
-func (t *Table) Use(s *cache.Server) { s.Use(t.snapshots) }
+func (t *Table) Use(s *cache.Server) { s.Use(slices.Collect(maps.Values(t.snapshots))) }
 
 // items returns all resources of a fleet with the places they come from.
 func items(res *translate.Resources) []cache.Item {

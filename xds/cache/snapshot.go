@@ -30,6 +30,7 @@ type Resource struct {
 	Version string // content hash, hexadecimal
 	Origin  string // file:line of the document it comes from
 
+	message   proto.Message         // what it was made from
 	wire      *discoveryv3.Resource // what is put into responses; shared, never changed
 	endpoints string                // of a cluster of type EDS: the name of its endpoints' resource
 }
@@ -57,13 +58,22 @@ type Snapshot struct {
 // nobody else. A message that is no resource type of Types, that lacks a name or shares it with another of its type, or a
 // virtual host whose name is not ROUTE-CONFIGURATION/ANYTHING is an error; all of them are reported in one.
 func NewSnapshot(fleet, revision string, items []Item) (*Snapshot, error) {
+	return NewSnapshotAfter(nil, fleet, revision, items)
+}
+
+// NewSnapshotAfter is NewSnapshot where most messages may be those of prev, the same values in memory: the resources that
+// were made from them are taken over. prev may be nil.
+func NewSnapshotAfter(prev *Snapshot, fleet, revision string, items []Item) (*Snapshot, error) {
+	if prev == nil {
+		prev = &Snapshot{}
+	}
 	s := &Snapshot{fleet: fleet, revision: revision, hosts: map[string][]string{}}
 	for k := range s.sets {
 		s.sets[k].byName = map[string]*Resource{}
 	}
 	var faults []error
 	for _, item := range items {
-		if err := s.add(item); err != nil {
+		if err := s.add(item, prev); err != nil {
 			faults = append(faults, fmt.Errorf("fleet %s: %s: %w", fleet, item.Origin, err))
 		}
 	}
@@ -75,14 +85,17 @@ func NewSnapshot(fleet, revision string, items []Item) (*Snapshot, error) {
 }
 
 // add puts one resource into its set.
-func (s *Snapshot) add(item Item) error {
+func (s *Snapshot) add(item Item, prev *Snapshot) error {
 	k, ok := kindOfMessage(item.Message)
 	if !ok {
 		return fmt.Errorf("%s is no resource type of xDS", item.Message.ProtoReflect().Descriptor().FullName())
 	}
-	r, err := newResource(k, item)
-	if err != nil {
-		return err
+	r := prev.sets[k].byName[nameOf(item.Message)]
+	if r == nil || r.message != item.Message || r.Origin != item.Origin {
+		var err error
+		if r, err = newResource(k, item); err != nil {
+			return err
+		}
 	}
 	if _, twice := s.sets[k].byName[r.Name]; twice {
 		return fmt.Errorf("two resources of type %s are named %q", k.url(), r.Name)
@@ -131,7 +144,7 @@ func newResource(k kind, item Item) (*Resource, error) {
 		return nil, fmt.Errorf("marshal %s %q: %w", k.url(), name, err)
 	}
 	sum := sha256.Sum256(body)
-	r := &Resource{Name: name, Version: hex.EncodeToString(sum[:versionBytes]), Origin: item.Origin}
+	r := &Resource{Name: name, Version: hex.EncodeToString(sum[:versionBytes]), Origin: item.Origin, message: item.Message}
 	r.wire = &discoveryv3.Resource{Name: name, Version: r.Version, Resource: &anypb.Any{TypeUrl: k.url(), Value: body}}
 	if c, ok := item.Message.(*clusterv3.Cluster); ok && c.GetType() == clusterv3.Cluster_EDS {
 		r.endpoints = name

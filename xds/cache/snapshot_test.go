@@ -113,3 +113,32 @@ func TestEndpointsNameOfACluster(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotAfterAnother takes over what was made from the same message, and nothing else.
+func TestSnapshotAfterAnother(t *testing.T) {
+	t.Parallel()
+	a, b := message(clusters, "a", "1"), message(clusters, "b", "1")
+	first, err := NewSnapshot("edge", "1", []Item{{Message: a, Origin: "a.yaml:1"}, {Message: b, Origin: "b.yaml:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := []Item{{Message: a, Origin: "a.yaml:1"}, {Message: message(clusters, "b", "2"), Origin: "b.yaml:1"}}
+	got, err := NewSnapshotAfter(first, "edge", "2", items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := NewSnapshot("edge", "2", items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Version() != fresh.Version() {
+		t.Error("the version differs from that of a snapshot made from nothing")
+	}
+	if got.get(clusters, "a") != first.get(clusters, "a") || got.get(clusters, "b") == first.get(clusters, "b") {
+		t.Error("a should be taken over, b should not")
+	}
+	items[0].Origin = "a.yaml:2"
+	if got, err = NewSnapshotAfter(first, "edge", "3", items); err != nil || got.get(clusters, "a").Origin != "a.yaml:2" {
+		t.Errorf("a moved in its file, and its place did not (%v)", err)
+	}
+}

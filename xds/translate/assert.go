@@ -11,7 +11,7 @@ import (
 
 // checkKeys asserts that every key under which a route of a virtual host configures a filter names a filter of the listeners,
 // as Envoy accepts a misspelt one in silence, and that every route tells the guard what to do.
-func (b *builder) checkKeys(vh placedHost) gateway.Faults {
+func (b *builder) checkKeys(vh *placedHost) gateway.Faults {
 	var faults gateway.Faults
 	fault := func(name, message string) {
 		faults = append(faults, gateway.Fault{

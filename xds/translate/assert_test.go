@@ -31,7 +31,7 @@ func TestKeysAreAsserted(t *testing.T) {
 		{"a filter's type", map[string]*anypb.Any{envoy.FilterGuard: guarded, "envoy.filters.http.rbac": guarded}, []string{"the filter envoy.filters.http.rbac, which"}},
 	} {
 		place := gateway.Place{File: "bank.yaml", Line: 7, Column: 1}
-		faults := newBuilder().checkKeys(placedHost{
+		faults := newBuilder().checkKeys(&placedHost{
 			host: &routev3.VirtualHost{Name: "edge~http/api.bank.test"}, origin: place,
 			routes: []*routev3.Route{notFound(), {Name: "payments/v1/read", TypedPerFilterConfig: test.keys}},
 		})
@@ -55,8 +55,8 @@ func TestFaultsOfKeysReachTheCaller(t *testing.T) {
 	rev.Routes[0].Hosts = []string{"api.bank.test", "*"}
 	b := newBuilder()
 	delete(b.filters, envoy.FilterJWT) // As if a listener had lost it.
-	out := &Resources{Fleet: "edge", Origins: map[string]gateway.Place{}}
-	faults := out.addGateway(b, rev.Gateways[0], rev.Routes)
+	out := &Resources{Fleet: "edge", Origins: map[string]gateway.Place{}, placed: map[string]*placedHost{}}
+	faults := out.addGateway(b, rev.Gateways[0], rev.Routes, nil)
 	if len(faults) != 2 {
 		t.Errorf("faults %v, want one for each of two virtual hosts", faults)
 	}

@@ -20,52 +20,10 @@ const (
 	routeListRoutes = 1
 )
 
-// placedHost is a virtual host, the place of a document that speaks of it, and every route by which it may answer.
-type placedHost struct {
-	host   *routev3.VirtualHost
-	origin gateway.Place
-	routes []*routev3.Route
-}
-
-// virtualHosts returns the virtual hosts of a listener: one for each host pattern that a route names there, and one for all
-// others, which answers 404. Each is complete in itself: the routes of wider patterns are in it too, after its own.
-func (b *builder) virtualHosts(routeConfiguration string, l *gateway.Listener, routes []*gateway.Route) []placedHost {
-	known := byPattern(routes)
-	hosts := []string{gateway.AnyHost}
-	for pattern := range known {
-		hosts = append(hosts, l.ServedHosts(pattern)...)
-	}
-	slices.SortFunc(hosts, gateway.CompareHosts)
-	var out []placedHost
-	for _, host := range slices.Compact(hosts) {
-		var candidates []*gateway.Route
-		if l.Serves(host) { // Not so for "*", which stands here for every host that the listener does not serve.
-			candidates = known.covering(host)
-		}
-		out = append(out, b.virtualHost(routeConfiguration+"/"+host, host, candidates))
-	}
-	return out
-}
-
-// virtualHost returns one virtual host, given the routes that can match there.
-func (b *builder) virtualHost(name, host string, candidates []*gateway.Route) placedHost {
-	vh := &routev3.VirtualHost{Name: name, Domains: []string{host}}
-	placed := placedHost{host: vh, routes: []*routev3.Route{b.notFound}}
-	if len(candidates) == 0 {
-		vh.Routes = placed.routes
-		return placed
-	}
-	t := b.newTree(candidates)
-	vh.Matcher = t.matcher()
-	placed.origin = candidates[0].Origin
-	placed.routes = append(placed.routes, t.ranks...)
-	return placed
-}
-
 // Candidates returns the routes that can match requests to a host, in their order of precedence: those of the narrowest host
 // pattern first.
 func Candidates(host string, routes []*gateway.Route) []*gateway.Route {
-	return byPattern(routes).covering(host)
+	return covering(byPattern(routes).of(host))
 }
 
 // patterns holds routes by each of their host patterns.
@@ -81,14 +39,25 @@ func byPattern(routes []*gateway.Route) patterns {
 	return p
 }
 
-// covering returns the routes of all patterns that cover a host, each route where its narrowest pattern puts it. It looks the
-// patterns up: with as many hosts as routes, comparing each with each takes longer than all the rest.
-func (p patterns) covering(host string) []*gateway.Route {
+// of returns the routes of each pattern that covers a host, the narrowest pattern first. It looks the patterns up: with as
+// many hosts as routes, comparing each with each takes longer than all the rest.
+func (p patterns) of(host string) [][]*gateway.Route {
+	var out [][]*gateway.Route
+	for _, pattern := range patternsOf(host) {
+		if routes := p[pattern]; len(routes) > 0 {
+			out = append(out, routes)
+		}
+	}
+	return out
+}
+
+// covering puts the routes of the patterns that cover a host in order of precedence, each where its narrowest pattern puts it.
+func covering(byPattern [][]*gateway.Route) []*gateway.Route {
 	var out []*gateway.Route
 	seen := map[*gateway.Route]bool{}
-	for _, pattern := range patternsOf(host) {
+	for _, routes := range byPattern {
 		from := len(out)
-		for _, r := range p[pattern] {
+		for _, r := range routes {
 			if !seen[r] {
 				seen[r] = true
 				out = append(out, r)

@@ -44,7 +44,7 @@ func TestLookupOnEnvoy(t *testing.T) {
 			return distinct(drawn)
 		}).Example(i)
 		routes[host] = table
-		for _, placed := range newBuilder().virtualHosts("lookup", &gateway.Listener{Hosts: []string{host}}, table) {
+		for _, placed := range newBuilder().virtualHosts("lookup", &gateway.Listener{Hosts: []string{host}}, byPattern(table), nil) {
 			if placed.host.Domains[0] == host {
 				rc.VirtualHosts = append(rc.VirtualHosts, nameItself(t, placed.host))
 			}

@@ -136,7 +136,7 @@ func lookupIsNaive(t *rapid.T) {
 	l := &gateway.Listener{Name: "http", Hosts: rapid.SampledFrom([][]string{
 		{"*"}, {"*"}, {"*.test"}, {"api.bank.test"}, {"other.test", "*.example"},
 	}).Draw(t, "served")}
-	hosts := newBuilder().virtualHosts("edge~http", l, routes)
+	hosts := newBuilder().virtualHosts("edge~http", l, byPattern(routes), nil)
 	for range 20 {
 		c := randomCall(t, rapid.SampledFrom([]string{"api.bank.test", "other.test", "elsewhere.example"}).Draw(t, "host"))
 		want := "not-found"
@@ -199,7 +199,7 @@ func describe(routes []*gateway.Route) string {
 }
 
 // walk does what Envoy does: the narrowest virtual host, the first action, the first route of its list whose match holds.
-func walk(hosts []placedHost, c call) string {
+func walk(hosts []*placedHost, c call) string {
 	for _, h := range hosts {
 		if !gateway.HostCovers(h.host.Domains[0], c.host) {
 			continue

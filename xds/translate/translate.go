@@ -34,6 +34,7 @@ type Resources struct {
 	Origins map[string]gateway.Place
 
 	requirements map[string]int // For each token requirement, how many translations ago a route last named it; 0: in this one.
+	placed       map[string]*placedHost
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -49,7 +50,7 @@ func Fleets(rev *gateway.Revision) []string {
 // Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil: nothing): token requirements of routes
 // that are still in use on some Envoy stay in the filter's configuration for the next translations.
 func Fleet(rev *gateway.Revision, _ *gateway.Observed, fleet string, prev *Resources) (*Resources, gateway.Faults) {
-	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}}
+	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}, placed: map[string]*placedHost{}}
 	b := newBuilder()
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
@@ -67,9 +68,12 @@ func Fleet(rev *gateway.Revision, _ *gateway.Observed, fleet string, prev *Resou
 		out.keepRequirements(prev)
 	}
 	var faults gateway.Faults
+	if prev == nil {
+		prev = &Resources{}
+	}
 	for _, g := range rev.Gateways {
 		if g.Fleet == fleet {
-			faults = append(faults, out.addGateway(b, g, routes)...)
+			faults = append(faults, out.addGateway(b, g, routes, prev.placed)...)
 		}
 	}
 	return out, faults
@@ -105,20 +109,28 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 	})
 }
 
-// addGateway adds the listeners of a gateway, each with its route configuration and one virtual host for each host.
-func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gateway.Route) gateway.Faults {
+// addGateway adds the listeners of a gateway, each with its route configuration and one virtual host for each host. before
+// are the virtual hosts of the translation before.
+func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gateway.Route, before map[string]*placedHost) gateway.Faults {
 	var faults gateway.Faults
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
+	known := byPattern(own)
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
 		name := ListenerName(g, l)
 		out.Listeners = append(out.Listeners, listener(g, l))
 		out.Routes = append(out.Routes, routeConfiguration(name))
 		out.Origins[name] = g.Origin.At("listeners")
-		for _, vh := range b.virtualHosts(name, l, own) {
+		for _, vh := range b.virtualHosts(name, l, known, before) {
 			out.VirtualHosts = append(out.VirtualHosts, vh.host)
 			out.Origins[vh.host.Name] = vh.origin
-			faults = append(faults, b.checkKeys(vh)...)
+			out.placed[vh.host.Name] = vh
+			if vh.checked {
+				continue
+			}
+			found := b.checkKeys(vh)
+			vh.checked = len(found) == 0
+			faults = append(faults, found...)
 		}
 	}
 	return faults
