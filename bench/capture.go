@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -126,7 +127,8 @@ func get(ctx context.Context, url, token string) error {
 
 // dial connects to a gRPC server on a socket; the connection is opened by the first call.
 func dial(address string) (*grpc.ClientConn, error) {
-	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	c, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32))) // Envoy has no bound either.
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}

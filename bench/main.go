@@ -102,6 +102,7 @@ func steps() []step {
 		{"envoy", (*bench).throughEnvoy},
 		{"routes", (*bench).routes},
 		{"load", (*bench).load},
+		{"fleet", (*bench).fleet},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -57,6 +58,10 @@ func newService(args []string) (*service, error) {
 		return newBackends(ctx, log)
 	case len(args) == 2 && args[0] == "loader":
 		return newLoader(args[1]), nil
+	case len(args) == 2 && args[0] == "envoys":
+		return newEnvoys(args[1]), nil
+	case len(args) == 3 && args[0] == "pusher":
+		return newPusher(ctx, args[1], args[2])
 	}
 	return nil, fmt.Errorf("there is no child %q", args)
 }
@@ -70,6 +75,8 @@ func (s *service) answerQuestions(in io.Reader, out io.Writer) {
 		switch word, path, _ := strings.Cut(lines.Text(), " "); {
 		case word == "cpu":
 			answer, err = ownCPU()
+		case word == "memory":
+			answer, err = ownMemory()
 		case word == "profile" && path != "":
 			profile, err = startProfile(path)
 		case word == "profile" && profile != nil:
@@ -93,6 +100,12 @@ func startProfile(path string) (*os.File, error) {
 		return nil, err
 	}
 	return file, pprof.StartCPUProfile(file)
+}
+
+// ownMemory returns the most bytes that this process has held.
+func ownMemory() (string, error) {
+	held, err := peakMemory()
+	return strconv.FormatInt(held, 10), err
 }
 
 // ownCPU returns the CPU time of this process.

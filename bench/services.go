@@ -34,7 +34,7 @@ func newGatehouse(ctx context.Context, documents, state string, log *slog.Logger
 	}
 	a := s.Addrs()
 	return &service{stop: s.Stop, addresses: map[string]string{
-		"xds": a.XDS, "authz": a.Authz, "ratelimit": a.RateLimit, "accesslog": a.AccessLog,
+		"xds": a.XDS, "authz": a.Authz, "ratelimit": a.RateLimit, "accesslog": a.AccessLog, "admin": a.Admin,
 	}}, nil
 }
 
