@@ -17,13 +17,13 @@ import (
 // Table is a compiled revision: what each fleet's Envoys get.
 type Table struct {
 	Fleets    map[string]*translate.Resources
-	snapshots []*cache.Snapshot
+	snapshots map[string]*cache.Snapshot
 }
 
 // Compile translates a revision for each of its fleets, with what is observed now (nil: nothing). prev (nil: nothing) is what
 // they have now. It touches nothing live. What Envoy could not be told is a fault.
 func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*Table, []gateway.Fault) {
-	t := &Table{Fleets: map[string]*translate.Resources{}}
+	t := &Table{Fleets: map[string]*translate.Resources{}, snapshots: map[string]*cache.Snapshot{}}
 	var faults []gateway.Fault
 	for _, fleet := range translate.Fleets(rev) {
 		var before *translate.Resources
@@ -41,13 +41,22 @@ func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*T
 			})
 			continue
 		}
-		t.snapshots = append(t.snapshots, snapshot)
+		t.snapshots[fleet] = snapshot
 	}
 	return t, faults
 }
 
-// Use hands the snapshots of a table to the server.
-func (t *Table) Use(s *cache.Server) { s.Use(t.snapshots) }
+// Use hands the snapshots of a table to the server: every node gets its fleet's at once.
+func (t *Table) Use(s *cache.Server) {
+	plans := make([]cache.Plan, 0, len(t.snapshots))
+	for fleet, snapshot := range t.snapshots {
+		plans = append(plans, cache.Plan{Fleet: fleet, Default: snapshot})
+	}
+	s.Use(plans)
+}
+
+// Snapshot returns what a fleet gets by this table, nil for a fleet that is not in it. A rollout hands it out node by node.
+func (t *Table) Snapshot(fleet string) *cache.Snapshot { return t.snapshots[fleet] }
 
 // items returns all resources of a fleet with the places they come from.
 func items(res *translate.Resources) []cache.Item {
