@@ -6,8 +6,6 @@ package xds
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -47,8 +45,17 @@ func Compile(rev *gateway.Revision, observed *gateway.Observed, prev *Table) (*T
 	return t, faults
 }
 
-// Use hands the snapshots of a table to the server.
-func (t *Table) Use(s *cache.Server) { s.Use(slices.Collect(maps.Values(t.snapshots))) }
+// Use hands the snapshots of a table to the server: every node gets its fleet's at once.
+func (t *Table) Use(s *cache.Server) {
+	plans := make([]cache.Plan, 0, len(t.snapshots))
+	for fleet, snapshot := range t.snapshots {
+		plans = append(plans, cache.Plan{Fleet: fleet, Default: snapshot})
+	}
+	s.Use(plans)
+}
+
+// Snapshot returns what a fleet gets by this table, nil for a fleet that is not in it. A rollout hands it out node by node.
+func (t *Table) Snapshot(fleet string) *cache.Snapshot { return t.snapshots[fleet] }
 
 // items returns all resources of a fleet with the places they come from.
 func items(res *translate.Resources) []cache.Item {

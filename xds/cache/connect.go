@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 )
@@ -45,6 +48,7 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 		return nil, err
 	}
 	s.logJoin(ctx, session, streams)
+	s.settings.Changed(id.fleet)
 	s.streams.Go(func() { session.deliver(ctx, cancel, rpc) })
 	if _, err := session.request(ctx, first); err != nil { // it has no snapshot yet, so nothing is to be sent
 		s.leave(ctx, session, err)
@@ -101,7 +105,27 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 		n.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 	}
 	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
+	n.Labels = labels(node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields())
 	return n
+}
+
+// maxLabels is how many labels of a node are kept; a bootstrap that Gatehouse wrote has fewer.
+const maxLabels = 100
+
+// labels reads a node's labels; what is no text, or beyond the bounds, is left out.
+func labels(fields map[string]*structpb.Value) map[string]string {
+	var all map[string]string
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		value, ok := fields[key].GetKind().(*structpb.Value_StringValue)
+		if !ok || len(key)+len(value.StringValue) > maxName || len(all) == maxLabels {
+			continue
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = value.StringValue
+	}
+	return all
 }
 
 // logJoin says that a node came, and what is odd about it.
@@ -112,7 +136,7 @@ func (s *Server) logJoin(ctx context.Context, session *session, streams int) {
 		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet",
 			"streams", streams)
 	}
-	if s.snapshot(session.id.fleet) == nil {
+	if s.snapshot(session.id) == nil {
 		log.WarnContext(ctx, "fleet has no snapshot: the node waits for one")
 	}
 }
@@ -126,6 +150,7 @@ func (s *Server) leave(ctx context.Context, session *session, err error) {
 		reason = "closed by the node"
 	}
 	session.log.InfoContext(ctx, "node disconnected", "reason", reason, "connected_for", now.Sub(session.node.Connected))
+	s.settings.Changed(session.id.fleet)
 }
 
 // receive hands on what the node sends, one at a time, until the stream ends.

@@ -35,7 +35,7 @@ func TestEnvoyIsServed(t *testing.T) {
 	b.text("http/7", "7.test", "new")
 	b.uses(s)
 	sent, bytes := spent(s, before)
-	size := len(s.snapshot("edge").get(virtualHosts, "http/7").Body().GetValue())
+	size := len(s.snapshot(identity{fleet: "edge"}).get(virtualHosts, "http/7").Body().GetValue())
 	t.Logf("%d bytes for a virtual host of %d", bytes, size)
 	if sent != "vhost 1" || bytes > uint64(size+300) {
 		t.Errorf("%q is sent, %d bytes", sent, bytes)
@@ -81,7 +81,7 @@ func TestEnvoyIsServed(t *testing.T) {
 	s.stop()
 	again := &serving{events: newEvents(), socket: s.socket}
 	again.Server = New(Settings{Log: slog.New(again.events)})
-	again.Use([]*Snapshot{s.snapshot("edge")})
+	again.Use(plans(s.snapshot(identity{fleet: "edge"})))
 	again.listen(t)
 	b.awaits(again)
 	if got := again.BytesSent(); got != 0 {

@@ -61,6 +61,15 @@ func shot(t testing.TB, words string) *Snapshot {
 	return s
 }
 
+// plans gives each fleet one snapshot for all of its nodes.
+func plans(snapshots ...*Snapshot) []Plan {
+	var all []Plan
+	for _, s := range snapshots {
+		all = append(all, Plan{Fleet: s.Fleet(), Default: s})
+	}
+	return all
+}
+
 // shorts are the words by which tests name kinds.
 func shorts() [kinds]string {
 	return [kinds]string{"cluster", "eds", "secret", "ecds", "listener", "rds", "vhost"}

@@ -95,6 +95,7 @@ func FuzzStream(f *testing.F) {
 				h.nonces = h.nonces[max(0, len(h.nonces)-8):]
 			}
 			judgeSize(t, s)
+			s.state()
 			s.status()
 		}
 	})

@@ -46,7 +46,7 @@ func (b *bankHouse) put(m proto.Message) {
 func (b *bankHouse) drop(k kind, name string) { delete(b.items, k.url()+" "+name) }
 
 // snapshot takes what was put so far; each has a revision of its own.
-func (b *bankHouse) snapshot() []*Snapshot {
+func (b *bankHouse) snapshot() []Plan {
 	b.t.Helper()
 	b.count++
 	var items []Item
@@ -57,7 +57,7 @@ func (b *bankHouse) snapshot() []*Snapshot {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return []*Snapshot{s}
+	return plans(s)
 }
 
 func ads() *corev3.ConfigSource {

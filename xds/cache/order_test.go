@@ -18,7 +18,7 @@ func synced(t *testing.T, words string) *client {
 	c.asks("vhost", "", "vhost +rc/a")
 	c.acks("rds")
 	c.acks("vhost")
-	if got, _ := c.stream.status(); got != StateSynced {
+	if got := c.stream.state(); got != StateSynced {
 		t.Fatalf("state %s, want %s", got, StateSynced)
 	}
 	return c

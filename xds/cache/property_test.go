@@ -67,7 +67,7 @@ func (m *model) compare() {
 			m.t.Fatalf("cluster %q changed, and its endpoints did not follow", name)
 		}
 	}
-	if state, _ := m.stream.status(); m.allOpen() && !m.refused && state != StateSynced {
+	if state := m.stream.state(); m.allOpen() && !m.refused && state != StateSynced {
 		m.t.Fatalf("quiet, and the state is %s", state)
 	}
 }

@@ -42,7 +42,7 @@ func TestRefusedRevisionIsNotAcknowledged(t *testing.T) {
 	c := synced(t, bank)
 	c.use("cluster:a@1 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "vhost +rc/a")
 	c.nacks("vhost")
-	if got, _ := c.stream.status(); got != StateRefused || c.stream.acknowledged != bank {
+	if got := c.stream.state(); got != StateRefused || c.stream.acknowledged.revision != bank {
 		t.Errorf("state %s, acknowledged revision %q", got, c.stream.acknowledged)
 	}
 }

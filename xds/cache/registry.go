@@ -27,7 +27,7 @@ const maxStreams = 8
 // record is one node: its sessions, or what is left of the last one.
 type record struct {
 	sessions []*session // in the order in which they came; the last is the one that is shown
-	last     Node       // when there is no session
+	last     Node       // as the last session left it
 	refusal  *Refusal   // the last one, kept over reconnections
 }
 
@@ -62,6 +62,7 @@ func (r *registry) join(s *session, now time.Time) (int, error) {
 	if len(known.sessions) >= maxStreams {
 		return 0, errFull
 	}
+	s.former = known.last.word()
 	known.sessions = append(known.sessions, s)
 	return len(known.sessions), nil
 }
@@ -126,13 +127,16 @@ func (r *registry) wake() map[string]struct{} {
 	return fleets
 }
 
-// list describes all nodes, sorted.
-func (r *registry) list(now time.Time) []Node {
+// list describes the nodes of a fleet, or of all where it is empty, sorted.
+func (r *registry) list(now time.Time, fleet string, describe func(*session) Node) []Node {
 	r.mu.Lock()
 	r.expire(now)
 	nodes := make([]Node, 0, len(r.nodes))
 	present := make([]*session, 0, len(r.nodes))
-	for _, known := range r.nodes {
+	for id, known := range r.nodes {
+		if fleet != "" && id.fleet != fleet {
+			continue
+		}
 		node := known.last
 		node.Streams, node.LastRefusal = len(known.sessions), known.refusal
 		nodes, present = append(nodes, node), append(present, known.session())
@@ -141,7 +145,7 @@ func (r *registry) list(now time.Time) []Node {
 
 	for i, session := range present { // outside the lock: describing a large node takes a while
 		if session != nil {
-			node := session.describe()
+			node := describe(session)
 			node.Streams, node.LastRefusal = nodes[i].Streams, nodes[i].LastRefusal
 			nodes[i] = node
 		}

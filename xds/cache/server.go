@@ -20,6 +20,10 @@ type Settings struct {
 	Log *slog.Logger     // nowhere
 	Now func() time.Time // time.Now; for what Nodes shows and how long it is kept
 
+	// Changed is told the fleet whenever one of its nodes connected, disconnected, acknowledged all that it should have, or
+	// refused something: that Fleet may answer otherwise now. It is called from many goroutines and must return at once.
+	Changed func(fleet string) // nobody
+
 	Barrier     time.Duration // 15 s; how long delivery waits for the acknowledgement of clusters, and again of routes
 	SendTimeout time.Duration // 10 s; a node that does not read a response within it is disconnected
 	Hello       time.Duration // 10 s; within it a new stream must say who it is
@@ -35,6 +39,9 @@ func (s Settings) withDefaults() Settings {
 	}
 	if s.Now == nil {
 		s.Now = time.Now
+	}
+	if s.Changed == nil {
+		s.Changed = func(string) {}
 	}
 	for _, d := range []struct {
 		field    *time.Duration
@@ -56,11 +63,11 @@ func (s Settings) withDefaults() Settings {
 // Server serves snapshots to Envoys over delta ADS, and knows what each has accepted. It is safe for use by many
 // goroutines. It implements discoveryv3.AggregatedDiscoveryServiceServer.
 type Server struct {
-	settings  Settings
-	snapshots atomic.Pointer[map[string]*Snapshot] // by fleet; the map is never changed
-	using     sync.Mutex                           // one Use at a time
-	nodes     *registry
-	counters  counters
+	settings Settings
+	plans    atomic.Pointer[map[string]Plan] // by fleet; the map is never changed
+	using    sync.Mutex                      // one Use at a time
+	nodes    *registry
+	counters counters
 
 	streams  sync.WaitGroup // handlers and their goroutines
 	stop     chan struct{}  // closed by Stop
@@ -72,7 +79,7 @@ type Server struct {
 func New(settings Settings) *Server {
 	settings = settings.withDefaults()
 	s := &Server{settings: settings, nodes: newRegistry(settings.Nodes, settings.Keep), stop: make(chan struct{})}
-	s.snapshots.Store(&map[string]*Snapshot{})
+	s.plans.Store(&map[string]Plan{})
 	return s
 }
 
@@ -81,28 +88,18 @@ func (s *Server) Register(r grpc.ServiceRegistrar) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(r, s)
 }
 
-// Use swaps the snapshots of all fleets at once and wakes their nodes; it does not wait for them. Of two snapshots of one
-// fleet the last counts. Nodes of a fleet that has no snapshot any more keep what they have. It cannot fail.
-func (s *Server) Use(snapshots []*Snapshot) {
-	s.using.Lock()
-	defer s.using.Unlock()
-	next := make(map[string]*Snapshot, len(snapshots))
-	for _, snapshot := range snapshots {
-		next[snapshot.Fleet()] = snapshot
-	}
-	s.snapshots.Store(&next)
-	for fleet := range s.nodes.wake() {
-		if next[fleet] == nil {
-			s.settings.Log.Warn("fleet has connected nodes and no snapshot", "fleet", fleet)
-		}
-	}
-}
-
-// snapshot returns the present snapshot of a fleet, or nil.
-func (s *Server) snapshot(fleet string) *Snapshot { return (*s.snapshots.Load())[fleet] }
-
 // Nodes returns what is known about every node, connected or not long gone, sorted by fleet and name.
-func (s *Server) Nodes() []Node { return s.nodes.list(s.settings.Now()) }
+func (s *Server) Nodes() []Node { return s.nodes.list(s.settings.Now(), "", (*session).describe) }
+
+// Fleet returns the same about the nodes of one fleet, without their Types: counting these takes long with many resources,
+// and who follows a fleet asks often.
+func (s *Server) Fleet(name string) []Node {
+	nodes := s.nodes.list(s.settings.Now(), name, (*session).outline)
+	for i := range nodes {
+		nodes[i].Types = nil
+	}
+	return nodes
+}
 
 // Stop ends all streams with code Unavailable, so that nodes look for another server, and refuses new ones. It returns when
 // they have ended, or with the context's error.

@@ -18,7 +18,8 @@ func TestServerDelivers(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1_800_000_000, 0)
 	s := serve(t, Settings{Now: func() time.Time { return start }})
-	s.Use([]*Snapshot{shot(t, "cluster:a@1 listener:l@1")})
+	snapshot := shot(t, "cluster:a@1 listener:l@1")
+	s.Use(plans(snapshot))
 	c := s.dial(t)
 	say(t, c, hello("edge", "edge-1"))
 	first := hear(t, c)
@@ -29,7 +30,8 @@ func TestServerDelivers(t *testing.T) {
 	if got := s.events.await(t, "node acknowledged a revision"); got["revision"] != "cluster:a@1 listener:l@1" {
 		t.Errorf("attributes %v", got)
 	}
-	s.Use([]*Snapshot{shot(t, "cluster:a@2 listener:l@1")})
+	next := shot(t, "cluster:a@2 listener:l@1")
+	s.Use(plans(next))
 	third := hear(t, c)
 	if got := third.GetResources()[0].GetName(); got != "a" || third.GetTypeUrl() != TypeCluster {
 		t.Errorf("after the change came %s %q", third.GetTypeUrl(), got)
@@ -38,7 +40,9 @@ func TestServerDelivers(t *testing.T) {
 	bytes := uint64(proto.Size(first) + proto.Size(third))
 	want := []Node{{
 		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: "1", Connected: start, Address: "unix",
-		State: StateBehind, Streams: 1, Revision: "cluster:a@2 listener:l@1", Acknowledged: "cluster:a@1 listener:l@1",
+		State: StateBehind, Streams: 1,
+		Revision: "cluster:a@2 listener:l@1", Snapshot: next.Version(),
+		Acknowledged: "cluster:a@1 listener:l@1", AcknowledgedSnapshot: snapshot.Version(),
 		Types: []TypeStatus{
 			{Type: TypeCluster, Wanted: 1, Outstanding: true, Responses: 2, Bytes: bytes},
 			{Type: TypeListener, Wanted: 1, Acknowledged: 1, Responses: 1, Bytes: uint64(proto.Size(second))},
@@ -71,11 +75,11 @@ func TestUnknownFleetWaitsAndIsVisible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Use([]*Snapshot{shot(t, "cluster:b@1"), other})
+	s.Use(plans(shot(t, "cluster:b@1"), other))
 	if r := hear(t, c); r.GetResources()[0].GetName() != "a" {
 		t.Errorf("got %v", r)
 	}
-	s.Use([]*Snapshot{shot(t, "cluster:b@1")})
+	s.Use(plans(shot(t, "cluster:b@1")))
 	if got := s.events.await(t, "fleet has connected nodes and no snapshot"); got["fleet"] != "nowhere" {
 		t.Errorf("attributes %v", got)
 	}
@@ -132,7 +136,7 @@ func TestStateOfTheWorldIsRefused(t *testing.T) {
 func TestRefusalIsRecordedAndLoggedOnce(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Settings{})
-	s.Use([]*Snapshot{shot(t, "cluster:bad@1 cluster:good@1")})
+	s.Use(plans(shot(t, "cluster:bad@1 cluster:good@1")))
 	c := s.dial(t)
 	say(t, c, hello("edge", "n"))
 	refuses(t, c, hear(t, c), "cannot add bad: no")
@@ -144,7 +148,7 @@ func TestRefusalIsRecordedAndLoggedOnce(t *testing.T) {
 	if diff := cmp.Diff(want, logged); diff != "" {
 		t.Error(diff)
 	}
-	s.Use([]*Snapshot{shot(t, "cluster:bad@2 cluster:good@1")})
+	s.Use(plans(shot(t, "cluster:bad@2 cluster:good@1")))
 	if r := hear(t, c); len(r.GetResources()) != 1 {
 		t.Errorf("after the refusal came %v", r)
 	}
@@ -166,7 +170,7 @@ func TestReconnectionSendsNothingAgain(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Settings{})
 	snapshot := shot(t, "cluster:a@1 listener:l@1")
-	s.Use([]*Snapshot{snapshot})
+	s.Use(plans(snapshot))
 	c := s.dial(t)
 	first := hello("edge", "n")
 	first.InitialResourceVersions = map[string]string{"a": snapshot.Resources(TypeCluster)[0].Version}
@@ -184,7 +188,7 @@ func TestReconnectionSendsNothingAgain(t *testing.T) {
 func TestBarrierIsBoundedByTheClock(t *testing.T) {
 	t.Parallel()
 	s := serve(t, Settings{Barrier: 10 * time.Millisecond})
-	s.Use([]*Snapshot{shot(t, "cluster:a@1 listener:l@1")})
+	s.Use(plans(shot(t, "cluster:a@1 listener:l@1")))
 	c := s.dial(t)
 	say(t, c, hello("edge", "n"))
 	hear(t, c) // and it is never acknowledged
@@ -208,7 +212,7 @@ func TestNodeThatDoesNotReadIsDisconnected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Use([]*Snapshot{big})
+	s.Use(plans(big))
 	c := s.dial(t)
 	say(t, c, hello("edge", "n"))
 	opens(t, c, TypeEndpoints, nil, "*") // gRPC takes one response beyond its window, and stops at the second
@@ -304,7 +308,7 @@ func TestTwoEnvoysOfOneNameAreBothServed(t *testing.T) {
 		say(t, c, hello("edge", "twin"))
 		s.events.await(t, "node connected")
 	}
-	s.Use([]*Snapshot{shot(t, "cluster:a@1")})
+	s.Use(plans(shot(t, "cluster:a@1")))
 	for _, c := range []deltaClient{first, second} {
 		if r := hear(t, c); r.GetResources()[0].GetName() != "a" {
 			t.Errorf("got %v", r)

@@ -17,6 +17,7 @@ type session struct {
 	log    *slog.Logger // names the node
 	id     identity
 	node   Node // what does not change while it is connected
+	former word // what the node acknowledged on its stream before
 
 	requests <-chan *discoveryv3.DeltaDiscoveryRequest
 	queue    chan output   // to the goroutine that sends
@@ -53,7 +54,8 @@ func (s *session) run(ctx context.Context) error {
 		}
 		now := s.progress()
 		if now.acknowledged != before.acknowledged {
-			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", now.acknowledged)
+			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", now.acknowledged.revision)
+			s.server.settings.Changed(s.id.fleet)
 		}
 		if now.waiting != before.waiting {
 			deadline.Stop()
@@ -117,11 +119,12 @@ func (s *session) refused(ctx context.Context, r *rejection) {
 	s.server.counters[r.kind].refusals.Add(1)
 	s.log.WarnContext(ctx, "node refused a response", "type", refusal.Type, "resources", refusal.Names(),
 		"total", refusal.Total, "origins", refusal.Origins(), "error", refusal.Text)
+	s.server.settings.Changed(s.id.fleet)
 }
 
-// use gives the stream the present snapshot of its fleet, if that is another one.
+// use gives the stream the present snapshot of its node, if that is another one.
 func (s *session) use() []output {
-	next := s.server.snapshot(s.id.fleet)
+	next := s.server.snapshot(s.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if next == nil || next == s.stream.target {
@@ -141,7 +144,7 @@ func (s *session) expire(ctx context.Context, id uint64) []output {
 // progress is what of a stream's state makes its session act.
 type progress struct {
 	waiting      uint64 // the wait that is to be bounded; 0: none
-	acknowledged string // the last revision that was acknowledged whole
+	acknowledged word   // the last snapshot that was acknowledged whole
 }
 
 func (s *session) progress() progress {
@@ -150,15 +153,33 @@ func (s *session) progress() progress {
 	return progress{s.stream.Waiting(), s.stream.acknowledged}
 }
 
+// outline says how the node stands now, without its types.
+func (s *session) outline() Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sketch()
+}
+
+// sketch is outline for who holds the lock.
+func (s *session) sketch() Node {
+	node := s.node
+	node.State = s.stream.state()
+	said := s.stream.acknowledged
+	if said == (word{}) && s.stream.resumed {
+		said = s.former
+	}
+	node.Acknowledged, node.AcknowledgedSnapshot = said.revision, said.snapshot
+	if s.stream.target != nil {
+		node.Revision, node.Snapshot = s.stream.target.revision, s.stream.target.version
+	}
+	return node
+}
+
 // describe says how the node stands now.
 func (s *session) describe() Node {
-	node := s.node
 	s.mu.Lock()
-	node.State, node.Types = s.stream.status()
-	node.Acknowledged = s.stream.acknowledged
-	if s.stream.target != nil {
-		node.Revision = s.stream.target.revision
-	}
+	node := s.sketch()
+	node.Types = s.stream.status()
 	s.mu.Unlock()
 	for i := range node.Types {
 		k, _ := kindOf(node.Types[i].Type)

@@ -16,22 +16,33 @@ const (
 
 // Node is what is known about one Envoy.
 type Node struct {
-	Fleet     string // node.cluster
-	Name      string // node.id
-	Address   string // the peer's address
-	Envoy     string // Envoy's version, such as 1.40.0
-	Bootstrap string // version of the bootstrap, from the node's metadata
+	Fleet     string            // node.cluster
+	Name      string            // node.id
+	Address   string            // the peer's address
+	Envoy     string            // Envoy's version, such as 1.40.0
+	Bootstrap string            // version of the bootstrap, from the node's metadata
+	Labels    map[string]string // from the node's metadata; shared, never changed; nil if none
 
 	Connected    time.Time // when the present or last stream began
 	Disconnected time.Time // when it ended; zero while connected
 	State        State
 	Streams      int // how many it has; more than one is two Envoys of one name, or a loss that was not noticed yet
 
-	Revision     string       // the label of the snapshot it should have
-	Acknowledged string       // the label of the last one of which it acknowledged all on this stream; "" if none
-	Types        []TypeStatus // those it has asked for, in order of delivery
-	LastRefusal  *Refusal     // of any type, on this or an earlier stream; nil if none
+	// Revision and Snapshot are label and version of the snapshot it should have, or should have had when it left.
+	Revision, Snapshot string
+	// Acknowledged and AcknowledgedSnapshot are label and version of the last one of which it acknowledged all; "" if none.
+	// What it acknowledged on an earlier stream counts if it came back with its resources, so not after it was restarted.
+	Acknowledged, AcknowledgedSnapshot string
+
+	Types       []TypeStatus // those it has asked for, in order of delivery
+	LastRefusal *Refusal     // of any type, on this or an earlier stream; nil if none
 }
+
+// word returns what the node acknowledged last.
+func (n Node) word() word { return word{n.Acknowledged, n.AcknowledgedSnapshot} }
+
+// word is a snapshot of which a node acknowledged all: its label and its version.
+type word struct{ revision, snapshot string }
 
 // Sent returns how many bytes of responses the node was sent on its present or last stream.
 func (n Node) Sent() uint64 {
@@ -53,27 +64,31 @@ type TypeStatus struct {
 	Bytes        uint64 // sent, of marshalled responses
 }
 
-// status describes the stream; the caller adds what only the session knows.
-func (s *stream) status() (State, []TypeStatus) {
-	state := StateSynced
-	if !s.quiet() {
-		state = StateBehind
+// state says how the client stands to what it should have.
+func (s *stream) state() State {
+	if s.target == nil {
+		return StateWaiting
 	}
+	for k := range s.types {
+		if s.types[k].doubt > 0 {
+			return StateRefused
+		}
+	}
+	if !s.quiet() {
+		return StateBehind
+	}
+	return StateSynced
+}
+
+// status describes the types that the client has asked for; the caller adds what only the session knows.
+func (s *stream) status() []TypeStatus {
 	var types []TypeStatus
 	for k := range kinds {
-		t := &s.types[k]
-		if !t.opened {
-			continue
+		if s.types[k].opened {
+			types = append(types, s.typeStatus(k))
 		}
-		if t.doubt > 0 {
-			state = StateRefused
-		}
-		types = append(types, s.typeStatus(k))
 	}
-	if s.target == nil {
-		state = StateWaiting
-	}
-	return state, types
+	return types
 }
 
 func (s *stream) typeStatus(k kind) TypeStatus {

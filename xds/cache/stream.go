@@ -20,7 +20,7 @@ type stream struct {
 	waitID  uint64
 	// expired tells which waits were given up for the present target.
 	expired      [barriers]bool
-	acknowledged string // the revision that was last acknowledged whole
+	acknowledged word // the snapshot that was last acknowledged whole
 }
 
 // output is one response to be sent, with its size in bytes as marshalled.
@@ -96,7 +96,7 @@ func (s *stream) flush() []output {
 	}
 	s.wait()
 	if s.quiet() {
-		s.acknowledged = s.target.revision
+		s.acknowledged = word{s.target.revision, s.target.version}
 	}
 	return out
 }

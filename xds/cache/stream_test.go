@@ -97,10 +97,10 @@ func TestReconnectSendsNothingThatIsHeld(t *testing.T) {
 	c.asks("listener", "=l@1")
 	c.asks("rds", "+rc =rc@1")
 	c.asks("vhost", "=rc/a@1 =rc/b@1")
-	if got, _ := c.stream.status(); got != StateSynced {
+	if got := c.stream.state(); got != StateSynced {
 		t.Errorf("state %s, want %s", got, StateSynced)
 	}
-	if c.stream.acknowledged != words {
+	if c.stream.acknowledged.revision != words {
 		t.Errorf("acknowledged revision %q, want %q", c.stream.acknowledged, words)
 	}
 }
@@ -159,7 +159,7 @@ func TestFleetWithoutSnapshotWaits(t *testing.T) {
 	c := newClient(t, "")
 	c.asks("cluster", "")
 	c.asks("eds", "+a")
-	if got, _ := c.stream.status(); got != StateWaiting {
+	if got := c.stream.state(); got != StateWaiting {
 		t.Errorf("state %s, want %s", got, StateWaiting)
 	}
 	c.use("cluster:a@1 eds:a@1", "cluster +a", "eds +a")
