@@ -80,9 +80,9 @@ func GRPCOptions() []grpc.ServerOption {
 	}
 }
 
-// newGRPCDoor returns a server for one listener.
-func newGRPCDoor(l net.Listener) *grpcDoor {
-	return &grpcDoor{listener: l, server: grpc.NewServer(GRPCOptions()...)}
+// newGRPCDoor returns a server for one listener, with options of its own.
+func newGRPCDoor(l net.Listener, own ...grpc.ServerOption) *grpcDoor {
+	return &grpcDoor{listener: l, server: grpc.NewServer(append(GRPCOptions(), own...)...)}
 }
 
 func (d *grpcDoor) serve() error {

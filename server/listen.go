@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/socket"
+	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
 // bind listens at an address and returns it as bound.
@@ -92,11 +93,12 @@ func (s *Server) listen(ctx context.Context) error {
 		want     string
 		bound    *string
 		register func(grpc.ServiceRegistrar)
+		options  []grpc.ServerOption
 	}{
-		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register},
-		{"authz", want.Authz, &s.addrs.Authz, s.authz.Register},
-		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.ratelimit.Register},
-		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register},
+		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register, []grpc.ServerOption{cache.ServerOption()}},
+		{"authz", want.Authz, &s.addrs.Authz, s.authz.Register, nil},
+		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.ratelimit.Register, nil},
+		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register, nil},
 	}
 	for _, g := range grpcDoors {
 		l, bound, err := s.bind(ctx, cmp.Or(g.want, s.socket(g.name)))
@@ -104,7 +106,7 @@ func (s *Server) listen(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 		*g.bound = bound
-		d := newGRPCDoor(l)
+		d := newGRPCDoor(l, g.options...)
 		g.register(d.server)
 		s.doors = append(s.doors, door{name: g.name, serve: d.serve, stop: d.stop, close: l.Close})
 	}

@@ -96,7 +96,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now}),
+		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true}),
 		authz:     authz.New(authz.Options{Logger: o.Logger, Now: o.Now}),
 		ratelimit: ratelimit.New(memory.New(memory.Options{Clock: o.Now}), o.Logger),
 		analytics: records,

@@ -180,7 +180,7 @@ func (s *session) deliver(ctx context.Context, cancel context.CancelCauseFunc, r
 			s.sent[o.kind].responses.Add(1)
 			s.sent[o.kind].bytes.Add(uint64(o.size))
 			slow := time.AfterFunc(s.server.settings.SendTimeout, func() { cancel(errSlow) })
-			err := rpc.Send(o.message)
+			err := s.send(rpc, o)
 			slow.Stop()
 			if err != nil {
 				cancel(err)
@@ -188,4 +188,12 @@ func (s *session) deliver(ctx context.Context, cancel context.CancelCauseFunc, r
 			}
 		}
 	}
+}
+
+// send sends one response, by the bytes that all nodes share where the gRPC server can.
+func (s *session) send(rpc adsStream, o output) error {
+	if s.server.settings.Shared {
+		return rpc.SendMsg(o.encode())
+	}
+	return rpc.Send(o.message)
 }

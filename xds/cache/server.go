@@ -19,6 +19,8 @@ import (
 type Settings struct {
 	Log *slog.Logger     // nowhere
 	Now func() time.Time // time.Now; for what Nodes shows and how long it is kept
+	// Shared says that the gRPC server was made with ServerOption.
+	Shared bool
 
 	// Changed is told the fleet whenever one of its nodes connected, disconnected, acknowledged all that it should have, or
 	// refused something: that Fleet may answer otherwise now. It is called from many goroutines and must return at once.

@@ -32,6 +32,7 @@ type Resource struct {
 
 	message   proto.Message         // what it was made from
 	wire      *discoveryv3.Resource // what is put into responses; shared, never changed
+	field     []byte                // the same as bytes of a response
 	endpoints string                // of a cluster of type EDS: the name of its endpoints' resource
 }
 
@@ -139,13 +140,11 @@ func newResource(k kind, item Item) (*Resource, error) {
 	if name == "" || name == "*" {
 		return nil, fmt.Errorf("a resource of type %s is named %q", k.url(), name)
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(item.Message)
+	r, err := marshal(k, name, item.Message)
 	if err != nil {
-		return nil, fmt.Errorf("marshal %s %q: %w", k.url(), name, err)
+		return nil, err
 	}
-	sum := sha256.Sum256(body)
-	r := &Resource{Name: name, Version: hex.EncodeToString(sum[:versionBytes]), Origin: item.Origin, message: item.Message}
-	r.wire = &discoveryv3.Resource{Name: name, Version: r.Version, Resource: &anypb.Any{TypeUrl: k.url(), Value: body}}
+	r.Origin, r.message = item.Origin, item.Message
 	if c, ok := item.Message.(*clusterv3.Cluster); ok && c.GetType() == clusterv3.Cluster_EDS {
 		r.endpoints = name
 		if service := c.GetEdsClusterConfig().GetServiceName(); service != "" {

@@ -27,6 +27,7 @@ type stream struct {
 type output struct {
 	kind    kind
 	message *discoveryv3.DeltaDiscoveryResponse
+	fields  [][]byte // its resources as bytes
 	size    int
 }
 
@@ -112,10 +113,12 @@ func (s *stream) send(k kind, d due) output {
 		SystemVersionInfo: s.target.version,
 	}
 	slices.Sort(d.puts)
+	fields := make([][]byte, 0, len(d.puts))
 	for _, name := range d.puts {
 		r := s.target.get(k, name)
 		s.consequences(k, r)
 		message.Resources = append(message.Resources, r.wire)
+		fields = append(fields, r.field)
 		f.sent[name] = r
 		delete(t.pending, name)
 	}
@@ -127,7 +130,7 @@ func (s *stream) send(k kind, d due) output {
 	}
 	t.greet = false
 	t.flight = f
-	return output{kind: k, message: message, size: proto.Size(message)}
+	return output{kind: k, message: message, fields: fields, size: proto.Size(message)}
 }
 
 // consequences forces what Envoy needs again after a resource that is being sent.
