@@ -32,8 +32,12 @@ func (l *loader) split(file string, text []byte) []part {
 	var parts []part
 	rest := text
 	for range maxRestarts {
-		done, broken := l.stream(file, rest)
-		parts = append(parts, done...)
+		roots, broken := trees(rest)
+		for _, root := range roots {
+			o := &object{load: l, file: file, spots: spotsOf(root)}
+			o.ref, o.team = identity(root)
+			parts = append(parts, part{object: o, root: root})
+		}
 		if broken == nil {
 			break
 		}
@@ -57,10 +61,10 @@ type syntax struct {
 	line, column int
 }
 
-// stream reads documents up to the end or the first that is no YAML.
-func (l *loader) stream(file string, text []byte) (parts []part, broken *syntax) {
+// trees reads documents up to the end or the first that is no YAML, without those that hold nothing.
+func trees(text []byte) (roots []*yaml.Node, broken *syntax) {
 	loader, err := yaml.NewLoader(bytes.NewReader(text), yaml.WithPlugin(loaderlimits.New(
-		loaderlimits.AliasNone(), // Aliases are not unfolded here; the decoder bounds them.
+		loaderlimits.AliasNone(), // Aliases are not unfolded here; whoever reads the tree bounds them.
 		loaderlimits.DepthFunc(func(depth int, _ *loaderlimits.DepthContext) error {
 			if depth > maxDepth {
 				return errTooDeep
@@ -75,24 +79,22 @@ func (l *loader) stream(file string, text []byte) (parts []part, broken *syntax)
 		var node yaml.Node
 		err := loader.Load(&node)
 		if errors.Is(err, io.EOF) {
-			return parts, nil
+			return roots, nil
 		}
 		if err != nil {
-			return parts, syntaxOf(err, text)
+			return roots, syntaxOf(err, text)
 		}
 		if len(node.Content) == 0 || isNull(node.Content[0]) {
 			continue
 		}
 		root := node.Content[0]
-		if len(parts) >= maxDocuments {
-			return parts, &syntax{
+		if len(roots) >= maxDocuments {
+			return roots, &syntax{
 				refusal: refusal{code: gateway.CodeTooLarge, text: fmt.Sprintf("more than %d documents: split the file", maxDocuments)},
 				line:    root.Line, column: root.Column,
 			}
 		}
-		o := &object{load: l, file: file, spots: spotsOf(root)}
-		o.ref, o.team = identity(root)
-		parts = append(parts, part{object: o, root: root})
+		roots = append(roots, root)
 	}
 }
 
