@@ -2,7 +2,6 @@ package analytics
 
 import (
 	"maps"
-	"strings"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -45,7 +44,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	if prev == nil {
 		prev = &Table{}
 	}
-	t := &Table{generation: prev.generation + 1, operations: map[operation]uint64{}, rules: map[string]ruled{}}
+	t := &Table{generation: prev.generation + 1, operations: make(map[operation]uint64, len(prev.operations)), rules: make(map[string]ruled, len(prev.rules))}
 	if rev != nil {
 		for _, r := range rev.Routes {
 			t.add(r)
@@ -59,11 +58,10 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 }
 
 func (t *Table) add(r *gateway.Route) {
-	api, version := strings.Clone(r.API), strings.Clone(r.Version)
-	t.operations[operation{api, version, strings.Clone(r.Operation)}] = t.generation
-	t.operations[operation{api, version, Other}] = t.generation
-	t.operations[operation{api, Other, Other}] = t.generation
-	t.rules[strings.Clone(r.Rules)] = ruled{generation: t.generation, limited: r.CallsLimits()}
+	t.operations[operation{r.API, r.Version, r.Operation}] = t.generation
+	t.operations[operation{r.API, r.Version, Other}] = t.generation
+	t.operations[operation{r.API, Other, Other}] = t.generation
+	t.rules[r.Rules] = ruled{generation: t.generation, limited: r.CallsLimits()}
 }
 
 // same reports whether prev's newest generation has exactly the names of t. A rules hash covers the names of its route, so

@@ -34,6 +34,7 @@ type loaded struct {
 // loader loads a directory as the daemon does, again and again.
 type loader struct {
 	dir       string
+	memory    config.Memory
 	revision  *gateway.Revision
 	authz     *authz.Table
 	ratelimit *ratelimit.Table
@@ -75,7 +76,7 @@ func (l *loader) load() (loaded, error) {
 		*part = time.Since(start) - out.Whole
 		out.Whole += *part
 	}
-	docs, found := config.Load(l.dir, config.Options{LookupEnv: os.LookupEnv})
+	docs, found := config.Load(l.dir, config.Options{LookupEnv: os.LookupEnv, Memory: &l.memory})
 	faults = append(faults, found...)
 	lap(&out.Load)
 	rev, found := gateway.AssembleAfter(docs, l.revision)

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// LookupEnv resolves `env:` secrets. nil leaves them unresolved, which is no fault then.
 	LookupEnv func(name string) (value string, ok bool)
+	// Memory is what the same directory became when it was loaded before; it takes in what it becomes now. nil: all is read.
+	Memory *Memory
 }
 
 // Load reads a directory. Everything that is wrong, be it with the directory itself, is a fault: its File is relative to
@@ -43,7 +45,10 @@ func LoadFS(fsys fs.FS, opts Options) (*gateway.Documents, gateway.Faults) {
 	for _, file := range l.walk() {
 		l.file(file)
 	}
-	l.build()
+	if !l.build() {
+		*opts.Memory = Memory{}
+		return LoadFS(fsys, opts)
+	}
 	l.reportStrangers()
 	l.sort()
 	return l.docs, l.faults.Sort()

@@ -11,7 +11,8 @@ import (
 // contract is an OpenAPI file as it was read once, for all APIs that name it.
 type contract struct {
 	operations []gateway.Operation
-	faults     []gateway.Fault // Code, Place and Message only.
+	faults     []gateway.Fault   // Code, Place and Message only.
+	reads      map[string][]byte // The other files that it refers to.
 }
 
 // looksLikeContract reports whether the first document of a YAML file has the key of an OpenAPI contract, before it is
@@ -45,6 +46,9 @@ func (l *loader) contract(o *object, named string) (operations []gateway.Operati
 		c = l.readContract(file, text)
 		l.contracts[file] = c
 	}
+	for other, text := range c.reads {
+		l.note(o.file, other, text)
+	}
 	for _, f := range c.faults {
 		o.report(f.Code, f.Place, "contract", f.Message)
 	}
@@ -52,7 +56,7 @@ func (l *loader) contract(o *object, named string) (operations []gateway.Operati
 }
 
 func (l *loader) readContract(file string, text []byte) *contract {
-	c := &contract{}
+	c := &contract{reads: map[string][]byte{}}
 	refs := newReferences(l, c)
 	s := refs.open(file, text)
 	if s == nil || !c.checkVersion(s) {

@@ -90,6 +90,7 @@ func (o *object) fault(code gateway.Code, field, format string, args ...any) {
 // report reports a fault of the object at any place.
 func (o *object) report(code gateway.Code, place gateway.Place, field, message string) {
 	o.faulty = true
+	o.load.passing[o.file] = true
 	o.blames = append(o.blames, field)
 	o.load.report(gateway.Fault{Code: code, Place: place, Field: field, Object: o.ref, Team: o.team, Message: message})
 }

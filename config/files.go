@@ -128,12 +128,14 @@ func (l *loader) include(o *object, field, named string) (text []byte, file stri
 		return nil, "", false
 	}
 	l.docs.Files[file] = text
+	l.note(o.file, file, text)
 	return text, file, true
 }
 
 // secret resolves a secret. It is no part of the configuration's content, and nothing that is said here quotes it. The
 // value is nil where `env:` is not looked at.
 func (l *loader) secret(o *object, field, named string) (value []byte, ok bool) {
+	l.passing[o.file] = true
 	source, rest, _ := strings.Cut(named, ":")
 	if source == "env" {
 		if l.opts.LookupEnv == nil {

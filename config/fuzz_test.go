@@ -34,7 +34,11 @@ func FuzzLoad(f *testing.F) {
 				files[filepath.ToSlash(filepath.Clean(f.Name))] = &fstest.MapFile{Data: f.Data}
 			}
 		}
-		docs, faults := config.LoadFS(files, config.Options{LookupEnv: environment})
+		memory := &config.Memory{}
+		docs, faults := config.LoadFS(files, config.Options{LookupEnv: environment, Memory: memory})
+		if _, again := config.LoadFS(files, config.Options{LookupEnv: environment, Memory: memory}); len(again) != len(faults) {
+			t.Errorf("loaded again, with memory, it has %d faults, at first it had %d", len(again), len(faults))
+		}
 		for _, fault := range faults {
 			checkFault(t, files, fault)
 		}

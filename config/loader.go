@@ -26,6 +26,10 @@ type loader struct {
 	contracts map[string]*contract
 	pending   []pending
 	strangers []stranger
+
+	recalled map[string]*memorised        // Files that became what they became before.
+	reads    map[string]map[string][]byte // By file, what its documents include.
+	passing  map[string]bool              // Files not to be remembered: with faults, or with secrets, which are looked up each time.
 }
 
 // pending is a document that is read but not built.
@@ -46,6 +50,9 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 		docs:      &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}},
 		records:   map[reflect.Type]*record{},
 		contracts: map[string]*contract{},
+		recalled:  map[string]*memorised{},
+		reads:     map[string]map[string][]byte{},
+		passing:   map[string]bool{},
 	}
 }
 
@@ -66,7 +73,7 @@ func (l *loader) file(file string) {
 		l.report(gateway.Fault{Code: err.code, Place: gateway.Place{File: file}, Message: err.text})
 		return
 	}
-	if looksLikeContract(text) {
+	if l.recall(file, text) || looksLikeContract(text) {
 		return
 	}
 	first := true
@@ -105,6 +112,7 @@ func (l *loader) declared(file string, p part) bool {
 		return false
 	}
 	p.object.faulty = true
+	l.passing[file] = true
 	l.report(fault)
 	return true
 }
@@ -156,36 +164,63 @@ func (l *loader) unread(o *object) {
 	}
 }
 
-// build turns all documents into the model, once it is known which names are written twice.
-func (l *loader) build() {
+// build turns all documents into the model, once it is known which names are written twice. It reports false where a name
+// stands in a file that was taken over too: then all is to be read anew, as the fault belongs to both.
+func (l *loader) build() bool {
 	first := map[gateway.Ref]*object{}
+	for _, m := range l.recalled {
+		for _, o := range m.objects {
+			if first[o.ref] != nil {
+				return false
+			}
+			first[o.ref] = o
+		}
+	}
+	recalled := len(first)
 	for _, p := range l.pending {
 		o := p.object
 		if o.ref.Name == "" {
 			continue
 		}
 		other, twice := first[o.ref]
-		if !twice {
+		switch {
+		case !twice:
 			first[o.ref] = o
 			continue
+		case recalled > 0 && l.recalled[other.file] != nil:
+			return false
 		}
 		place := o.origin().At("name")
 		o.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, other.origin().At("name"))
 		other.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, place)
 	}
+	became := map[string]*gateway.Documents{}
 	for _, p := range l.pending {
 		o := p.object
+		part := became[o.file]
+		if part == nil {
+			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}}
+			became[o.file] = part
+		}
 		switch {
 		case o.ref.Name == "" || first[o.ref] != o:
 			// Without a name it can be neither used nor missed; its faults are reported.
 		case p.document == nil:
-			addAPI(o, l.docs, &gateway.API{
+			addAPI(o, part, &gateway.API{
 				Kind: o.ref.Kind, Name: o.ref.Name, Version: o.ref.Version, Team: o.team, Origin: o.origin(),
 			})
 		default:
-			p.document.add(o, l.docs)
+			p.document.add(o, part)
 		}
 	}
+	for _, part := range became {
+		l.join(part)
+	}
+	for _, m := range l.recalled {
+		l.join(m.became)
+	}
+	l.memorise(became)
+	return true
 }
 
 // reportStrangers reports the files that neither say that they hold documents nor are included by one.

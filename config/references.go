@@ -198,6 +198,7 @@ func (r *references) target(ref position, named string) *source {
 		return nil
 	}
 	r.load.docs.Files[file] = text
+	r.contract.reads[file] = text
 	return r.open(file, text)
 }
 

@@ -51,7 +51,7 @@ func (s *Server) load() (*gateway.Documents, gateway.Faults) {
 	if s.options.Config == "" {
 		return &gateway.Documents{}, nil
 	}
-	return config.Load(s.options.Config, config.Options{LookupEnv: s.options.Lookup})
+	return config.Load(s.options.Config, config.Options{LookupEnv: s.options.Lookup, Memory: &s.memory})
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
@@ -58,7 +59,8 @@ type Server struct {
 	analytics *analytics.Service
 	registry  *prometheus.Registry
 
-	reloading sync.Mutex // One reload at a time.
+	reloading sync.Mutex    // One reload at a time.
+	memory    config.Memory // Of the directory; by reloading.
 	live      atomic.Pointer[live]
 	draining  atomic.Bool
 
