@@ -18,7 +18,7 @@ import (
 // How long a change must rest before it is told, so that a directory that is being written is not read half-way, and how
 // long it waits at most while changes go on.
 const (
-	quietTime = 100 * time.Millisecond
+	quietTime = 20 * time.Millisecond
 	patience  = time.Second
 )
 
