@@ -17,6 +17,9 @@ func openGuard() *rbacv3.RBACPerRoute {
 	return allowOn("public", &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_Any{Any: true}})
 }
 
+// noGuard returns the guard's override of a route that Envoy answers itself: there is nothing behind it.
+func noGuard() *routev3.FilterConfig { return &routev3.FilterConfig{Disabled: true} }
+
 // guardOn returns the guard's override of a route: it allows only on the evidence that the route's own filters leave behind,
 // so that a filter that did not run, for whatever reason, is a refusal.
 func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {

@@ -50,12 +50,12 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	return out
 }
 
-// notFound returns the route that answers where no other does. The guard lets it through: there is nothing behind it.
+// notFound returns the route that answers where no other does.
 func notFound() *routev3.Route {
 	out := &routev3.Route{
 		Name:                 "not-found",
 		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
-		TypedPerFilterConfig: map[string]*anypb.Any{envoy.FilterGuard: packed(openGuard())},
+		TypedPerFilterConfig: map[string]*anypb.Any{envoy.FilterGuard: packed(noGuard())},
 	}
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out
@@ -191,7 +191,7 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
 	if r.Action != gateway.ActionForward {
-		set(envoy.FilterGuard, openGuard())
+		set(envoy.FilterGuard, noGuard())
 		return out
 	}
 	set(envoy.FilterGuard, guardOn(r))

@@ -69,8 +69,18 @@ func (t *tree) leaf(literal string, self bool) *xdsmatcherv3.Matcher_OnMatch {
 	routes := make([]*routev3.Route, 0, len(ranks)+1)
 	for _, rank := range ranks {
 		routes = append(routes, t.ranks[rank])
+		if takesAll(t.ours[rank]) {
+			return t.builder.action(routes...) // None behind it is ever reached, and each would stand at every place.
+		}
 	}
 	return t.builder.action(append(routes, t.builder.notFound)...)
+}
+
+// takesAll reports whether a route matches every request at the places below the literal path at which it stands.
+func takesAll(r *gateway.Route) bool {
+	m := &r.Match
+	return m.Path.Prefix && m.Path.Regex == "" && len(m.Path.Segments) == strings.Count(m.Path.Literal(), "/") &&
+		len(m.Methods)+len(m.Headers)+len(m.Query) == 0
 }
 
 // canMatch leaves out what certainly cannot match: a list is walked from its front for every request.
