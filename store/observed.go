@@ -47,6 +47,9 @@ func scanValue(scan func(...any) error) (v Value, err error) {
 	var changed int64
 	err = scan(&v.Kind, &v.Name, &v.Value, &v.Version, &v.Author, &v.Message, &changed)
 	v.Changed = at(changed)
+	if v.Value == nil {
+		v.Value = []byte{} // The driver tells none from empty only when it writes.
+	}
 	return v, err
 }
 

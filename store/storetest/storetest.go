@@ -4,6 +4,8 @@
 package storetest
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -87,23 +89,42 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 	}
 }
 
-// must ends the test where there is an error.
-func must[T any](t testing.TB, value T, err error) T {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return value
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
 }
 
-func done(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
+// must takes what a call returned, and ends the test where that is an error.
+func must[T any](value T, err error) func(fataler) T {
+	return func(t fataler) T {
+		t.Helper()
+		done(t, err)
+		return value
 	}
 }
 
-func equal(t testing.TB, what string, got, want any) {
+// failure takes what a call returned, for its error alone.
+func failure[T any](_ T, err error) error { return err }
+
+func done(t fataler, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+// is checks that an error is the one that is wanted; nil wants none.
+func is(t fataler, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: error %v, want %v", what, err, want)
+	}
+}
+
+func equal(t fataler, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
