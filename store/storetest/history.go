@@ -160,56 +160,54 @@ func historyPrunes(t *testing.T, s Subject) {
 	is(t, "keeping none", failure(s.History.Prune(t.Context(), 0)), store.ErrInvalid)
 }
 
-// historyAgrees runs random calls against a list in memory.
+// historyAgrees runs random calls against a map in memory.
 func historyAgrees(t *testing.T, s Subject) {
 	states := []string{"held", "rolling", "live"}
-	contents := map[string]map[string][]byte{}
 	model := map[int64]store.Entry{}
+	highest := int64(0)
 	rapid.Check(t, func(t *rapid.T) {
-		t.Repeat(map[string]func(*rapid.T){
-			"add": func(t *rapid.T) {
-				number := rapid.IntRange(0, 20).Draw(t, "content")
-				e := s.add(t, number, rapid.SampledFrom(states).Draw(t, "state"))
-				if _, known := model[e.Number]; known {
-					t.Fatalf("number %d was given twice", e.Number)
+		add := func(t *rapid.T) {
+			e := s.add(t, rapid.IntRange(0, 20).Draw(t, "content"), rapid.SampledFrom(states).Draw(t, "state"))
+			if highest++; e.Number != highest {
+				t.Fatalf("number %d, want %d", e.Number, highest)
+			}
+			model[e.Number] = e
+		}
+		set := func(t *rapid.T) {
+			number := highest + 1 - rapid.Int64Range(0, 10).Draw(t, "number")
+			from, to := rapid.SampledFrom(states).Draw(t, "from"), rapid.SampledFrom(states).Draw(t, "to")
+			e, found := model[number]
+			want := store.ErrNotFound
+			switch {
+			case found && e.State == from:
+				want, e.State, e.Reason, e.Changed = nil, to, "because", s.Clock.Now()
+				model[number] = e
+			case found:
+				want = store.ErrConflict
+			}
+			is(t, "set", s.History.SetState(t.Context(), number, from, to, "because"), want)
+		}
+		prune := func(t *rapid.T) {
+			keep := rapid.IntRange(1, 8).Draw(t, "keep")
+			kept := rapid.SampledFrom([][]string{nil, {"held"}, {"held", "live"}}).Draw(t, "states")
+			must(s.History.Prune(t.Context(), keep, kept...))(t)
+			numbers := slices.Sorted(maps.Keys(model))
+			for _, number := range numbers[:max(len(numbers)-keep, 0)] {
+				if !slices.Contains(kept, model[number].State) {
+					delete(model, number)
 				}
-				model[e.Number], contents[e.Content] = e, files(number)
-			},
-			"set": func(t *rapid.T) {
-				number := rapid.Int64Range(0, 30).Draw(t, "number")
-				from, to := rapid.SampledFrom(states).Draw(t, "from"), rapid.SampledFrom(states).Draw(t, "to")
-				e, found := model[number]
-				want := store.ErrNotFound
-				switch {
-				case found && e.State == from:
-					want, e.State, e.Reason, e.Changed = nil, to, "because", s.Clock.Now()
-					model[number] = e
-				case found:
-					want = store.ErrConflict
-				}
-				is(t, "set", s.History.SetState(t.Context(), number, from, to, "because"), want)
-			},
-			"prune": func(t *rapid.T) {
-				keep := rapid.IntRange(20, 30).Draw(t, "keep")
-				must(s.History.Prune(t.Context(), keep, "held"))(t)
-				numbers := slices.Sorted(maps.Keys(model))
-				for _, number := range numbers[:max(len(numbers)-keep, 0)] {
-					if model[number].State != "held" {
-						delete(model, number)
-					}
-				}
-			},
-			"": func(t *rapid.T) {
-				found := must(s.History.List(t.Context(), store.Query{Limit: 1000}))(t)
-				equal(t, "entries", len(found), len(model))
-				for _, e := range found {
-					equal(t, "entry", e, model[e.Number])
-				}
-				if len(found) > 0 {
-					id := found[len(found)-1].Content
-					equal(t, "files", must(s.History.Files(t.Context(), id))(t), contents[id])
-				}
-			},
-		})
+			}
+		}
+		for range rapid.IntRange(1, 12).Draw(t, "calls") {
+			rapid.SampledFrom([]func(*rapid.T){add, add, set, set, prune}).Draw(t, "call")(t)
+		}
+		found := must(s.History.List(t.Context(), store.Query{Limit: 1000}))(t)
+		equal(t, "entries", len(found), len(model))
+		for _, e := range found {
+			equal(t, "entry", e, model[e.Number])
+			if got := len(must(s.History.Files(t.Context(), e.Content))(t)); got != 4 {
+				t.Fatalf("entry %d has %d files", e.Number, got)
+			}
+		}
 	})
 }
