@@ -38,18 +38,6 @@ func (d *database) view(ctx context.Context, what string, do func(ctx context.Co
 	return d.wrap(what, do(ctx, d.read))
 }
 
-// look reads several things of one moment.
-func (d *database) look(ctx context.Context, what string, do func(ctx context.Context, q querier) error) error {
-	ctx, cancel := deadline(ctx, d.timeout)
-	defer cancel()
-	tx, err := d.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return d.wrap(what, err)
-	}
-	defer func() { _ = tx.Rollback() }() // Nothing was changed.
-	return d.wrap(what, do(ctx, tx))
-}
-
 // change makes all changes of do, or none where it fails, and returns when they are on the disk. It holds the lock on the
 // store from the beginning: what it reads stays as it is until it is done.
 func (d *database) change(ctx context.Context, what string, do func(ctx context.Context, tx *sql.Tx) error) error {

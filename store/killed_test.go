@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -14,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatehouse/gatehouse/store"
 )
 
@@ -24,7 +25,7 @@ const childVariable = "GATEHOUSE_TEST_STORE"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVariable); dir != "" {
-		fmt.Fprintln(os.Stderr, writeForEver(context.Background(), dir)) //nolint:usetesting // There is no test in this process.
+		fmt.Fprintln(os.Stderr, writeForEver(context.Background(), os.Stdout, dir))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 const kept = 40
 
 // writeForEver changes everything that can be changed, in turn, and prints each change after it was confirmed.
-func writeForEver(ctx context.Context, dir string) error {
+func writeForEver(ctx context.Context, out io.Writer, dir string) error {
 	s, err := store.Open(ctx, store.Options{Dir: dir})
 	if err != nil {
 		return err
@@ -45,11 +46,11 @@ func writeForEver(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println("entry", e.Number, e.Content)
+		fmt.Fprintln(out, "entry", e.Number, e.Content)
 		if _, err := s.Observed.Put(ctx, store.Value{Kind: "endpoints", Name: me, Value: fmt.Append(nil, i)}, store.AnyVersion); err != nil {
 			return err
 		}
-		fmt.Println("value", me, i)
+		fmt.Fprintln(out, "value", me, i)
 		nodes := make([]store.Node, 30)
 		for n := range nodes {
 			nodes[n] = store.Node{Fleet: me, Name: fmt.Sprint(n), Entry: e.Number, Address: fmt.Sprint(i)}
@@ -57,16 +58,16 @@ func writeForEver(ctx context.Context, dir string) error {
 		if err := s.Nodes.Put(ctx, nodes...); err != nil {
 			return err
 		}
-		fmt.Println("nodes", me, i)
+		fmt.Fprintln(out, "nodes", me, i)
 		token := store.Token{ID: e.Content, Fleet: me, Uses: 2, Expires: time.Now().Add(time.Hour)}
 		if _, err := s.Tokens.Create(ctx, token, make([]byte, 32)); err != nil {
 			return err
 		}
-		fmt.Println("token", e.Content, 2)
+		fmt.Fprintln(out, "token", e.Content, 2)
 		if _, err := s.Tokens.Take(ctx, store.Claim{ID: e.Content, Secret: make([]byte, 32)}); err != nil {
 			return err
 		}
-		fmt.Println("token", e.Content, 1)
+		fmt.Fprintln(out, "token", e.Content, 1)
 		if i%10 == 0 {
 			if err := s.Nodes.Put(ctx, store.Node{Fleet: me, Name: "0", Content: "none"}); err != nil {
 				return err
@@ -195,7 +196,7 @@ func examine(t *testing.T, dir string, seen *confirmed) {
 		files, err := s.History.Files(ctx, e.Content)
 		by, i, _ := strings.Cut(e.Content, "-")
 		var number int64
-		if _, scanErr := fmt.Sscan(i, &number); err != nil || scanErr != nil || !cmp.Equal(files, derived(by, number)) {
+		if _, scanErr := fmt.Sscan(i, &number); err != nil || scanErr != nil || !maps.EqualFunc(files, derived(by, number), bytes.Equal) {
 			t.Errorf("entry %d: files are not what was added: %v", e.Number, err)
 		}
 	}

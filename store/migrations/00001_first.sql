@@ -4,7 +4,8 @@
 -- +goose Up
 CREATE TABLE contents (
     id      TEXT PRIMARY KEY,
-    created BIGINT NOT NULL
+    created BIGINT NOT NULL,
+    hash    BLOB NOT NULL -- SHA-256 over all paths and the hashes of their files.
 );
 
 -- One row for each file that any content has, however many have it.

@@ -52,7 +52,7 @@ func survives(t *testing.T, s Subject) {
 	done(t, s.Close())
 	again := s.Open(t, store.Options{Now: s.Clock.Now})
 	equal(t, "entry", must(again.History.Get(ctx, 1))(t), e)
-	equal(t, "files", must(again.History.Files(ctx, e.Content))(t), files(1))
+	Subject{Store: again}.sameFiles(t, e.Content, files(1))
 	equal(t, "authorities", len(must(again.Authority.List(ctx))(t)), 1)
 	equal(t, "observed", len(must(again.Observed.List(ctx, ""))(t)), 1)
 	equal(t, "nodes", len(must(again.Nodes.List(ctx, ""))(t)), 1)

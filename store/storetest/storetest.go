@@ -4,8 +4,10 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -140,4 +142,13 @@ func race(n int, do func(i int) error) []error {
 	}
 	group.Wait()
 	return failures
+}
+
+// sameFiles checks that a content is what was stored.
+func (s Subject) sameFiles(t fataler, content string, want map[string][]byte) {
+	t.Helper()
+	got := must(s.History.Files(t.Context(), content))(t)
+	if !maps.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("content %s has other files than were stored: %d, want %d", content, len(got), len(want))
+	}
 }
