@@ -20,7 +20,7 @@ const (
 // open makes or finds the database at a path, in this order: look without touching, then migrate, then serve.
 func open(ctx context.Context, path string, o Options) (*database, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, errors.Join(ErrReadOnly, err)
+		return nil, err
 	}
 	unlock, err := lock(ctx, filepath.Dir(path))
 	if err != nil {
@@ -30,16 +30,22 @@ func open(ctx context.Context, path string, o Options) (*database, error) {
 	if err := place(path); err != nil {
 		return nil, err
 	}
+	files := o.steps
+	if files == nil {
+		if files, err = steps(); err != nil {
+			return nil, err
+		}
+	}
 	wait := positive(o.Wait, defaultWait)
-	if err := inspect(ctx, path, wait); err != nil {
+	if err := inspect(ctx, path, wait, files); err != nil {
 		return nil, err
 	}
 	write, err := connect(path, writing, wait)
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(classify(err), write.Close())
+	if err := migrate(ctx, write, path, files); err != nil {
+		return nil, errors.Join(err, write.Close())
 	}
 	read, err := connect(path, reading, wait)
 	if err != nil {
@@ -85,9 +91,7 @@ func place(path string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: what is there is no file", ErrForeign)
 	case info.Mode().Perm()&0o077 != 0:
-		if err := os.Chmod(path, 0o600); err != nil {
-			return errors.Join(ErrReadOnly, err)
-		}
+		return os.Chmod(path, 0o600)
 	}
 	return nil
 }
@@ -95,7 +99,7 @@ func place(path string) error {
 func create(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return errors.Join(ErrReadOnly, err)
+		return err
 	}
 	if err := file.Close(); err != nil {
 		return err
@@ -113,18 +117,18 @@ func syncDir(dir string) error {
 }
 
 // inspect says whether a file is a database of ours that this version can work with. It changes nothing.
-func inspect(ctx context.Context, path string, wait time.Duration) error {
+func inspect(ctx context.Context, path string, wait time.Duration, files fs.FS) error {
 	db, err := connect(path, inspecting, wait)
 	if err != nil {
 		return err
 	}
-	if err := identify(ctx, db); err != nil {
-		return errors.Join(classify(err), db.Close())
+	if err := identify(ctx, db, files); err != nil {
+		return errors.Join(err, db.Close())
 	}
 	return db.Close()
 }
 
-func identify(ctx context.Context, db *sql.DB) error {
+func identify(ctx context.Context, db *sql.DB, files fs.FS) error {
 	var mark, tables int64
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&mark); err != nil {
 		return err
@@ -138,5 +142,5 @@ func identify(ctx context.Context, db *sql.DB) error {
 	if err := check(ctx, db); err != nil {
 		return err
 	}
-	return notNewer(ctx, db)
+	return notNewer(ctx, db, files)
 }

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"strconv"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -37,6 +39,7 @@ func connect(path string, as role, wait time.Duration) (*sql.DB, error) {
 		"_error_rc":     {"true"},
 		"_foreign_keys": {"on"},
 		"mode":          {"rw"},
+		"_pragma":       {"temp_store(memory)"}, // What is sorted stays off other disks.
 	}
 	most := 1
 	switch as {
@@ -44,7 +47,8 @@ func connect(path string, as role, wait time.Duration) (*sql.DB, error) {
 		settings.Set("_txlock", "immediate")
 		settings.Set("_journal_mode", "WAL")
 		settings.Set("_synchronous", "FULL")
-		settings["_pragma"] = []string{"secure_delete(on)", "journal_size_limit(16777216)"}
+		settings.Add("_pragma", "secure_delete(on)")
+		settings.Add("_pragma", "journal_size_limit(16777216)")
 	case reading:
 		settings.Set("_query_only", "on")
 		most = readers
@@ -74,7 +78,7 @@ func checkpoint(db *sql.DB, timeout time.Duration) {
 func check(ctx context.Context, q querier) error {
 	var found string
 	if err := q.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
-		return classify(err)
+		return err
 	}
 	if found != "ok" {
 		return fmt.Errorf("%w: %s", ErrCorrupt, found)
@@ -82,10 +86,15 @@ func check(ctx context.Context, q querier) error {
 	return nil
 }
 
-// classify gives an error of the database its meaning.
+// classify gives an error of the database or of the file system its meaning.
 func classify(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
 		return ErrNotFound
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w (%w)", ErrFull, err)
 	}
 	failure, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {

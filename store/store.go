@@ -5,6 +5,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 )
@@ -33,6 +34,8 @@ type Options struct {
 	// Trail is how many changes of observed state are remembered. 0 stands for 1,000.
 	Trail int
 	Now   func() time.Time // nil stands for time.Now.
+
+	steps fs.FS // The migrations; nil stands for those of this version.
 }
 
 // Store is one open store. Each concern is a field.
@@ -69,7 +72,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	path := filepath.Join(dir, File)
 	db, err := open(ctx, path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open the store %s: %w", path, explain(err))
+		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
 	}
 	return assemble(db, path, o, seal), nil
 }
