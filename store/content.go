@@ -1,0 +1,140 @@
+package store
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+// maxFile is how many bytes a file has at most.
+const maxFile = 16 << 20
+
+// addContent stores every file of a configuration, unless it is there already: an id stands for one content. A file that
+// another content has too is stored once for both.
+func addContent(ctx context.Context, tx *sql.Tx, id string, files map[string][]byte, now int64) error {
+	hashes := make(map[string][]byte, len(files))
+	for path, data := range files {
+		if len(data) > maxFile {
+			return fmt.Errorf("%w: file %q has %d bytes, and %d are allowed", ErrInvalid, path, len(data), maxFile)
+		}
+		hash := sha256.Sum256(data)
+		hashes[path] = hash[:]
+	}
+	added, err := exec(ctx, tx, "INSERT INTO contents (id, created, hash) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING", id, now, hashAll(hashes))
+	if err != nil || added == 0 {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%w: content %s is not known, and has no files", ErrInvalid, id)
+	}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if err := addFile(ctx, tx, id, path, hashes[path], files[path]); err != nil {
+			return fmt.Errorf("file %q: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// hashAll hashes paths and the hashes of their files. A path is of any length and bytes, so each is preceded by its length.
+func hashAll(hashes map[string][]byte) []byte {
+	all := sha256.New()
+	for _, path := range slices.Sorted(maps.Keys(hashes)) {
+		all.Write(binary.BigEndian.AppendUint64(nil, uint64(len(path))))
+		all.Write([]byte(path))
+		all.Write(hashes[path])
+	}
+	return all.Sum(nil)
+}
+
+func addFile(ctx context.Context, tx *sql.Tx, content, path string, hash, data []byte) error {
+	var known int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM files WHERE hash = $1", hash).Scan(&known); err != nil {
+		return err
+	}
+	if known == 0 {
+		packed, err := pack(data)
+		if err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx, "INSERT INTO files (hash, size, packed) VALUES ($1, $2, $3)", hash, len(data), packed); err != nil {
+			return err
+		}
+	}
+	_, err := exec(ctx, tx, "INSERT INTO content_files (content, path, file) VALUES ($1, $2, $3)", content, path, hash)
+	return err
+}
+
+// packedFile is a file as it is stored, and the hash over all files of its content.
+type packedFile struct {
+	path   string
+	hash   []byte
+	size   int64
+	packed []byte
+	all    []byte
+}
+
+func scanFile(scan func(...any) error) (f packedFile, err error) {
+	return f, scan(&f.path, &f.hash, &f.size, &f.packed, &f.all)
+}
+
+// readContent returns the files of a content as they were stored, or ErrCorrupt: their hashes, and the hash over these, are
+// what they were. It is one query, as the content may be pruned meanwhile.
+func readContent(ctx context.Context, q querier, id string) (map[string][]byte, error) {
+	found, err := collect(ctx, q, scanFile, `SELECT p.path, f.hash, f.size, f.packed, c.hash FROM contents c
+		JOIN content_files p ON p.content = c.id JOIN files f ON f.hash = p.file WHERE c.id = $1`, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, ErrNotFound // No content is without files.
+	}
+	files, hashes := make(map[string][]byte, len(found)), make(map[string][]byte, len(found))
+	for _, f := range found {
+		data, err := f.unpack()
+		if err != nil {
+			return nil, fmt.Errorf("file %q: %w", f.path, err)
+		}
+		files[f.path], hashes[f.path] = data, f.hash
+	}
+	if !bytes.Equal(found[0].all, hashAll(hashes)) {
+		return nil, fmt.Errorf("%w: its files are not those that were stored", ErrCorrupt)
+	}
+	return files, nil
+}
+
+func pack(data []byte) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// unpack returns the file as it was, or ErrCorrupt.
+func (f packedFile) unpack() ([]byte, error) {
+	if f.size < 0 || f.size > maxFile {
+		return nil, fmt.Errorf("%w: its size is %d", ErrCorrupt, f.size)
+	}
+	data := make([]byte, f.size)
+	if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(f.packed)), data); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if hash := sha256.Sum256(data); !bytes.Equal(hash[:], f.hash) {
+		return nil, fmt.Errorf("%w: its content is not what was stored", ErrCorrupt)
+	}
+	return data, nil
+}

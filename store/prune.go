@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// Pruned says how much was removed.
+type Pruned struct{ Entries, Contents, Files, Rollouts int }
+
+// pruneAtOnce is how many entries one transaction removes, so that other changes need not wait long.
+const pruneAtOnce = 50
+
+// needed are the entries that stay however old they are: those in a state that is kept, those that an open rollout or the
+// last finished one of a fleet leads to or from, and those of a content that a node runs.
+const needed = `SELECT number FROM entries WHERE content IN (SELECT content FROM nodes)
+	UNION SELECT entry FROM nodes
+	UNION SELECT entry FROM rollouts WHERE finished = 0 UNION SELECT previous FROM rollouts WHERE finished = 0
+	UNION SELECT entry FROM rollouts WHERE id IN (SELECT max(id) FROM rollouts WHERE finished > 0 GROUP BY fleet, state)
+	UNION SELECT previous FROM rollouts WHERE id IN (SELECT max(id) FROM rollouts WHERE finished > 0 GROUP BY fleet, state)`
+
+// Prune removes all entries but the newest and those that are needed, with the finished rollouts that led to them, and then
+// every content and file that no entry has. An entry is needed while it is in one of the states given, while a node that was
+// not forgotten acknowledged it or its content last, or while an open rollout, or the last finished one of a fleet in each
+// state, leads to it or from it. It works in small steps, and where it fails in between, what is left is whole.
+func (h *History) Prune(ctx context.Context, keep int, states ...string) (Pruned, error) {
+	if keep < 1 {
+		return Pruned{}, fmt.Errorf("prune the history: %w: at least one entry is kept, not %d", ErrInvalid, keep)
+	}
+	var total Pruned
+	for {
+		step, err := h.pruneStep(ctx, keep, states)
+		if err != nil {
+			return total, err
+		}
+		total.Entries += step.Entries
+		total.Contents += step.Contents
+		total.Files += step.Files
+		total.Rollouts += step.Rollouts
+		if step.Entries < pruneAtOnce {
+			return total, nil
+		}
+	}
+}
+
+func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p Pruned, err error) {
+	old := "SELECT number FROM entries WHERE number NOT IN (SELECT number FROM entries ORDER BY number DESC LIMIT $1) AND number NOT IN (" + needed + ")"
+	args := []any{keep}
+	if len(states) > 0 {
+		old += " AND state NOT IN " + placeholders(2, len(states))
+		args = append(args, texts(states)...)
+	}
+	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *sql.Tx) error {
+		gone := fmt.Sprintf(" IN (%s ORDER BY number LIMIT %d)", old, pruneAtOnce)
+		for _, step := range []struct {
+			count *int
+			query string
+			args  []any
+		}{
+			{&p.Rollouts, "DELETE FROM rollouts WHERE finished > 0 AND entry" + gone, args},
+			{&p.Entries, "DELETE FROM entries WHERE number" + gone, args},
+			{&p.Contents, "DELETE FROM contents WHERE id NOT IN (SELECT content FROM entries)", nil},
+			{&p.Files, "DELETE FROM files WHERE hash NOT IN (SELECT file FROM content_files)", nil},
+		} {
+			if *step.count, err = exec(ctx, tx, step.query, step.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return p, err
+}

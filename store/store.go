@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"time"
+)
+
+// File is the name of the database in the state directory. While it is in use, two files with its name and -wal and -shm
+// stand beside it and belong to it.
+const File = "gatehouse.db"
+
+// Bounds of a call whose context has no deadline, of waiting for another process, and of opening.
+const (
+	defaultTimeout = 10 * time.Second
+	openTimeout    = time.Minute
+	readers        = 4
+)
+
+// Options say where a store is and how it behaves. Only Dir must be given.
+type Options struct {
+	Dir string // The state directory; made with mode 0700 where it is missing.
+	// Timeout bounds a call whose context has no deadline of its own. 0 stands for 10 s.
+	Timeout time.Duration
+	// Wait bounds how long a change waits for another process that is changing something. 0 stands for 5 s.
+	Wait time.Duration
+	// SealingKey encrypts the private keys of authorities (AES-256-GCM). It has 32 bytes and comes from outside of the state
+	// directory. Without it they are protected by the file's mode, 0600, alone.
+	SealingKey []byte
+	// Trail is how many changes of observed state are remembered. 0 stands for 1,000.
+	Trail int
+	Now   func() time.Time // nil stands for time.Now.
+
+	steps fs.FS // The migrations; nil stands for those of this version.
+}
+
+// Store is one open store. Each concern is a field.
+type Store struct {
+	History   *History
+	Nodes     *Nodes
+	Rollouts  *Rollouts
+	Observed  *Observed
+	Tokens    *Tokens
+	Authority *Authority
+	Meta      *Meta
+
+	db   *database
+	path string
+}
+
+// Open opens the store in a directory, makes it where there is none, and brings an older schema up to date. It checks the
+// whole file for damage. It waits for another process that is opening the same store. The errors are ErrNewer, ErrForeign,
+// ErrCorrupt, ErrReadOnly, ErrFull and ErrBusy; after each of them the file is as it was.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Dir == "" {
+		return nil, fmt.Errorf("open the store: %w: the directory is missing", ErrInvalid)
+	}
+	seal, err := sealer(o.SealingKey)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	ctx, cancel := deadline(ctx, openTimeout)
+	defer cancel()
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	path := filepath.Join(dir, File)
+	db, err := open(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
+	}
+	return assemble(db, path, o, seal), nil
+}
+
+func assemble(db *database, path string, o Options, seal cipher.AEAD) *Store {
+	return &Store{
+		History:   &History{db},
+		Nodes:     &Nodes{db},
+		Rollouts:  &Rollouts{db},
+		Observed:  &Observed{db, positive(o.Trail, defaultTrail)},
+		Tokens:    &Tokens{db},
+		Authority: &Authority{db, seal},
+		Meta:      &Meta{db},
+		db:        db,
+		path:      path,
+	}
+}
+
+// Close waits for the calls under way, moves what is in the log into the file and closes it. Calls after it fail with
+// ErrClosed. A store that was not closed loses nothing: the log is read when it is opened again.
+func (s *Store) Close() error {
+	if err := s.db.close(); err != nil {
+		return fmt.Errorf("close the store: %w", err)
+	}
+	return nil
+}
+
+// Path returns where the database is.
+func (s *Store) Path() string { return s.path }
+
+// Check looks for damage in the whole file and returns ErrCorrupt with what it found first. It reads all of the file.
+func (s *Store) Check(ctx context.Context) error {
+	return s.db.view(ctx, "check the store", check)
+}
+
+func positive[T int | time.Duration](value, otherwise T) T {
+	if value > 0 {
+		return value
+	}
+	return otherwise
+}
+
+// explain adds what an operator can do to the errors that need one.
+func explain(err error) error {
+	var advice string
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		advice = "move the file and those that begin with its name aside, and put a backup in its place; without one the daemon starts with an empty store"
+	case errors.Is(err, ErrNewer):
+		advice = "start the newer version, or put a backup of the older one in its place"
+	case errors.Is(err, ErrForeign):
+		advice = "choose another state directory"
+	case errors.Is(err, ErrReadOnly):
+		advice = "let the daemon's user write to the directory and the files in it"
+	case errors.Is(err, ErrFull):
+		advice = "make room on the disk"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, advice)
+}
