@@ -16,6 +16,7 @@ const (
 	fleetNodes  = 300
 	fleetHosts  = 100
 	fleetRoutes = 50 // At each host.
+	fewNodes    = 10 // Where one host has all the routes.
 )
 
 // Targets of delivery to the fleet.
@@ -29,16 +30,46 @@ const (
 
 // fleet measures the delivery to many nodes: the first, that of a change, and that after all have come back. The floor is a
 // server that sends the same bytes and keeps nothing in mind.
-func (b *bench) fleet(ctx context.Context) (err error) {
-	dir, err := b.fleetDocuments()
+func (b *bench) fleet(ctx context.Context) error {
+	err := b.withFleet(ctx, fleetHosts, fleetNodes, func(dir string, daemon, nodes *child, first, floor spent) error {
+		what := fmt.Sprintf("%d nodes, %d hosts of %d routes: ", fleetNodes, fleetHosts, fleetRoutes)
+		b.absolute(what+"first delivery, CPU", "ms", first.cpu, floor.cpu, firstTarget)
+		b.absolute(what+"first delivery, bytes to a node", "B", float64(first.Most), float64(floor.Most), 0)
+		if err := b.fleetChanges(ctx, what, dir, daemon, nodes, floor); err != nil {
+			return err
+		}
+		return b.fleetAgain(ctx, what, daemon, nodes)
+	})
 	if err != nil {
 		return err
 	}
-	floor, err := b.pushed(ctx, dir)
+	return b.withFleet(ctx, 1, fewNodes, func(dir string, daemon, nodes *child, _, floor spent) error {
+		what := fmt.Sprintf("%d nodes, one host of %s routes: one route changed, ", fewNodes, grouped(fleetHosts*fleetRoutes))
+		change, err := b.fleetChange(dir, 0, daemon, nodes, 0)
+		if err != nil {
+			return err
+		}
+		b.absolute(what+"bytes to a node", "B", float64(change.Most), float64(floor.Most), 0)
+		b.absolute(what+"CPU", "ms", change.cpu, floor.cpu, 0)
+		b.absolute(what+"until the last node has it", "ms", float64(change.Took.Microseconds())/1000, float64(floor.Took.Microseconds())/1000, 0)
+		return nil
+	})
+}
+
+// withFleet connects clients to a daemon with a fleet's documents, once they were connected to the floor.
+func (b *bench) withFleet(ctx context.Context, hosts, number int,
+	do func(dir string, daemon, nodes *child, first, floor spent) error,
+) (err error) {
+	dir, err := b.fleetDocuments(hosts)
+	if err != nil {
+		return err
+	}
+	connect := fmt.Sprintf("connect %d %d", number, hosts+1)
+	floor, err := b.pushed(ctx, dir, connect)
 	if err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}
-	state, err := b.subdir("fleet.state")
+	state, err := b.subdir(fmt.Sprintf("fleet-%d.state", hosts))
 	if err != nil {
 		return err
 	}
@@ -52,20 +83,11 @@ func (b *bench) fleet(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, nodes.stop()) }()
-
-	first, err := costOf(daemon, func() (received, error) {
-		return asked(nodes, fmt.Sprintf("connect %d %d", fleetNodes, fleetHosts+1))
-	})
+	first, err := costOf(daemon, func() (received, error) { return asked(nodes, connect) })
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("%d nodes, %d hosts of %d routes: ", fleetNodes, fleetHosts, fleetRoutes)
-	b.absolute(what+"first delivery, CPU", "ms", first.cpu, floor.cpu, firstTarget)
-	b.absolute(what+"first delivery, bytes to a node", "B", float64(first.Most), float64(floor.Most), 0)
-	if err := b.fleetChanges(ctx, what, dir, daemon, nodes, floor); err != nil {
-		return err
-	}
-	return b.fleetAgain(ctx, what, daemon, nodes)
+	return do(dir, daemon, nodes, first, floor)
 }
 
 // fleetChanges changes one route several times; the last time one node refuses everything.
@@ -81,7 +103,7 @@ func (b *bench) fleetChanges(ctx context.Context, what, dir string, daemon, node
 				return err
 			}
 		}
-		change, err := b.fleetChange(dir, daemon, nodes, i)
+		change, err := b.fleetChange(dir, 7, daemon, nodes, i)
 		if err != nil {
 			return err
 		}
@@ -105,12 +127,12 @@ func (b *bench) fleetChanges(ctx context.Context, what, dir string, daemon, node
 }
 
 // fleetChange changes one route and waits until every node has it.
-func (b *bench) fleetChange(dir string, daemon, nodes *child, turn int) (spent, error) {
+func (b *bench) fleetChange(dir string, host int, daemon, nodes *child, turn int) (spent, error) {
 	if _, err := asked(nodes, "mark"); err != nil {
 		return spent{}, err
 	}
 	return costOf(daemon, func() (received, error) {
-		err := writeFile(filepath.Join(dir, "api-7.yaml"), fleetAPI(7, fmt.Sprintf("/changed-%d", turn)))
+		err := writeFile(filepath.Join(dir, "api-7.yaml"), fleetAPI(7, host, fmt.Sprintf("/changed-%d", turn)))
 		if err != nil {
 			return received{}, err
 		}

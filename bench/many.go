@@ -106,32 +106,34 @@ func readText(path string) (string, error) {
 	return string(text), nil
 }
 
-// fleetDocuments writes the documents of a fleet: many hosts, each with an API of its own and as many public routes.
-func (b *bench) fleetDocuments() (string, error) {
-	dir, err := b.subdir("fleet")
+// fleetDocuments writes the documents of a fleet: many APIs of as many public routes, spread over hosts.
+func (b *bench) fleetDocuments(hosts int) (string, error) {
+	dir, err := b.subdir(fmt.Sprintf("fleet-%d", hosts))
 	if err != nil {
 		return "", err
 	}
-	var hosts strings.Builder
+	var names strings.Builder
+	for i := range hosts {
+		fmt.Fprintf(&names, "h%d.nordhaven.test, ", i)
+	}
 	for i := range fleetHosts {
-		fmt.Fprintf(&hosts, "h%d.nordhaven.test, ", i)
-		if err := writeFile(filepath.Join(dir, apiFile(i)), fleetAPI(i, "/op-0")); err != nil {
+		if err := writeFile(filepath.Join(dir, apiFile(i)), fleetAPI(i, i%hosts, "/op-0")); err != nil {
 			return "", fmt.Errorf("write the documents: %w", err)
 		}
 	}
 	text := "schema: 1\nkind: Gateway\nname: edge\nlisteners: [{name: http, address: 127.0.0.1, port: 8080, hosts: [" +
-		strings.TrimSuffix(hosts.String(), ", ") + "]}]\n---\nkind: Upstream\nname: backend\nendpoints: [{address: \"127.0.0.1:9001\"}]\n"
+		strings.TrimSuffix(names.String(), ", ") + "]}]\n---\nkind: Upstream\nname: backend\nendpoints: [{address: \"127.0.0.1:9001\"}]\n"
 	if err := writeFile(filepath.Join(dir, "gateway.yaml"), text); err != nil {
 		return "", fmt.Errorf("write the documents: %w", err)
 	}
 	return dir, nil
 }
 
-// fleetAPI returns the API of one host; first is the path of its first operation.
-func fleetAPI(i int, first string) string {
+// fleetAPI returns one API at a host; first is the path of its first operation.
+func fleetAPI(i, host int, first string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "schema: 1\nkind: API\nname: api-%[1]d\nversion: v1\nexpose: [{gateway: edge, hosts: [h%[1]d.nordhaven.test], base: /api}]\n"+
-		"to: backend\nauthenticate: none\nunlisted: forward\noperations:\n  - {id: op-0, method: GET, path: %[2]q}\n", i, first)
+	fmt.Fprintf(&out, "schema: 1\nkind: API\nname: api-%[1]d\nversion: v1\nexpose: [{gateway: edge, hosts: [h%[3]d.nordhaven.test], base: /api-%[1]d}]\n"+
+		"to: backend\nauthenticate: none\nunlisted: forward\noperations:\n  - {id: op-0, method: GET, path: %[2]q}\n", i, first, host)
 	for op := range fleetRoutes - 2 {
 		fmt.Fprintf(&out, "  - {id: op-%[1]d, method: GET, path: \"/op-%[1]d/{id}\"}\n", op+1)
 	}
