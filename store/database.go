@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// database is what all concerns work with: one connection that changes and several that read.
+// database is what all concerns work with: one connection that changes and several that read; or one transaction.
 type database struct {
 	write, read *sql.DB
+	tx          *sql.Tx // What Together works in; nil outside of it.
 	now         func() time.Time
 	timeout     time.Duration
 	closed      atomic.Bool
@@ -35,23 +36,33 @@ func deadline(ctx context.Context, timeout time.Duration) (context.Context, cont
 func (d *database) view(ctx context.Context, what string, do func(ctx context.Context, q querier) error) error {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
+	if d.tx != nil {
+		return d.wrap(what, do(ctx, d.tx))
+	}
 	return d.wrap(what, do(ctx, d.read))
 }
 
 // change makes all changes of do, or none where it fails, and returns when they are on the disk. It holds the lock on the
 // store from the beginning: what it reads stays as it is until it is done.
 func (d *database) change(ctx context.Context, what string, do func(ctx context.Context, tx *sql.Tx) error) error {
+	return d.wrap(what, d.transact(ctx, do))
+}
+
+func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
+	if d.tx != nil {
+		return step(ctx, d.tx, do)
+	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
-		return d.wrap(what, err)
+		return err
 	}
 	if err := do(ctx, tx); err != nil {
 		_ = tx.Rollback() // Where this fails too, the database rolled back by itself; the first error is the one to tell.
-		return d.wrap(what, err)
+		return err
 	}
-	return d.wrap(what, tx.Commit())
+	return tx.Commit()
 }
 
 // wrap says what was being done, what an error means and what to do about it.
@@ -66,6 +77,9 @@ func (d *database) wrap(what string, err error) error {
 }
 
 func (d *database) close() error {
+	if d.tx != nil {
+		return fmt.Errorf("%w: it is being changed", ErrInvalid)
+	}
 	if d.closed.Swap(true) {
 		return ErrClosed
 	}

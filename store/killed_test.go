@@ -10,7 +10,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -19,17 +18,6 @@ import (
 
 	"github.com/gatehouse/gatehouse/store"
 )
-
-// childVariable names the directory in which this test binary, started once more, writes until it is killed.
-const childVariable = "GATEHOUSE_TEST_STORE"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(childVariable); dir != "" {
-		fmt.Fprintln(os.Stderr, writeForEver(context.Background(), os.Stdout, dir))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
 
 // kept is how many entries pruning leaves.
 const kept = 40
@@ -150,8 +138,7 @@ func TestKilled(t *testing.T) {
 func writeAndDie(t *testing.T, dir string, seen *confirmed) {
 	ctx, kill := context.WithTimeout(t.Context(), time.Duration(rand.Int64N(int64(400*time.Millisecond))))
 	defer kill()
-	child := exec.CommandContext(ctx, os.Args[0]) // Killed with SIGKILL when the context ends.
-	child.Env = append(os.Environ(), childVariable+"="+dir)
+	child := command(ctx, "writes", dir) // Killed with SIGKILL when the context ends.
 	var complaint strings.Builder
 	child.Stderr = &complaint
 	out, err := child.StdoutPipe()

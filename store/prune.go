@@ -9,21 +9,27 @@ import (
 // Pruned says how much was removed.
 type Pruned struct{ Entries, Contents, Files, Rollouts int }
 
+// maxRollouts is how many finished rollouts stay at most, beside the last one of each fleet in each state.
+const maxRollouts = 1000
+
 // pruneAtOnce is how many entries one transaction removes, so that other changes need not wait long.
 const pruneAtOnce = 50
+
+// last are the last finished rollouts of each fleet, one for each state in which one ended.
+const last = "SELECT max(id) FROM rollouts WHERE finished > 0 GROUP BY fleet, state"
 
 // needed are the entries that stay however old they are: those in a state that is kept, those that an open rollout or the
 // last finished one of a fleet leads to or from, and those of a content that a node runs.
 const needed = `SELECT number FROM entries WHERE content IN (SELECT content FROM nodes)
 	UNION SELECT entry FROM nodes
 	UNION SELECT entry FROM rollouts WHERE finished = 0 UNION SELECT previous FROM rollouts WHERE finished = 0
-	UNION SELECT entry FROM rollouts WHERE id IN (SELECT max(id) FROM rollouts WHERE finished > 0 GROUP BY fleet, state)
-	UNION SELECT previous FROM rollouts WHERE id IN (SELECT max(id) FROM rollouts WHERE finished > 0 GROUP BY fleet, state)`
+	UNION SELECT entry FROM rollouts WHERE id IN (` + last + `)
+	UNION SELECT previous FROM rollouts WHERE id IN (` + last + ")"
 
 // Prune removes all entries but the newest and those that are needed, with the finished rollouts that led to them, and then
 // every content and file that no entry has. An entry is needed while it is in one of the states given, while a node that was
 // not forgotten acknowledged it or its content last, or while an open rollout, or the last finished one of a fleet in each
-// state, leads to it or from it. It works in small steps, and where it fails in between, what is left is whole.
+// state, leads to it or from it. Of the finished rollouts that remain, the newest 1,000 and those last ones stay. It works in small steps, and where it fails in between, what is left is whole.
 func (h *History) Prune(ctx context.Context, keep int, states ...string) (Pruned, error) {
 	if keep < 1 {
 		return Pruned{}, fmt.Errorf("prune the history: %w: at least one entry is kept, not %d", ErrInvalid, keep)
@@ -52,6 +58,7 @@ func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p P
 		args = append(args, texts(states)...)
 	}
 	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *sql.Tx) error {
+		var more int
 		gone := fmt.Sprintf(" IN (%s ORDER BY number LIMIT %d)", old, pruneAtOnce)
 		for _, step := range []struct {
 			count *int
@@ -59,6 +66,7 @@ func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p P
 			args  []any
 		}{
 			{&p.Rollouts, "DELETE FROM rollouts WHERE finished > 0 AND entry" + gone, args},
+			{&more, "DELETE FROM rollouts WHERE finished > 0 AND id NOT IN (SELECT id FROM rollouts ORDER BY id DESC LIMIT $1) AND id NOT IN (" + last + ")", []any{maxRollouts}},
 			{&p.Entries, "DELETE FROM entries WHERE number" + gone, args},
 			{&p.Contents, "DELETE FROM contents WHERE id NOT IN (SELECT content FROM entries)", nil},
 			{&p.Files, "DELETE FROM files WHERE hash NOT IN (SELECT file FROM content_files)", nil},
@@ -67,6 +75,7 @@ func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p P
 				return err
 			}
 		}
+		p.Rollouts += more
 		return nil
 	})
 	return p, err

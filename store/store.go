@@ -74,15 +74,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
 	}
-	return assemble(db, path, o, seal), nil
+	return assemble(db, path, positive(o.Trail, defaultTrail), seal), nil
 }
 
-func assemble(db *database, path string, o Options, seal cipher.AEAD) *Store {
+func assemble(db *database, path string, trail int, seal cipher.AEAD) *Store {
 	return &Store{
 		History:   &History{db},
 		Nodes:     &Nodes{db},
 		Rollouts:  &Rollouts{db},
-		Observed:  &Observed{db, positive(o.Trail, defaultTrail)},
+		Observed:  &Observed{db, trail},
 		Tokens:    &Tokens{db},
 		Authority: &Authority{db, seal},
 		Meta:      &Meta{db},

@@ -77,6 +77,8 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		"authority: rotates":                             authorityRotates,
 		"authority: sealed keys":                         authoritySealed,
 		"meta: set, get, init":                           metaValues,
+		"together: all or none":                          togetherAllOrNone,
+		"together: goes on after a failed call":          togetherGoesOn,
 		"times come back":                                timesComeBack,
 		"survives being closed":                          survives,
 		"a call ends with its context":                   contextEnds,
