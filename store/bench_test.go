@@ -94,7 +94,7 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(size(b, s))/(1<<20), "MiB")
+	bytes := size(b, s)
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -107,4 +107,5 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(bytes)/(1<<20), "MiB")
 }

@@ -34,8 +34,9 @@ func addContent(ctx context.Context, tx *sql.Tx, id string, files map[string][]b
 	if len(files) == 0 {
 		return fmt.Errorf("%w: content %s is not known, and has no files", ErrInvalid, id)
 	}
+	var packer packer
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if err := addFile(ctx, tx, id, path, hashes[path], files[path]); err != nil {
+		if err := addFile(ctx, tx, &packer, id, path, hashes[path], files[path]); err != nil {
 			return fmt.Errorf("file %q: %w", path, err)
 		}
 	}
@@ -53,13 +54,13 @@ func hashAll(hashes map[string][]byte) []byte {
 	return all.Sum(nil)
 }
 
-func addFile(ctx context.Context, tx *sql.Tx, content, path string, hash, data []byte) error {
+func addFile(ctx context.Context, tx *sql.Tx, packer *packer, content, path string, hash, data []byte) error {
 	var known int
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM files WHERE hash = $1", hash).Scan(&known); err != nil {
 		return err
 	}
 	if known == 0 {
-		packed, err := pack(data)
+		packed, err := packer.pack(data)
 		if err != nil {
 			return err
 		}
@@ -109,19 +110,30 @@ func readContent(ctx context.Context, q querier, id string) (map[string][]byte, 
 	return files, nil
 }
 
-func pack(data []byte) ([]byte, error) {
-	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestSpeed)
-	if err != nil {
+// packer deflates one file after the other. What it works with is a megabyte, so it is made once for all of a content.
+type packer struct {
+	out bytes.Buffer
+	w   *flate.Writer
+}
+
+// pack returns a file deflated; what it returned before is overwritten.
+func (p *packer) pack(data []byte) (packed []byte, err error) {
+	p.out.Reset()
+	if p.w == nil {
+		p.w, err = flate.NewWriter(&p.out, flate.BestSpeed)
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		p.w.Reset(&p.out)
+	}
+	if _, err := p.w.Write(data); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(data); err != nil {
+	if err := p.w.Close(); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return p.out.Bytes(), nil
 }
 
 // unpack returns the file as it was, or ErrCorrupt.

@@ -36,3 +36,9 @@ func (s *Store) Occupy(t *testing.T) (release func()) {
 	}
 	return func() { _ = conn.Close() }
 }
+
+// Count returns the number that a query asks for.
+func (s *Store) Count(ctx context.Context, query string) (n int, err error) {
+	err = s.db.write.QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}
