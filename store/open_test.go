@@ -96,7 +96,6 @@ func TestLockedByAnother(t *testing.T) {
 func TestCallsEnd(t *testing.T) {
 	t.Parallel()
 	s := open(t, store.Options{Dir: t.TempDir(), Timeout: 50 * time.Millisecond})
-	addEntry(t, s, "c1")
 	release := s.Occupy(t)
 	defer release()
 	if err := s.Meta.Set(t.Context(), "a", "b"); !errors.Is(err, context.DeadlineExceeded) {

@@ -203,8 +203,11 @@ func historyAgrees(t *testing.T, s Subject) {
 		}
 		found := must(s.History.List(t.Context(), store.Query{Limit: 1000}))(t)
 		equal(t, "entries", len(found), len(model))
-		for _, e := range found {
+		for i, e := range found {
 			equal(t, "entry", e, model[e.Number])
+			if i > 0 && i < len(found)-1 {
+				continue // The files of the oldest and the newest tell whether pruning took too many.
+			}
 			if got := len(must(s.History.Files(t.Context(), e.Content))(t)); got != 4 {
 				t.Fatalf("entry %d has %d files", e.Number, got)
 			}
