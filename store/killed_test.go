@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -29,9 +30,13 @@ func writeForEver(ctx context.Context, out io.Writer, dir string) error {
 		return err
 	}
 	me := fmt.Sprint(os.Getpid())
+	var open []store.Rollout
 	for i := int64(1); ; i++ {
-		e, err := s.History.Add(ctx, store.Entry{Content: fmt.Sprint(me, "-", i), State: "live"}, derived(me, i))
+		e, err := s.History.Add(ctx, store.Entry{Content: fmt.Sprint(me, "-", i), State: "held"}, derived(me, i))
 		if err != nil {
+			return err
+		}
+		if open, err = rollOut(ctx, s, me, e.Number, open); err != nil {
 			return err
 		}
 		fmt.Fprintln(out, "entry", e.Number, e.Content)
@@ -64,6 +69,45 @@ func writeForEver(ctx context.Context, out io.Writer, dir string) error {
 				return err
 			}
 		}
+	}
+}
+
+// rollOut opens a rollout in the place of the one that is open, and sets the states of both entries: four changes that are one.
+func rollOut(ctx context.Context, s *store.Store, fleet string, entry int64, open []store.Rollout) (opened []store.Rollout, err error) {
+	err = s.Together(ctx, func(ctx context.Context, s *store.Store) error {
+		for _, r := range open {
+			r.State, r.Finished = "superseded", time.Now()
+			_, err := s.Rollouts.Put(ctx, r)
+			if err := errors.Join(err, s.History.SetState(ctx, r.Entry, "rolling", "superseded", "")); err != nil {
+				return err
+			}
+		}
+		if err := s.History.SetState(ctx, entry, "held", "rolling", ""); err != nil {
+			return err
+		}
+		opened, err = s.Rollouts.Put(ctx, store.Rollout{Fleet: fleet, Entry: entry, State: "rolling"})
+		return err
+	})
+	return opened, err
+}
+
+// examineRollouts looks whether each entry that is rolling has an open rollout, and the other way round.
+func examineRollouts(t *testing.T, s *store.Store, entries []store.Entry) {
+	rollouts, err := s.Rollouts.Open(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	open, rolling := map[int64]bool{}, map[int64]bool{}
+	for _, r := range rollouts {
+		open[r.Entry] = true
+	}
+	for _, e := range entries {
+		if e.State == "rolling" {
+			rolling[e.Number] = true
+		}
+	}
+	if !maps.Equal(open, rolling) {
+		t.Errorf("entries with an open rollout: %v; entries that are rolling: %v", open, rolling)
 	}
 }
 
@@ -191,6 +235,7 @@ func examine(t *testing.T, dir string, seen *confirmed) {
 	if err != nil {
 		t.Error(err)
 	}
+	examineRollouts(t, s, entries)
 	found := map[int64]string{}
 	for _, e := range entries {
 		found[e.Number] = e.Content
