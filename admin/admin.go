@@ -25,6 +25,8 @@ type Readiness interface {
 type Fleet interface {
 	// Nodes returns every node that is known, sorted by fleet and name.
 	Nodes() []Node
+	// Resources returns what a node should have and has, none while it is not connected.
+	Resources(fleet, node string) []Resource
 }
 
 // Revisions knows the configuration in use.

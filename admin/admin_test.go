@@ -19,16 +19,18 @@ import (
 
 // known is what a daemon knows, set by a test.
 type known struct {
-	notReady error
-	nodes    []Node
-	revision Revision
-	explain  func(Query) (Answer, error)
+	notReady  error
+	nodes     []Node
+	resources []Resource
+	revision  Revision
+	explain   func(Query) (Answer, error)
 }
 
-func (k *known) Ready() error                    { return k.notReady }
-func (k *known) Nodes() []Node                   { return k.nodes }
-func (k *known) Revision() Revision              { return k.revision }
-func (k *known) Explain(q Query) (Answer, error) { return k.explain(q) }
+func (k *known) Ready() error                     { return k.notReady }
+func (k *known) Nodes() []Node                    { return k.nodes }
+func (k *known) Resources(_, _ string) []Resource { return k.resources }
+func (k *known) Revision() Revision               { return k.revision }
+func (k *known) Explain(q Query) (Answer, error)  { return k.explain(q) }
 
 // serve runs the API on a listener until the test ends.
 func serve(t *testing.T, network, address, token string, k *known) net.Listener {
@@ -110,6 +112,25 @@ func TestNodes(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("fleet %q -want +got:\n%s", fleet, diff)
 		}
+	}
+}
+
+func TestNode(t *testing.T) {
+	t.Parallel()
+	k := &known{
+		nodes:     []Node{{Fleet: "edge", Name: "edge-1", State: Synced, Types: []TypeStatus{}}},
+		resources: []Resource{{Type: "type.test/Cluster", Name: "c", Version: "v2", Held: "v1", Refused: true, Origin: "a.yaml:1:2"}},
+	}
+	c := onSocket(t, k)
+	got, err := c.Node(t.Context(), "edge", "edge-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(NodeDetail{Node: k.nodes[0], Resources: k.resources}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if _, err := c.Node(t.Context(), "edge", "../edge-2"); err == nil || err.Error() != "no node ../edge-2 of fleet edge is known" {
+		t.Errorf("an unknown node: %v", err)
 	}
 }
 

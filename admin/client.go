@@ -88,6 +88,13 @@ func (c *Client) Nodes(ctx context.Context, fleet string) ([]Node, error) {
 	return answer.Nodes, err
 }
 
+// Node returns one node with its resources.
+func (c *Client) Node(ctx context.Context, fleet, node string) (NodeDetail, error) {
+	var answer NodeDetail
+	err := c.get(ctx, "/v1/nodes/"+url.PathEscape(fleet)+"/"+url.PathEscape(node), nil, &answer)
+	return answer, err
+}
+
 // Revision returns the configuration in use.
 func (c *Client) Revision(ctx context.Context) (Revision, error) {
 	var answer Revision

@@ -47,6 +47,11 @@ func (o *Options) describe(api huma.API) {
 		Summary: "Every Envoy that is known, what it has acknowledged and what it has refused",
 	}, o.listNodes)
 	huma.Register(api, huma.Operation{
+		OperationID: "getNode", Method: http.MethodGet, Path: "/v1/nodes/{fleet}/{node}",
+		Summary: "One Envoy, with every resource that it should have or has",
+		Errors:  []int{http.StatusNotFound},
+	}, o.getNode)
+	huma.Register(api, huma.Operation{
 		OperationID: "getRevision", Method: http.MethodGet, Path: "/v1/revision",
 		Summary: "The configuration in use, and what the last load of the documents found",
 	}, o.getRevision)
@@ -78,6 +83,25 @@ func (o *Options) listNodes(_ context.Context, q *nodesQuery) (*nodesAnswer, err
 		answer.Body.Nodes = []Node{}
 	}
 	return answer, nil
+}
+
+// nodePath names a node.
+type nodePath struct {
+	Fleet string `path:"fleet"`
+	Node  string `path:"node"`
+}
+
+// nodeAnswer is one node.
+type nodeAnswer struct{ Body NodeDetail }
+
+func (o *Options) getNode(_ context.Context, in *nodePath) (*nodeAnswer, error) {
+	for _, n := range o.Nodes.Nodes() {
+		if n.Fleet == in.Fleet && n.Name == in.Node {
+			resources := o.Nodes.Resources(n.Fleet, n.Name)
+			return &nodeAnswer{NodeDetail{Node: n, Resources: append([]Resource{}, resources...)}}, nil
+		}
+	}
+	return nil, huma.Error404NotFound(fmt.Sprintf("no node %s of fleet %s is known", in.Node, in.Fleet))
 }
 
 // revisionAnswer is a revision.

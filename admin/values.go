@@ -26,6 +26,7 @@ type Node struct {
 	Address      string       `json:"address,omitempty" doc:"The peer's address"`
 	Envoy        string       `json:"envoy,omitempty" doc:"Envoy's version, such as 1.40.0"`
 	Bootstrap    string       `json:"bootstrap,omitempty" doc:"Version of the bootstrap contract"`
+	Admin        string       `json:"admin,omitempty" doc:"Path of its admin socket on its own machine"`
 	State        State        `json:"state" enum:"waiting,behind,synced,refused,disconnected"`
 	Connected    time.Time    `json:"connected" doc:"When the present or last stream began"`
 	Disconnected time.Time    `json:"disconnected,omitzero" doc:"When that stream ended; absent while it is open"`
@@ -45,6 +46,24 @@ type TypeStatus struct {
 	Outstanding  bool   `json:"outstanding" doc:"A response waits for its answer"`
 	Responses    uint64 `json:"responses" doc:"Sent on this stream"`
 	Bytes        uint64 `json:"bytes" doc:"Sent on this stream"`
+}
+
+// NodeDetail is a node with every resource that it should have or has.
+type NodeDetail struct {
+	Node
+	Resources []Resource `json:"resources" nullable:"false" doc:"In order of delivery; empty while it is not connected"`
+}
+
+// Resource is one resource of a node.
+type Resource struct {
+	Type    string `json:"type" doc:"Type URL"`
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty" doc:"Content hash of what the node should have; absent where it should have none"`
+	Held    string `json:"held,omitempty" doc:"What it has acknowledged; ? where it refused a response and may have either"`
+	Refused bool   `json:"refused,omitempty" doc:"It has refused this version"`
+	// Fingerprint is that of package envoy.
+	Fingerprint string `json:"fingerprint,omitempty" doc:"Hash of a listener, route configuration or virtual host in the form in which Envoys show it"`
+	Origin      string `json:"origin,omitempty" doc:"Document the resource comes from, as file:line:column"`
 }
 
 // Refusal is one response that an Envoy did not accept.

@@ -29,6 +29,23 @@ func (ip) JSONSchema() *jsonschema.Schema {
 	return pattern(`^[0-9A-Fa-f.:]+$`, "0.0.0.0", "127.0.0.1", "::")
 }
 
+// healthPath is a literal path.
+type healthPath string
+
+func (v *healthPath) parse(text string) error {
+	p, err := gateway.ParsePath(text)
+	if err != nil {
+		return err
+	}
+	if !p.Exact() || text == "/" {
+		return fmt.Errorf("%q is no path of its own: write one without parameters, as in /healthz", text)
+	}
+	*v = healthPath(text)
+	return nil
+}
+
+func (healthPath) JSONSchema() *jsonschema.Schema { return pattern(`^/[^{}*]+$`, "/healthz") }
+
 // network is an address range of proxies.
 type network struct{ netip.Prefix }
 

@@ -19,6 +19,7 @@ type gatewayDocument struct {
 	Listeners []listenerFields `yaml:"listeners" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
 	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
 	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
 	Allow     reserved         `yaml:"allow" jsonschema:"-" reserved:"every team may expose its APIs on every host; remove it"`
 }
 
@@ -53,6 +54,7 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Timeouts: gateway.Timeouts{
 			Authorization: d.Timeouts.Authorization.or(authorizationTimeout), Limits: d.Timeouts.Limits.or(limitsTimeout),
 		},
+		Health: string(d.Health),
 		Origin: o.origin(),
 	}
 	if g.Fleet == "" {

@@ -48,6 +48,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
 		"abused":           abused,
+		"nodes told":       nodesTold,
 	}
 }
 

@@ -108,6 +108,24 @@ func (w *world) write(name, text string) {
 	}
 }
 
+// read returns one document as it was written.
+func (w *world) read(name string) []byte {
+	w.t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return text
+}
+
+// remove removes one document.
+func (w *world) remove(name string) {
+	w.t.Helper()
+	if err := os.Remove(filepath.Join(w.dir, name)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // startServer starts the daemon on the world's documents; it ends with the test.
 func (w *world) startServer() {
 	w.t.Helper()

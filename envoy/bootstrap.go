@@ -58,6 +58,7 @@ func node(s Settings) *corev3.Node {
 		Cluster: s.Fleet,
 		Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{
 			KeyBootstrap: structpb.NewStringValue(BootstrapVersion),
+			KeyAdmin:     structpb.NewStringValue(s.AdminSocket()),
 			KeyLabels:    structpb.NewStructValue(&structpb.Struct{Fields: labels}),
 		}},
 	}

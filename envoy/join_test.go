@@ -112,13 +112,13 @@ func TestJoin(t *testing.T) {
 	child := launch(t, envoy.Start{
 		Binary: binary, Bootstrap: bootstrap, Admin: settings.AdminSocket(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
-	checkJoined(t, gatehouse.next(t))
+	checkJoined(t, settings, gatehouse.next(t))
 	checkStats(t, child)
 
 	stop()
 	restarted := time.Now()
 	stop = gatehouse.serve(t, socket)
-	checkJoined(t, gatehouse.next(t))
+	checkJoined(t, settings, gatehouse.next(t))
 	t.Logf("back %v after a restart on the same socket", time.Since(restarted))
 
 	stop()
@@ -127,12 +127,12 @@ func TestJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	rewritten := time.Now()
-	checkJoined(t, gatehouse.next(t))
+	checkJoined(t, settings, gatehouse.next(t))
 	t.Logf("back %v after the endpoints named another socket", time.Since(rewritten))
 }
 
 // checkJoined compares what an Envoy said with the settings of TestJoin.
-func checkJoined(t *testing.T, j joined) {
+func checkJoined(t *testing.T, s envoy.Settings, j joined) {
 	t.Helper()
 	if diff := cmp.Diff([]string{"edge/edge-1"}, j.header); diff != "" {
 		t.Errorf("header %s (-want +got):\n%s", envoy.HeaderNode, diff)
@@ -141,7 +141,7 @@ func checkJoined(t *testing.T, j joined) {
 	if diff := cmp.Diff([]string{"edge", "edge-1", "eu-1a"}, got); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
 	}
-	want := map[string]any{envoy.KeyBootstrap: envoy.BootstrapVersion, envoy.KeyLabels: map[string]any{"tier": "gold"}}
+	want := map[string]any{envoy.KeyAdmin: s.AdminSocket(), envoy.KeyBootstrap: envoy.BootstrapVersion, envoy.KeyLabels: map[string]any{"tier": "gold"}}
 	if diff := cmp.Diff(want, j.node.GetMetadata().AsMap()); diff != "" {
 		t.Errorf("node metadata (-want +got):\n%s", diff)
 	}

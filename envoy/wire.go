@@ -85,4 +85,6 @@ const (
 const (
 	BootstrapVersion = "1"
 	KeyBootstrap     = "gatehouse.bootstrap"
+	// KeyAdmin is the key of the node metadata under which an Envoy says where its admin socket is, on its own machine.
+	KeyAdmin = "gatehouse.admin"
 )

@@ -18,7 +18,10 @@ type Gateway struct {
 	Listeners []Listener
 	Trust     Trust
 	Timeouts  Timeouts
-	Origin    Origin `json:"-"`
+	// Health is the path at which the Envoys themselves answer whoever balances load over them: 200, or 503 while an Envoy
+	// drains. Empty: nowhere.
+	Health string
+	Origin Origin `json:"-"`
 }
 
 // Listener is one address on which a Gateway accepts requests.

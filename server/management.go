@@ -2,10 +2,12 @@ package server
 
 import (
 	"net"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/version"
 	"github.com/gatehouse/gatehouse/xds/cache"
@@ -42,7 +44,7 @@ func (m management) Nodes() []admin.Node {
 	out := make([]admin.Node, len(known))
 	for i, n := range known {
 		out[i] = admin.Node{
-			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap,
+			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin,
 			State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
 			Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
 		}
@@ -51,6 +53,25 @@ func (m management) Nodes() []admin.Node {
 		}
 		if n.LastRefusal != nil {
 			out[i].LastRefusal = refusal(n.LastRefusal)
+		}
+	}
+	return out
+}
+
+// Resources returns what a node should have and has.
+func (m management) Resources(fleet, node string) []admin.Resource {
+	all, _ := m.xds.Holdings(fleet, node)
+	out := make([]admin.Resource, len(all))
+	for i, h := range all {
+		out[i] = admin.Resource{Type: h.Type, Name: h.Name, Version: h.Version, Held: h.Held, Refused: h.Refused, Origin: h.Origin}
+		if h.Body == nil || !slices.Contains([]string{cache.TypeListener, cache.TypeRouteConfiguration, cache.TypeVirtualHost}, h.Type) {
+			continue
+		}
+		if body, err := h.Body.UnmarshalNew(); err == nil { // We marshalled it ourselves.
+			out[i].Fingerprint, err = envoy.Fingerprint(body)
+			if err != nil {
+				m.log.Error("fingerprint", "resource", h.Name, "error", err)
+			}
 		}
 	}
 	return out

@@ -42,6 +42,7 @@ func newNodes(env surroundings) *cobra.Command {
 	c.Flags().StringVar(&o.fleet, "fleet", "", "only this `FLEET`")
 	orEnvironment(c.Flags(), "fleet", "GATEHOUSE_FLEET")
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
+	c.AddCommand(newNodesShow(env), newNodesDrain(env))
 	return c
 }
 

@@ -104,6 +104,7 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
 		n.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 	}
+	n.Admin = node.GetMetadata().GetFields()[envoy.KeyAdmin].GetStringValue()
 	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
 	n.Labels = labels(node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields())
 	return n

@@ -21,6 +21,7 @@ type Node struct {
 	Address   string            // the peer's address
 	Envoy     string            // Envoy's version, such as 1.40.0
 	Bootstrap string            // version of the bootstrap, from the node's metadata
+	Admin     string            // path of its admin socket on its own machine, by its own word
 	Labels    map[string]string // from the node's metadata; shared, never changed; nil if none
 
 	Connected    time.Time // when the present or last stream began

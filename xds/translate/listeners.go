@@ -6,6 +6,8 @@ import (
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	healthv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
 	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
@@ -85,8 +87,24 @@ func connectionManager(g *gateway.Gateway, name string) *hcmv3.HttpConnectionMan
 		},
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{stripClientHeaders(g.Trust)},
 	}
+	if g.Health != "" {
+		m.HttpFilters = append([]*hcmv3.HttpFilter{on("envoy.filters.http.health_check", healthAnswer(g.Health))}, m.HttpFilters...)
+	}
 	trust(m, g.Trust)
 	return m
+}
+
+// healthAnswer returns the filter that answers for the Envoy itself, before any other: 200, or 503 once it drains.
+func healthAnswer(path string) *healthv3.HealthCheck {
+	return &healthv3.HealthCheck{
+		PassThroughMode: wrapperspb.Bool(false),
+		Headers: []*routev3.HeaderMatcher{{
+			Name: ":path",
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: &matcherv3.StringMatcher{
+				MatchPattern: &matcherv3.StringMatcher_Exact{Exact: path},
+			}},
+		}},
+	}
 }
 
 // trust sets whose word about the client's address counts. Envoy's remote address and a list of proxies exclude each other.
