@@ -25,11 +25,11 @@ import (
 
 // The traffic under which changes are made.
 const (
-	perSecond     = 500  // Requests, whether or not those before them are answered.
-	clientsHTTP1  = 24   // Each with a connection of its own, which it keeps.
-	clientsHTTP2  = 8    // All on one connection.
-	maxWaiting    = 1000 // Requests for which no client is free.
-	maxComplaints = 20   // That are told word by word.
+	perSecond     = 500    // Requests, whether or not those before them are answered.
+	clientsHTTP1  = 24     // Each with a connection of its own, which it keeps.
+	clientsHTTP2  = 8      // All on one connection.
+	maxWaiting    = 10_000 // Requests for which no client is free: all that are due after this process has been kept waiting.
+	maxComplaints = 20     // That are told word by word.
 )
 
 // long reports whether the long form is asked for, `make e2e-long`.

@@ -140,11 +140,12 @@ func reorders(t *testing.T) {
 
 // renames gives an upstream, an API and their routes other names.
 func renames(t *testing.T) {
-	documents := func(i int) map[string]string {
+	documents := func(i int) map[string]string { // One file, so that nothing of it is read without the rest.
 		name := fmt.Sprintf("named-%d", i)
+		cards := strings.TrimPrefix(to(extra(fmt.Sprintf("cards-%d", i), "/cards"), name), "\nschema: 1\n")
 		return map[string]string{
-			"site.yaml":  strings.NewReplacer("name: site\nendpoints", "name: "+name+"\nendpoints", "to: site", "to: "+name).Replace(site()["site.yaml"]),
-			"cards.yaml": to(extra(fmt.Sprintf("cards-%d", i), "/cards"), name),
+			"site.yaml": strings.NewReplacer("name: site\nendpoints", "name: "+name+"\nendpoints", "to: site", "to: "+name).Replace(site()["site.yaml"]) +
+				"---\n" + cards,
 		}
 	}
 	w := twoBackends(t, documents(0))
