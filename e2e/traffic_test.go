@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -200,7 +201,7 @@ func (a aim) send(conn sender) error {
 	}
 	var got echo.Answer
 	if status != http.StatusOK {
-		return fmt.Errorf("status %d: %s", status, body)
+		return fmt.Errorf("status %d: %s", status, bytes.TrimSpace(body))
 	}
 	if err := json.Unmarshal(body, &got); err != nil {
 		return fmt.Errorf("the body is no answer of a backend: %w", err)
