@@ -63,6 +63,24 @@ func (w *world) change(files map[string]string) {
 	w.synced("edge-1")
 }
 
+// clusters returns how many an Envoy has.
+func (w *world) clusters() uint64 {
+	w.t.Helper()
+	const name = "cluster_manager.active_clusters"
+	stats, err := w.envoys["edge-1"].Admin().Stats(w.t.Context(), `cluster_manager\.active_clusters`)
+	if err != nil || stats[name] == 0 {
+		w.t.Fatalf("clusters: %v, %v", stats, err)
+	}
+	return stats[name]
+}
+
+// retired waits until an Envoy has no more clusters than before: what nothing uses any more is taken away, and that while
+// requests flow.
+func (w *world) retired(before uint64) {
+	w.t.Helper()
+	w.eventually("clusters that nothing uses are taken away", func() bool { return w.clusters() == before })
+}
+
 // answeredBy waits until a path is answered by a backend.
 func (w *world) answeredBy(port, path, name string) {
 	w.t.Helper()
@@ -149,11 +167,12 @@ func renames(t *testing.T) {
 		}
 	}
 	w := twoBackends(t, documents(0))
-	first := []string{"first"}
+	before, first := w.clusters(), []string{"first"}
 	r := w.traffic("PORT", aim{path: "/anything", backends: first}, aim{path: "/cards", backends: first})
 	for i := range times(5, 100) {
 		w.change(documents(i + 1))
 	}
+	w.retired(before)
 	r.stop()
 }
 
@@ -236,6 +255,7 @@ func endpointsAreLate(t *testing.T) {
 			<-late.Done()
 		}
 	}), "edge", "edge-1")
+	before := w.clusters()
 	r := w.traffic("PORT", aim{path: "/anything", backends: []string{"first"}})
 	for i := range times(2, 20) {
 		name := fmt.Sprintf("late-%d", i)
@@ -243,6 +263,7 @@ func endpointsAreLate(t *testing.T) {
 			"site.yaml": strings.NewReplacer("name: site\nendpoints", "name: "+name+"\nendpoints", "to: site", "to: "+name).Replace(site()["site.yaml"]),
 		})
 	}
+	w.retired(before)
 	r.stop()
 }
 
