@@ -22,6 +22,7 @@ import (
 // watching is an Envoy that watches a file with its route configuration.
 type watching struct {
 	port  int
+	pid   int
 	file  string
 	forms [2]string
 }
@@ -63,8 +64,12 @@ func (k *bank) watchingEnvoy(ctx context.Context, name string) (*watching, error
 	if err := writeFile(settings.BootstrapFile(), string(text)); err != nil {
 		return nil, err
 	}
-	_, err = k.launch(ctx, settings)
-	return w, err
+	e, err := k.launch(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	w.pid = e.PID()
+	return w, nil
 }
 
 // withRoutesIn returns the static bootstrap of the documents as they are, with the route configuration in a file of its own,
