@@ -19,6 +19,8 @@ type pace struct {
 	calls time.Duration // One turn of a gRPC server.
 	wrk   time.Duration // One turn through an Envoy; whole seconds, as wrk counts.
 	loads int           // How often 5,000 routes are loaded.
+	// changes is how often a route is changed among few and among many others.
+	changes int
 }
 
 // bench is one run: what it was told, the parts it needs, and the table that it fills.
@@ -46,10 +48,10 @@ func newBench(o options, progress io.Writer) (*bench, error) {
 	b := &bench{
 		options: o, envoy: binary, dir: dir, progress: progress,
 		log:  slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelError})),
-		pace: pace{turns: 5, calls: 2 * time.Second, wrk: 3 * time.Second, loads: 5},
+		pace: pace{turns: 5, calls: 2 * time.Second, wrk: 3 * time.Second, loads: 5, changes: 100},
 	}
 	if o.short {
-		b.pace = pace{turns: 3, calls: 500 * time.Millisecond, wrk: time.Second, loads: 1}
+		b.pace = pace{turns: 3, calls: 500 * time.Millisecond, wrk: time.Second, loads: 1, changes: 20}
 	}
 	if o.profile != "" {
 		if err := os.MkdirAll(o.profile, 0o750); err != nil {

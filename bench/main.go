@@ -103,6 +103,7 @@ func steps() []step {
 		{"routes", (*bench).routes},
 		{"load", (*bench).load},
 		{"fleet", (*bench).fleet},
+		{"change", (*bench).change},
 	}
 }
 

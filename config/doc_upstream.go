@@ -50,11 +50,11 @@ type endpointFields struct {
 }
 
 type healthFields struct {
-	Path      urlPath  `yaml:"path" jsonschema:"required" doc:"The path of the GET request; 200 is healthy."`
-	Interval  duration `yaml:"interval" jsonschema:"default=5s" doc:"Between two checks."`
-	Timeout   duration `yaml:"timeout" jsonschema:"default=1s" doc:"For one check."`
-	Healthy   *int     `yaml:"healthy" jsonschema:"minimum=1,maximum=100,default=2" doc:"Successes in a row before an endpoint is used again."`
-	Unhealthy *int     `yaml:"unhealthy" jsonschema:"minimum=1,maximum=100,default=3" doc:"Failures in a row before an endpoint is left out."`
+	Path      urlPath   `yaml:"path" jsonschema:"required" doc:"The path of the GET request; 200 is healthy."`
+	Interval  duration  `yaml:"interval" jsonschema:"default=5s" doc:"Between two checks."`
+	Timeout   checkTime `yaml:"timeout" jsonschema:"default=1s" doc:"For one check, at most 2s: an Envoy that starts serves nothing before each endpoint's first check has ended."`
+	Healthy   *int      `yaml:"healthy" jsonschema:"minimum=1,maximum=100,default=2" doc:"Successes in a row before an endpoint is used again."`
+	Unhealthy *int      `yaml:"unhealthy" jsonschema:"minimum=1,maximum=100,default=3" doc:"Failures in a row before an endpoint is left out."`
 }
 
 type retryFields struct {
@@ -92,7 +92,7 @@ func (f *healthFields) health() *gateway.Health {
 		return nil
 	}
 	return &gateway.Health{
-		Path: string(f.Path), Interval: f.Interval.or(healthInterval), Timeout: f.Timeout.or(healthTimeout),
+		Path: string(f.Path), Interval: f.Interval.or(healthInterval), Timeout: duration(f.Timeout).or(healthTimeout),
 		Healthy: value(f.Healthy, healthyAfter), Unhealthy: value(f.Unhealthy, unhealthyAfter),
 	}
 }

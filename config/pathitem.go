@@ -19,14 +19,14 @@ type pathItem struct {
 	operations []listed
 }
 
-// outline is what there is in an item: a reference, and the keys and values of methods.
+// outline is what there is in an item or an operation: a reference, an operationId, and the keys and values of methods.
 type outline struct {
-	ref   *yaml.Node
-	verbs []*yaml.Node
-	whole bool // It is a contract, no item.
+	ref, id *yaml.Node
+	verbs   []*yaml.Node
+	whole   bool // It is a contract, no item.
 }
 
-// outline looks an item through once, be there many paths that refer to it.
+// outline looks a mapping through once, be there many references to it.
 func (r *references) outline(n *yaml.Node) *outline {
 	known := r.outlines[n]
 	if known != nil {
@@ -37,6 +37,8 @@ func (r *references) outline(n *yaml.Node) *outline {
 		switch {
 		case key.Value == "$ref":
 			o.ref = value
+		case key.Value == "operationId":
+			o.id = value
 		case key.Value == "openapi":
 			o.whole = true
 		case slices.Contains(verbs(), strings.ToLower(key.Value)):
@@ -85,7 +87,7 @@ func (i *pathItem) operation(key position, op *yaml.Node) {
 	i.verbs[verb] = key.place()
 	at := position{key.source, op}
 	for hops := 0; ; hops++ {
-		ref := member(at.node, "$ref")
+		ref := i.refs.outline(at.node).ref
 		if ref == nil {
 			break
 		}
@@ -109,7 +111,7 @@ func (i *pathItem) add(verb string, key, op position) {
 	entry := listed{place: key.place()}
 	entry.Field = "contract"
 	entry.Match = gateway.Match{Methods: []string{strings.ToUpper(verb)}, Path: i.path}
-	if id := member(op.node, "operationId"); id != nil {
+	if id := i.refs.outline(op.node).id; id != nil {
 		if entry.place = op.source.at(id); !isText(id) {
 			i.contract.fault(entry.place, "the operationId is %s: write text, in quotes", describe(id))
 			return

@@ -106,8 +106,9 @@ func syntaxOf(err error, text []byte) *syntax {
 		return s
 	}
 	s.text = "this is no YAML that can be read: " + e.Message
+	end := lastLine(text) // The parser is a line too far where the text ends without a line break.
 	if e.ContextMsg != "" && e.ContextMark.Line > 0 {
-		s.text += fmt.Sprintf(", %s that begins in line %d", e.ContextMsg, e.ContextMark.Line)
+		s.text += fmt.Sprintf(", %s that begins in line %d", e.ContextMsg, min(e.ContextMark.Line, end))
 	}
 	s.text += remedy(e)
 	if strings.Contains(e.Message, errTooDeep.Error()) {
@@ -121,8 +122,17 @@ func syntaxOf(err error, text []byte) *syntax {
 	if s.column > 0 && len(here) >= s.column && here[s.column-1] == '\t' {
 		s.text = "this is a tab: YAML is indented by blanks"
 	}
+	if s.line > end {
+		s.line, s.column = end, max(1, len(from(text, end)))
+	}
 	s.line, s.column = max(1, s.line), max(1, s.column)
 	return s
+}
+
+// lastLine returns the number of a text's last line. YAML has more line breaks than one (YAML 1.1, 5.4).
+func lastLine(text []byte) int {
+	breaks := strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+	return strings.Count(breaks.Replace(string(text)), "\n") + 1
 }
 
 // remedy says what to do about the mistakes that are made most often.

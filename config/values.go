@@ -86,6 +86,27 @@ func (v duration) or(standard time.Duration) time.Duration {
 	return time.Duration(v)
 }
 
+// maxCheckTime bounds a health check. Envoy asks for listeners only when the first check of every endpoint has ended, so one
+// upstream that takes connections and never answers would hold up a start by its timeout.
+const maxCheckTime = 2 * time.Second
+
+// checkTime is how long a health check may take.
+type checkTime duration
+
+func (v *checkTime) parse(text string) error {
+	var d duration
+	if err := d.parse(text); err != nil {
+		return err
+	}
+	if time.Duration(d) > maxCheckTime {
+		return fmt.Errorf("the timeout %q of a health check is too long: write at most 2s, as an Envoy that starts waits for the first check", text)
+	}
+	*v = checkTime(d)
+	return nil
+}
+
+func (checkTime) JSONSchema() *jsonschema.Schema { return pattern(durationForm, "500ms", "1s", "2s") }
+
 // period is the interval of a limit, at least a second.
 type period duration
 

@@ -163,11 +163,29 @@ func (w *world) stopServer() {
 // startEnvoy starts an Envoy of a fleet and waits until it serves.
 func (w *world) startEnvoy(fleet, node string) *envoy.Child {
 	w.t.Helper()
+	return w.startEnvoyBy(w.server.Addrs().XDS, fleet, node)
+}
+
+// startEnvoyBy starts an Envoy that gets its configuration at an address of xDS, and waits until it serves.
+func (w *world) startEnvoyBy(xds, fleet, node string) *envoy.Child {
+	w.t.Helper()
+	child := w.joinEnvoyBy(xds, fleet, node)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if err := child.WaitReady(ctx); err != nil {
+		w.t.Fatalf("envoy %s is not ready: %v", node, err)
+	}
+	return child
+}
+
+// joinEnvoyBy is startEnvoyBy without waiting.
+func (w *world) joinEnvoyBy(xds, fleet, node string) *envoy.Child {
+	w.t.Helper()
 	binary := needs.Envoy(w.t)
 	a := w.server.Addrs()
 	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node)}
 	bootstrap, err := envoy.Prepare(settings, envoy.Services{
-		XDS: []string{a.XDS}, Authz: []string{a.Authz}, RateLimit: []string{a.RateLimit}, AccessLog: []string{a.AccessLog},
+		XDS: []string{xds}, Authz: []string{a.Authz}, RateLimit: []string{a.RateLimit}, AccessLog: []string{a.AccessLog},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -180,11 +198,6 @@ func (w *world) startEnvoy(fleet, node string) *envoy.Child {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { w.stopEnvoy(child) })
-	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
-	defer cancel()
-	if err := child.WaitReady(ctx); err != nil {
-		w.t.Fatalf("envoy %s is not ready: %v", node, err)
-	}
 	w.envoys[node] = child
 	return child
 }
