@@ -23,6 +23,11 @@ const (
 	CodeDuplicateKey Code = "GH114" // One key twice in a mapping.
 	CodeKeySet       Code = "GH115" // A key set that cannot verify tokens, or holds what must stay secret.
 	CodeConflict     Code = "GH116" // Fields that exclude one another.
+
+	CodeCertificateFile Code = "GH121" // A chain or a private key that cannot be read.
+	CodeKeyMismatch     Code = "GH122" // A private key that belongs to another certificate.
+	CodeExpired         Code = "GH123" // A certificate that is not valid any more, or not yet.
+	CodeWeakKey         Code = "GH124" // A key that can be broken, or that Envoy does not take.
 )
 
 // Codes of faults between documents.
@@ -40,6 +45,11 @@ const (
 	CodeLimitKey           Code = "GH211" // A limit's key that is unknown where the limit stands.
 	CodeDuplicateLimit     Code = "GH212" // Two limits of one name on one operation.
 	CodeNotExposed         Code = "GH213" // An API without expose.
+
+	CodeHostUncovered   Code = "GH221" // A host without a certificate that is good for it.
+	CodeTwoCertificates Code = "GH222" // Two certificates for one host.
+	CodeServesNothing   Code = "GH223" // A certificate that is good for no host of its listener.
+	CodeNoRedirect      Code = "GH224" // A redirect that leads nowhere.
 )
 
 // Codes of faults in policies.

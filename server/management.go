@@ -93,6 +93,7 @@ func (m management) Revision() admin.Revision {
 	}
 	if now.compiled != nil {
 		out.ID = now.revision.ID
+		out.Faults = append(out.Faults, now.kept...)
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
 )
 
 // quarantineRounds bounds how often documents are compiled again without their faulty APIs: what stands in for one may show
@@ -32,7 +33,8 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	docs, faults := s.load()
 	before := s.live.Load()
-	next, substitutions, remaining := propose(docs, faults, before.compiled)
+	s.followAlso(docs.Certificates, before.compiled)
+	next, substitutions, remaining := propose(docs, faults, s.certificates(), before.compiled)
 	if len(remaining) > 0 {
 		refused := *before
 		refused.faults = remaining
@@ -55,7 +57,7 @@ func (s *Server) load() (*gateway.Documents, gateway.Faults) {
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
-func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
+func propose(docs *gateway.Documents, faults gateway.Faults, files observed.Certificates, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
 	var revision *gateway.Revision
 	if before != nil {
 		revision = before.revision
@@ -63,7 +65,7 @@ func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (
 	var substitutions []gateway.Substitution
 	var last gateway.Faults
 	for range quarantineRounds {
-		next, found := compile(docs, before)
+		next, found := compile(docs, files, before)
 		faults = append(faults, found...).Sort()
 		if len(faults) == 0 {
 			return next, substitutions, nil
@@ -92,6 +94,10 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 	for _, q := range substitutions {
 		now.faults = append(now.faults, q.Faults...)
 		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
+	}
+	for _, f := range next.kept {
+		s.log.Error("fault, what was read before stays in use", "code", string(f.Code), "place", f.Place.String(),
+			"object", f.Object.String(), "message", f.Message)
 	}
 	s.live.Store(now)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))

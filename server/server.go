@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/xds/cache"
@@ -63,6 +64,7 @@ type Server struct {
 	memory    config.Memory // Of the directory; by reloading.
 	live      atomic.Pointer[live]
 	draining  atomic.Bool
+	files     atomic.Pointer[observed.Files]
 
 	addrs  Addresses
 	doors  []door // What listens, in the order of starting.
@@ -133,7 +135,7 @@ func (s *Server) Start(ctx context.Context) error {
 		})
 	}
 	if s.options.Config != "" {
-		if err := s.watch(running); err != nil {
+		if err := errors.Join(s.follow(running), s.watch(running)); err != nil {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()

@@ -12,18 +12,19 @@ import (
 // builder remembers during one translation what many routes share. Without it a route is built once for each host at which it
 // answers, and a key set is hashed for each route that accepts its issuer: 5,000 routes then take far longer.
 type builder struct {
-	clusters  map[*gateway.Upstream]string
-	providers map[*gateway.Issuer]string
-	filters   map[string]bool // Every filter that listeners have.
-	notFound  *routev3.Route
-	routes    map[*gateway.Route]*routev3.Route
-	wires     map[*routev3.Route][]byte
+	clusters              map[*gateway.Upstream]string
+	providers             map[*gateway.Issuer]string
+	filters               map[string]bool // Every filter that listeners have.
+	pairs                 map[string]gateway.KeyPair
+	notFound, misdirected *routev3.Route
+	routes                map[*gateway.Route]*routev3.Route
+	wires                 map[*routev3.Route][]byte
 }
 
 func newBuilder() *builder {
 	b := &builder{
 		clusters: map[*gateway.Upstream]string{}, providers: map[*gateway.Issuer]string{},
-		filters: map[string]bool{}, notFound: notFound(), routes: map[*gateway.Route]*routev3.Route{},
+		filters: map[string]bool{}, notFound: notFound(), misdirected: misdirected(), routes: map[*gateway.Route]*routev3.Route{},
 		wires: map[*routev3.Route][]byte{},
 	}
 	for _, f := range httpFilters(gateway.Timeouts{}) {

@@ -52,11 +52,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 
 // notFound returns the route that answers where no other does.
 func notFound() *routev3.Route {
-	out := &routev3.Route{
-		Name:                 "not-found",
-		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
-		TypedPerFilterConfig: map[string]*anypb.Any{envoy.FilterGuard: packed(noGuard())},
-	}
+	out := everything("not-found")
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out
 }
