@@ -38,6 +38,7 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 		log:      s.settings.Log.With("fleet", id.fleet, "node", id.name),
 		id:       id,
 		node:     introduce(ctx, id, first.GetNode(), now),
+		secret:   maySeeKeys(ctx),
 		requests: requests,
 		queue:    make(chan output, kinds), // one response of each type is outstanding at most, so this is never full
 		wakeup:   make(chan struct{}, 1),
@@ -137,8 +138,11 @@ func (s *Server) logJoin(ctx context.Context, session *session, streams int) {
 		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet",
 			"streams", streams)
 	}
-	if s.snapshot(session.id) == nil {
+	switch snapshot := s.snapshot(session.id); {
+	case snapshot == nil:
 		log.WarnContext(ctx, "fleet has no snapshot: the node waits for one")
+	case snapshot != snapshot.withoutSecrets() && !session.secret:
+		log.WarnContext(ctx, "node gets no certificates: private keys go only through a Unix socket or over mutual TLS")
 	}
 }
 

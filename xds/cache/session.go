@@ -17,6 +17,7 @@ type session struct {
 	log    *slog.Logger // names the node
 	id     identity
 	node   Node // what does not change while it is connected
+	secret bool // private keys may be sent to it
 	former word // what the node acknowledged on its stream before
 
 	requests <-chan *discoveryv3.DeltaDiscoveryRequest
@@ -125,6 +126,9 @@ func (s *session) refused(ctx context.Context, r *rejection) {
 // use gives the stream the present snapshot of its node, if that is another one.
 func (s *session) use() []output {
 	next := s.server.snapshot(s.id)
+	if !s.secret {
+		next = next.withoutSecrets()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if next == nil || next == s.stream.target {

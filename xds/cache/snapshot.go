@@ -53,6 +53,7 @@ type Snapshot struct {
 	version  string
 	sets     [kinds]set
 	hosts    map[string][]string // route configuration -> names of its virtual hosts, sorted
+	bare     *Snapshot           // the same without secrets; nil where it has none
 }
 
 // NewSnapshot marshals and hashes the resources of a fleet. The revision is a label that is passed on to Nodes and to
@@ -132,6 +133,7 @@ func (s *Snapshot) seal() {
 	for _, names := range s.hosts {
 		slices.Sort(names)
 	}
+	s.strip()
 }
 
 // newResource marshals a message deterministically and hashes the bytes.
