@@ -119,7 +119,9 @@ func (w *world) ask(c net.Conn, host, path string) answer {
 	return answer{status: response.StatusCode, header: response.Header, body: string(body)}
 }
 
-func commonName(c *tls.Conn) string { return c.ConnectionState().PeerCertificates[0].Subject.CommonName }
+func commonName(c *tls.Conn) string {
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
 
 // TestTLS holds which certificate a client is shown, and what it gets on the connection then.
 func TestTLS(t *testing.T) {
@@ -216,7 +218,7 @@ func TestRedirect(t *testing.T) {
 		{"GET", "api.bank.test", "/a/b?c=d&e", 308, "https://api.bank.test:${PORT}/a/b?c=d&e"},
 		{"POST", "api.bank.test:" + w.values["PLAIN_PORT"], "/a", 308, "https://api.bank.test:${PORT}/a"},
 		{"GET", "shop.test", "/", 308, "https://shop.test:${PORT}/"},
-		{"GET", "shop.test", "/.well-known/acme-challenge", 308, "https://shop.test:${PORT}/.well-known/acme-challenge"},
+		{"GET", "shop.test", "/.well-known/security.txt", 308, "https://shop.test:${PORT}/.well-known/security.txt"},
 		{"GET", "shop.test", "/.well-known/acme-challenge/token", 200, ""},
 		{"GET", "other.test", "/", 404, ""},
 	} {
@@ -244,7 +246,8 @@ func TestNewHostDrainsNobody(t *testing.T) {
 	for _, add := range []string{"new.test", "newer.test"} {
 		name, _, _ := strings.Cut(add, ".")
 		w.certificate(name, name+"-1", add)
-		documents = strings.Replace(documents, "shop.test], tls: {certificates: [bank, shop", "shop.test, "+add+"], tls: {certificates: [bank, shop, "+name, 1)
+		documents = strings.Replace(documents, "shop.test", "shop.test, "+add, 1)
+		documents = strings.Replace(documents, "[bank, shop", "[bank, shop, "+name, 1)
 		documents += "---\nkind: Certificate\nname: " + name + "\nchain: ./" + name + ".pem\nkey: ./" + name + ".key.pem\n"
 		w.write("bank.yaml", documents)
 		w.eventually(add+" is served", func() bool {
@@ -297,7 +300,9 @@ func TestCertificateIsReplacedUnderLoad(t *testing.T) {
 	w.write("bank.pem", "no certificate")
 	w.eventually("the broken file is shown as a fault", func() bool {
 		now, err := w.admin().Revision(t.Context())
-		return err == nil && slices.ContainsFunc(now.Faults, func(f gateway.Fault) bool { return f.Code == "GH121" && strings.HasPrefix(f.Place.String(), "bank.yaml:12") })
+		return err == nil && slices.ContainsFunc(now.Faults, func(f gateway.Fault) bool {
+			return f.Code == "GH121" && strings.HasPrefix(f.Place.String(), "bank.yaml:11")
+		})
 	})
 	if got := shown(); got != "bank-11" {
 		t.Errorf("a broken file: %s is shown", got)
