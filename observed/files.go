@@ -66,7 +66,7 @@ func (f *Files) cover() {
 	wanted := map[string]bool{}
 	for _, file := range f.files {
 		for _, folder := range foldersOf(file) {
-			wanted[folder] = true
+			wanted[nearest(folder)] = true
 		}
 	}
 	for folder := range wanted {
@@ -82,6 +82,17 @@ func (f *Files) cover() {
 		}
 	}
 	f.folders = maps.Clone(wanted)
+}
+
+// nearest returns a folder, or the nearest one around it that exists, in which it would be made.
+func nearest(folder string) string {
+	for folder != filepath.Dir(folder) {
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			return folder
+		}
+		folder = filepath.Dir(folder)
+	}
+	return folder
 }
 
 // foldersOf returns the folders in which a change may change what a path leads to.
