@@ -268,6 +268,35 @@ func TestNewHostDrainsNobody(t *testing.T) {
 	}
 }
 
+// TestOneBadCertificateStaysOne starts with a certificate that cannot be read: the other host is served, and this one as soon
+// as its file is good.
+func TestOneBadCertificateStaysOne(t *testing.T) {
+	t.Parallel()
+	address, _ := backend(t, "bank", "")
+	w := prepare(t, map[string]string{"bank.yaml": tlsDocuments}, map[string]string{"BACKEND": address})
+	w.certificate("bank", "bank-1", "api.bank.test", "*.bank.test")
+	w.startServer()
+	w.startEnvoy("edge", "edge-1")
+	c, err := w.handshake("PORT", "api.bank.test")
+	if err != nil || w.ask(c, "api.bank.test", "/").status != 200 {
+		t.Errorf("the host whose certificate is good: %v", err)
+	}
+	if _, err := w.handshake("PORT", "shop.test"); err == nil {
+		t.Error("a host without a certificate is met")
+	}
+	now, err := w.admin().Revision(t.Context())
+	if err != nil || !slices.ContainsFunc(now.Faults, func(f gateway.Fault) bool { return f.Code == "GH121" && f.Object.Name == "shop" }) {
+		t.Errorf("faults %v, %v", now.Faults, err)
+	}
+	w.certificate("shop", "shop-1", "shop.test")
+	for _, port := range []string{"PORT", "STRICT_PORT"} {
+		w.eventually("shop.test is served on "+port, func() bool {
+			c, err := w.handshake(port, "shop.test")
+			return err == nil && commonName(c) == "shop-1" && w.ask(c, "shop.test", "/").status == 200
+		})
+	}
+}
+
 // TestCertificateIsReplacedUnderLoad replaces a certificate again and again, by files and by a link, while requests run, each on
 // a new connection and on one that is kept: none fails. A broken replacement changes nothing and is shown.
 func TestCertificateIsReplacedUnderLoad(t *testing.T) {

@@ -27,14 +27,14 @@ type compiled struct {
 
 // compile assembles documents and compiles the revision for every service. It touches nothing live; prev (nil: nothing)
 // gives what did not change. All faults of all services come back at once.
-func compile(docs *gateway.Documents, files observed.Certificates, prev *compiled) (*compiled, gateway.Faults) {
+func compile(docs *gateway.Documents, from files, prev *compiled) (*compiled, gateway.Faults) {
 	if prev == nil {
 		prev = &compiled{}
 	}
 	rev, faults := gateway.AssembleAfter(docs, prev.revision)
 	next := &compiled{revision: rev}
 	var found []gateway.Fault
-	next.observed, next.kept, found = observe(rev, files, prev)
+	next.observed, next.kept, found = observe(rev, from, prev)
 	faults = append(faults, found...)
 	next.authz, found = authz.Compile(rev, prev.authz)
 	faults = append(faults, found...)
@@ -60,7 +60,7 @@ type Checked struct {
 // Checked is nil if there is any.
 func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
 	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
-	next, found := compile(docs, observed.Certificates{Dir: dir, Now: time.Now}, nil)
+	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
 	if faults = append(faults, found...).Sort(); len(faults) > 0 {
 		return nil, faults
 	}

@@ -10,15 +10,23 @@ import (
 	"github.com/gatehouse/gatehouse/xds"
 )
 
+// files is where what is observed is read.
+type files struct {
+	observed.Certificates
+	// Tolerant says that a certificate that cannot be used is shown and left out instead of standing against everything: at a
+	// start nothing is served yet, and the other hosts must be.
+	Tolerant bool
+}
+
 // observe reads what the certificates of a revision hold now. A file that cannot be used is a fault, unless its certificate
 // has a pair in use already: that stays then, and the fault is among those that are only shown.
-func observe(rev *gateway.Revision, files observed.Certificates, before *compiled) (now *gateway.Observed, kept, faults gateway.Faults) {
-	fresh, found := files.Read(rev.Certificates)
+func observe(rev *gateway.Revision, from files, before *compiled) (now *gateway.Observed, kept, faults gateway.Faults) {
+	fresh, found := from.Read(rev.Certificates)
 	used := map[string]gateway.KeyPair{}
 	if before.observed != nil {
 		for _, c := range rev.Certificates {
 			p, ok := before.observed.Certificates[c.Name]
-			if paths := files.Files([]*gateway.Certificate{c}); ok && p.ChainFile == paths[0] && p.KeyFile == paths[1] {
+			if paths := from.Files([]*gateway.Certificate{c}); ok && p.ChainFile == paths[0] && p.KeyFile == paths[1] {
 				used[c.Name] = p
 			}
 		}
@@ -33,29 +41,35 @@ func observe(rev *gateway.Revision, files observed.Certificates, before *compile
 			faults = append(faults, f)
 		}
 	}
+	if from.Tolerant {
+		kept, faults = append(kept, faults...), nil
+	}
 	pairs, refused := gateway.Replace(rev, used, fresh)
 	kept = append(kept, refused...).Sort()
 	return &gateway.Observed{Certificates: pairs}, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
 }
 
-// certificates reads the files of the configuration's certificates.
-func (s *Server) certificates() observed.Certificates {
-	return observed.Certificates{Dir: s.options.Config, Now: s.options.Now}
+// certificates is where the configuration's certificates are read.
+func (s *Server) certificates() files {
+	return files{
+		Certificates: observed.Certificates{Dir: s.options.Config, Now: s.options.Now},
+		Tolerant:     s.live.Load().compiled == nil,
+	}
 }
 
 // follow watches the files of the revision in use, until ctx ends, and takes over what they hold whenever that changed.
 func (s *Server) follow(ctx context.Context) error {
-	files, err := observed.WatchFiles(ctx, s.log)
+	watch, err := observed.WatchFiles(ctx, s.log)
 	if err != nil {
 		return fmt.Errorf("watch certificates: %w", err)
 	}
-	s.files.Store(files)
+	s.files.Store(watch)
 	if now := s.live.Load(); now.compiled != nil {
-		files.Follow(s.certificates().Files(now.revision.Certificates))
+		watch.Follow(s.certificates().Files(now.revision.Certificates))
 	}
 	s.tasks.Go(func() {
 		s.refresh()
-		for range files.Changed() {
+		for range watch.Changed() {
 			s.refresh()
 		}
 	})
@@ -69,11 +83,11 @@ func (s *Server) followAlso(list []*gateway.Certificate, used *compiled) {
 	if watch == nil {
 		return // Not started; the first refresh reads what changes until then.
 	}
-	files := s.certificates().Files(list)
+	paths := s.certificates().Files(list)
 	if used != nil {
-		files = append(files, s.certificates().Files(used.revision.Certificates)...)
+		paths = append(paths, s.certificates().Files(used.revision.Certificates)...)
 	}
-	watch.Follow(files)
+	watch.Follow(paths)
 }
 
 // refresh takes over what is observed of the revision in use. There is no new revision: the Envoys get other secrets alone.

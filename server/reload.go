@@ -7,7 +7,6 @@ import (
 
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
-	"github.com/gatehouse/gatehouse/observed"
 )
 
 // quarantineRounds bounds how often documents are compiled again without their faulty APIs: what stands in for one may show
@@ -57,7 +56,7 @@ func (s *Server) load() (*gateway.Documents, gateway.Faults) {
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
-func propose(docs *gateway.Documents, faults gateway.Faults, files observed.Certificates, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
+func propose(docs *gateway.Documents, faults gateway.Faults, from files, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
 	var revision *gateway.Revision
 	if before != nil {
 		revision = before.revision
@@ -65,7 +64,7 @@ func propose(docs *gateway.Documents, faults gateway.Faults, files observed.Cert
 	var substitutions []gateway.Substitution
 	var last gateway.Faults
 	for range quarantineRounds {
-		next, found := compile(docs, files, before)
+		next, found := compile(docs, from, before)
 		faults = append(faults, found...).Sort()
 		if len(faults) == 0 {
 			return next, substitutions, nil
