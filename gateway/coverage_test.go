@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -37,44 +38,64 @@ func TestCertificatesOfAListener(t *testing.T) {
 		codes        []gateway.Code
 	}{
 		{
-			"one for one", "a.test", []string{"a: a.test"},
-			[]string{"a: a.test / a.test"}, nil,
+			"one for one", "a.test",
+			[]string{"a: a.test"},
+			[]string{"a: a.test / a.test"},
+			nil,
 		},
 		{
-			"exactly comes before a wildcard", "api.bank.test *.bank.test", []string{"wide: *.bank.test", "own: api.bank.test"},
-			[]string{"own: api.bank.test / api.bank.test", "wide: *.bank.test / api.bank.test *.bank.test"}, nil,
+			"exactly comes before a wildcard", "api.bank.test *.bank.test",
+			[]string{"wide: *.bank.test", "own: api.bank.test"},
+			[]string{"own: api.bank.test / api.bank.test", "wide: *.bank.test / api.bank.test *.bank.test"},
+			nil,
 		},
 		{
-			"every host is those of the certificates", "*", []string{"b: b.test *.b.test", "a: a.test"},
-			[]string{"a: a.test / a.test", "b: b.test *.b.test / b.test *.b.test"}, nil,
+			"every host is those of the certificates", "*",
+			[]string{"b: b.test *.b.test", "a: a.test"},
+			[]string{"a: a.test / a.test", "b: b.test *.b.test / b.test *.b.test"},
+			nil,
 		},
 		{
-			"a wildcard stands for one label", "bank.test eu.api.bank.test", []string{"bank: *.bank.test"},
-			[]string{"bank:  / "}, []gateway.Code{gateway.CodeHostUncovered, gateway.CodeHostUncovered, gateway.CodeServesNothing},
+			"a wildcard stands for one label", "bank.test eu.api.bank.test",
+			[]string{"bank: *.bank.test"},
+			[]string{"bank:  / "},
+			[]gateway.Code{gateway.CodeHostUncovered, gateway.CodeHostUncovered, gateway.CodeServesNothing},
 		},
 		{
-			"not all hosts", "a.test b.test", []string{"a: a.test"},
-			[]string{"a: a.test / a.test"}, []gateway.Code{gateway.CodeHostUncovered},
+			"not all hosts", "a.test b.test",
+			[]string{"a: a.test"},
+			[]string{"a: a.test / a.test"},
+			[]gateway.Code{gateway.CodeHostUncovered},
 		},
 		{
-			"two for one", "a.test", []string{"old: a.test", "new: a.test"},
-			nil, []gateway.Code{gateway.CodeTwoCertificates},
+			"two for one", "a.test",
+			[]string{"old: a.test", "new: a.test"},
+			nil,
+			[]gateway.Code{gateway.CodeTwoCertificates},
 		},
 		{
-			"two wildcards for one", "x.a.test", []string{"old: *.a.test", "new: *.a.test b.test"},
-			nil, []gateway.Code{gateway.CodeTwoCertificates},
+			"two wildcards for one", "x.a.test",
+			[]string{"old: *.a.test", "new: *.a.test b.test"},
+			nil,
+			[]gateway.Code{gateway.CodeTwoCertificates},
 		},
 		{
-			"one for nothing", "a.test", []string{"a: a.test", "b: b.test"},
-			[]string{"a: a.test / a.test", "b:  / "}, []gateway.Code{gateway.CodeServesNothing},
+			"one for nothing", "a.test",
+			[]string{"a: a.test", "b: b.test"},
+			[]string{"a: a.test / a.test", "b:  / "},
+			[]gateway.Code{gateway.CodeServesNothing},
 		},
 		{
-			"the same one twice", "a.test", []string{"a: a.test", "a: a.test"},
-			[]string{"a: a.test / a.test"}, nil,
+			"the same one twice", "a.test",
+			[]string{"a: a.test", "a: a.test"},
+			[]string{"a: a.test / a.test"},
+			nil,
 		},
 		{
-			"one of which nothing is known", "a.test b.test", []string{"a: a.test", "b"},
-			[]string{"a: a.test / a.test"}, nil,
+			"one of which nothing is known", "a.test b.test",
+			[]string{"a: a.test", "b"},
+			[]string{"a: a.test / a.test"},
+			nil,
 		},
 	} {
 		rev, pairs := certified(test.hosts, test.certificates...)
@@ -94,6 +115,41 @@ func TestCertificatesOfAListener(t *testing.T) {
 			t.Errorf("%s: shown (-want +got):\n%s", test.name, diff)
 		}
 	}
+}
+
+// TestEveryHostIsShownOneCertificate holds for whatever hosts and certificates there are: without a fault each host has exactly
+// one certificate, which is good for it, and of the hosts for which one is good none is forgotten.
+func TestEveryHostIsShownOneCertificate(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a.test", "b.test", "x.a.test", "*.a.test", "y.x.a.test", "*.x.a.test", "*.test"}), 1, 5, rapid.ID)
+		certificates := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) []string { return names.Draw(t, "names") }), 1, 4).Draw(t, "certificates")
+		var written []string
+		for i, hosts := range certificates {
+			written = append(written, fmt.Sprintf("c%d: %s", i, strings.Join(hosts, " ")))
+		}
+		hosts := names.Draw(t, "hosts")
+		rev, pairs := certified(strings.Join(hosts, " "), written...)
+		sound := len(gateway.CheckCoverage(rev, pairs)) == 0
+		for _, host := range hosts {
+			shown := 0
+			for _, s := range rev.Gateways[0].Listeners[0].Show(pairs) {
+				good := pairs[s.Certificate].Covers(host)
+				if good != slices.Contains(s.Good, host) {
+					t.Fatalf("%s is good for %s: %t, and the hosts for which it is are %v", s.Certificate, host, good, s.Good)
+				}
+				if slices.Contains(s.Hosts, host) {
+					shown++
+					if !good {
+						t.Fatalf("%s is shown for %s", s.Certificate, host)
+					}
+				}
+			}
+			if shown > 1 || sound && shown != 1 {
+				t.Fatalf("%d certificates are shown for %s; faults: %t", shown, host, !sound)
+			}
+		}
+	})
 }
 
 // TestReplace takes over what fits the listeners and leaves out what does not, one certificate at a time.

@@ -87,7 +87,9 @@ func (s *serving) by(t *testing.T, network string, server grpc.ServerOption, cli
 		go func() { ended <- g.Serve(l) }()
 		t.Cleanup(func() {
 			g.Stop()
-			<-ended
+			if err := <-ended; err != nil {
+				t.Errorf("serve: %v", err)
+			}
 		})
 		target = l.Addr().String()
 	}
