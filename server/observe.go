@@ -118,12 +118,7 @@ func (s *Server) refresh() {
 
 // logObserved tells of each certificate that changed, and of each that has a new fault. It reports whether any changed.
 func (s *Server) logObserved(before, next *compiled) bool {
-	for _, f := range next.kept {
-		if !hasFault(before.kept, f) {
-			s.log.Error("fault, what was read before stays in use", "code", string(f.Code), "place", f.Place.String(),
-				"object", f.Object.String(), "message", f.Message)
-		}
-	}
+	s.logKept(before, next)
 	if maps.EqualFunc(before.observed.Certificates, next.observed.Certificates, gateway.KeyPair.Same) {
 		return false
 	}
@@ -133,6 +128,16 @@ func (s *Server) logObserved(before, next *compiled) bool {
 		}
 	}
 	return true
+}
+
+// logKept tells of faults of what was observed, each once as long as it stays.
+func (s *Server) logKept(before, next *compiled) {
+	for _, f := range next.kept {
+		if before == nil || !hasFault(before.kept, f) {
+			s.log.Error("fault, what was read before stays in use", "code", string(f.Code), "place", f.Place.String(),
+				"object", f.Object.String(), "message", f.Message)
+		}
+	}
 }
 
 func hasFault(list gateway.Faults, f gateway.Fault) bool {

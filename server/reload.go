@@ -94,10 +94,7 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 		now.faults = append(now.faults, q.Faults...)
 		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
 	}
-	for _, f := range next.kept {
-		s.log.Error("fault, what was read before stays in use", "code", string(f.Code), "place", f.Place.String(),
-			"object", f.Object.String(), "message", f.Message)
-	}
+	s.logKept(s.live.Load().compiled, next)
 	s.live.Store(now)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
 	s.options.Used(next.revision)

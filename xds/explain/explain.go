@@ -165,6 +165,9 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		answer.VirtualHost = "" // There is one for each name in the certificates.
 	}
 	if !l.Serves(host) {
+		if l.TLS != nil {
+			answer.Action = "end the handshake" // Where the client names the host there; on a connection to another one, answer 421.
+		}
 		answer.Why = fmt.Sprintf("listener %s serves %s, not the host %q", l.Name, strings.Join(l.Hosts, ", "), r.host)
 		return answer, false
 	}
