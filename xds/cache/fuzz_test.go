@@ -85,7 +85,7 @@ func FuzzStream(f *testing.F) {
 			case 0:
 				out = s.Use(shots[int(h.byte())%len(shots)])
 			case 1:
-				out = s.Expire(s.Waiting())
+				out = s.Expire(s.Waiting()[int(h.byte())%int(waits)])
 			default:
 				out, _, _ = s.Request(h.request()) // an error would end the stream; going on is harsher
 			}
@@ -125,6 +125,8 @@ func judgeSize(t *testing.T, s *stream) {
 		const most = fuzzLimit + 10 // and what the snapshots hold
 		for what, n := range map[string]int{
 			"names": len(sub.names), "held": len(sub.held), "pending": len(sub.pending), "refused": len(sub.refused), "doubt": sub.doubt,
+			"has": len(sub.has), "insist": len(sub.insist), "overdue": 2 * len(sub.overdue), "leaving": len(s.leaving) / int(kinds),
+			"warm": len(s.warm), "waived": len(s.waived),
 		} {
 			if n > 2*most || n < 0 {
 				t.Fatalf("%s: %s are %d", k.url(), what, n)

@@ -117,10 +117,12 @@ func TestReconnectNamesWhatVanishedAndSendsWhatChanged(t *testing.T) {
 	c := newClient(t, "cluster:a@1 cluster:b@2 listener:l@1")
 	c.asks("cluster", "=a@1 =b@1 =gone@1", "cluster +b") // what goes away waits for the routes
 	c.asks("listener", "=l@1 =old@1")
+	c.asks("eds", "")
 	c.acks("cluster", "listener -old")
 	c.asks("rds", "")
 	c.asks("vhost", "")
-	c.acks("listener", "cluster -gone")
+	c.acks("listener")
+	c.expire(graced, "cluster -gone")
 }
 
 func TestOneResponseIsOutstandingAndChangesCoalesce(t *testing.T) {
