@@ -56,17 +56,22 @@ func message(k kind, name, content string) proto.Message {
 // shot makes a snapshot from words such as "cluster:a@1". Content and revision do not matter to most tests.
 func shot(t testing.TB, words string) *Snapshot {
 	t.Helper()
+	s, err := NewSnapshot("edge", words, itemsOf(t, words))
+	if err != nil {
+		t.Fatalf("snapshot %q: %v", words, err)
+	}
+	return s
+}
+
+func itemsOf(t testing.TB, words string) []Item {
+	t.Helper()
 	var items []Item
 	for word := range strings.FieldsSeq(words) {
 		short, rest, _ := strings.Cut(word, ":")
 		name, content, _ := strings.Cut(rest, "@")
 		items = append(items, Item{Message: message(kindNamed(t, short), name, content), Origin: "bank.yaml:" + name})
 	}
-	s, err := NewSnapshot("edge", words, items)
-	if err != nil {
-		t.Fatalf("snapshot %q: %v", words, err)
-	}
-	return s
+	return items
 }
 
 // plans gives each fleet one snapshot for all of its nodes.

@@ -97,8 +97,11 @@ func (s *stream) quiet() bool {
 	return true
 }
 
-// idle tells whether nothing is on its way and nothing is waited for.
+// idle tells whether the client was sent what it should have, nothing is on its way, and nothing is waited for.
 func (s *stream) idle() bool {
+	if s.target == nil {
+		return false
+	}
 	for k := range s.types {
 		if s.types[k].flight != nil || len(s.types[k].overdue) > 0 {
 			return false
