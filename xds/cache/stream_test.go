@@ -207,3 +207,14 @@ func TestUnservedTypeIsNoReasonToEndTheStream(t *testing.T) {
 	}
 	c.asks("secret", "+s", "secret +s")
 }
+
+// The server ended after it had sent a route configuration, and before the virtual hosts that follow it.
+func TestReconnectSendsHostsThatWereOwed(t *testing.T) {
+	const words = "rds:rc@1 rds:other@1 vhost:rc/a@1 vhost:rc/b@1 vhost:other/x@1"
+	c := newClient(t, words)
+	c.asks("rds", "+rc +other =rc@1 =other@1")
+	c.asks("vhost", "=other/x@1", "vhost +rc/a +rc/b")
+	c = newClient(t, words)
+	c.asks("vhost", "=other/x@1")
+	c.asks("rds", "+rc +other =rc@1 =other@1", "vhost +rc/a +rc/b")
+}
