@@ -127,8 +127,8 @@ func (r *registry) wake() map[string]struct{} {
 	return fleets
 }
 
-// present returns the present sessions of all connected nodes.
-func (r *registry) present() []*session {
+// connected returns the present sessions of all connected nodes.
+func (r *registry) connected() []*session {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := make([]*session, 0, len(r.nodes))

@@ -122,7 +122,7 @@ func (s *session) refused(ctx context.Context, r *reply) {
 	refusal := newRefusal(r, s.server.settings.Now())
 	for name, resource := range r.proven {
 		c := charge{s.node.Envoy, r.kind, name, versionOf(resource)}
-		s.server.book.refused(c, s.id, resource, refusal.Text, refusal.Time, s.server.acknowledged(c, s.server.nodes.present()))
+		s.server.book.refused(c, s.id, resource, refusal.Text, refusal.Time, s.server.acknowledged(c, s.server.nodes.connected()))
 	}
 	switch {
 	case r.hunted && len(r.proven) == 0:

@@ -22,7 +22,7 @@ func (s *Server) Retry(fleet, node string) bool {
 // witness asks the connected nodes what they have of the contents that are in the book, and counts them.
 func (s *Server) witness() map[crew]int {
 	s.book.expire(s.settings.Now().Add(-s.settings.Keep))
-	sessions := s.nodes.present()
+	sessions := s.nodes.connected()
 	nodes := map[crew]int{}
 	for _, session := range sessions {
 		nodes[crew{session.id.fleet, session.node.Envoy}]++
