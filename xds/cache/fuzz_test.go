@@ -79,13 +79,16 @@ func FuzzStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h := &hostile{data: data}
 		s := newStream(fuzzLimit)
+		s.barred = func(_ kind, name, _ string) bool { return name == "b" }
 		for len(h.data) > 0 {
 			var out []output
-			switch h.byte() % 8 {
+			switch h.byte() % 9 {
 			case 0:
 				out = s.Use(shots[int(h.byte())%len(shots)])
 			case 1:
 				out = s.Expire(s.Waiting()[int(h.byte())%int(waits)])
+			case 8:
+				out = s.Retry()
 			default:
 				out, _, _ = s.Request(h.request()) // an error would end the stream; going on is harsher
 			}

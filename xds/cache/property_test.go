@@ -173,6 +173,10 @@ func play(t *rapid.T, m *model, refusing bool) {
 				m.expire(graced)
 			}
 		},
+		"retry": func(*rapid.T) {
+			m.groups = nil // all is to be tried once more
+			m.take(m.stream.Retry())
+		},
 		"settle": func(*rapid.T) { m.settle() },
 	}
 	if refusing {
