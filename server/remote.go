@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/join"
 	"github.com/gatehouse/gatehouse/store"
+	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
 // Remote says how Envoys of other hosts reach the server: by mutual TLS, and with a certificate for which they join.
@@ -139,14 +140,12 @@ func bindTLS(ctx context.Context, address string) (net.Listener, error) {
 
 // nodesDoor returns the gRPC server that asks for certificates.
 func (s *Server) nodesDoor(l net.Listener) *grpcDoor {
-	options := append(GRPCOptions(),
+	age := max(s.remote.authority.Life()/agesPerLife, time.Second)
+	return newGRPCDoor(l, cache.ServerOption(),
 		grpc.Creds(s.remote.authority.Credentials(s.remote.hosts)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{
-			MaxConnectionAge: max(s.remote.authority.Life()/agesPerLife, time.Second), MaxConnectionAgeGrace: ageGrace,
-		}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace)}),
 		grpc.StreamInterceptor(s.provenStream),
 	)
-	return &grpcDoor{listener: l, server: grpc.NewServer(options...)}
 }
 
 // close ends what only Envoys of other hosts need.
