@@ -9,21 +9,25 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Joining knows by what nodes of other hosts join: tokens, and the roots of the authority that certifies them.
-type Joining interface {
+// Tokens knows by what nodes of other hosts join.
+type Tokens interface {
 	// CreateToken makes a token and returns its text, which is shown this once.
 	CreateToken(ctx context.Context, g Grant) (CreatedToken, error)
 	// Tokens returns all tokens, those made last first.
 	Tokens(ctx context.Context) ([]Token, error)
 	// RevokeToken makes a token worthless.
 	RevokeToken(ctx context.Context, id string) error
+}
+
+// Authority knows the roots by which nodes of other hosts and Gatehouse trust each other.
+type Authority interface {
 	// Roots returns the roots that are trusted, the oldest first.
 	Roots(ctx context.Context) ([]Root, error)
 	// RotateRoot makes the next root, or lets the one that is next sign, and returns the roots after.
 	RotateRoot(ctx context.Context) ([]Root, error)
 }
 
-// Errors of Joining that the API tells apart.
+// Errors of Tokens and Authority that the API tells apart.
 var (
 	// ErrNoJoining tells that the daemon was started without a door at which nodes join.
 	ErrNoJoining = errors.New("nodes of other hosts cannot join this daemon: start \"gatehouse serve\" with --join-address and --nodes-address")
@@ -78,14 +82,14 @@ func (o *Options) describeJoining(api huma.API) {
 		Summary: "Make a token by which nodes of other hosts join a fleet",
 		Errors:  []int{http.StatusConflict, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *struct{ Body Grant }) (*struct{ Body CreatedToken }, error) {
-		made, err := o.Joining.CreateToken(ctx, in.Body)
+		made, err := o.Tokens.CreateToken(ctx, in.Body)
 		return &struct{ Body CreatedToken }{made}, joiningError(err)
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "listTokens", Method: http.MethodGet, Path: "/v1/tokens", Summary: "Every token, without its secret",
 		Errors: []int{http.StatusConflict},
 	}, func(ctx context.Context, _ *struct{}) (*tokensAnswer, error) {
-		tokens, err := o.Joining.Tokens(ctx)
+		tokens, err := o.Tokens.Tokens(ctx)
 		answer := &tokensAnswer{}
 		answer.Body.Tokens = append([]Token{}, tokens...)
 		return answer, joiningError(err)
@@ -97,18 +101,18 @@ func (o *Options) describeJoining(api huma.API) {
 		ID string `path:"id"`
 	},
 	) (*struct{}, error) {
-		return nil, joiningError(o.Joining.RevokeToken(ctx, in.ID))
+		return nil, joiningError(o.Tokens.RevokeToken(ctx, in.ID))
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "listRoots", Method: http.MethodGet, Path: "/v1/roots", Summary: "The roots by which nodes and Gatehouse trust each other",
 		Errors: []int{http.StatusConflict},
-	}, func(ctx context.Context, _ *struct{}) (*rootsAnswer, error) { return rootsOf(o.Joining.Roots(ctx)) })
+	}, func(ctx context.Context, _ *struct{}) (*rootsAnswer, error) { return rootsOf(o.Authority.Roots(ctx)) })
 	huma.Register(api, huma.Operation{
 		OperationID: "rotateRoot", Method: http.MethodPost, Path: "/v1/roots/rotate",
 		Summary: "Make the next root; where there is one, let it sign",
 		Errors:  []int{http.StatusConflict},
 	}, func(ctx context.Context, _ *struct{}) (*rootsAnswer, error) {
-		return rootsOf(o.Joining.RotateRoot(ctx))
+		return rootsOf(o.Authority.RotateRoot(ctx))
 	})
 }
 
@@ -132,7 +136,7 @@ func rootsOf(roots []Root, err error) (*rootsAnswer, error) {
 	return answer, joiningError(err)
 }
 
-// joiningError gives an error of Joining its status.
+// joiningError gives an error of Tokens or Authority its status.
 func joiningError(err error) error {
 	switch {
 	case err == nil:

@@ -22,10 +22,11 @@ var ErrAway = errors.New("no answer from the joining service")
 
 // client asks one joining service whose certificate it verifies its own way.
 type client struct {
-	server string
-	now    func() time.Time
-	http   *http.Client
-	remote netip.Addr // Of the server, once it has answered.
+	server  string
+	now     func() time.Time
+	http    *http.Client
+	remote  netip.Addr // Of the server, once it has answered.
+	strange error      // Why the server is not believed to be the right one.
 }
 
 // newClient returns a client; verify judges the server's certificates, pair is shown if it is not nil.
@@ -41,7 +42,10 @@ func newClient(server string, now func() time.Time, verify func([]*x509.Certific
 		// Not the system's roots and not the host's name prove this server, but the pinned or the trusted roots and its SPIFFE id,
 		// which VerifyConnection looks at in every handshake.
 		InsecureSkipVerify: true, //nolint:gosec // See above.
-		VerifyConnection:   func(s tls.ConnectionState) error { return verify(s.PeerCertificates) },
+		VerifyConnection: func(s tls.ConnectionState) error {
+			c.strange = verify(s.PeerCertificates)
+			return c.strange
+		},
 	}
 	if pair != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
@@ -113,6 +117,9 @@ func (c *client) call(ctx context.Context, path string, what any) (Answer, error
 	}
 	r.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(r)
+	if c.strange != nil {
+		return Answer{}, fmt.Errorf("%s is not trusted: %w", c.server, c.strange)
+	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, c.server, err)
 	}

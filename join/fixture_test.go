@@ -177,20 +177,21 @@ func newHouse(t *testing.T) *house {
 
 // serve serves joining on loopback until the test ends.
 func (h *house) serve(log *slog.Logger) {
-	h.service = join.New(join.ServiceOptions{
+	service := join.New(join.ServiceOptions{
 		Authority: h.authority, Tokens: h.kept, Now: h.clock.Now, Log: log, Services: func() []string { return []string{"0.0.0.0:18000"} },
 	})
+	h.service = service
 	l, err := new(net.ListenConfig).Listen(h.t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	h.address = l.Addr().String()
 	ended := make(chan error, 1)
-	go func() { ended <- h.service.Serve(l, []string{"127.0.0.1", "gatehouse.bank.test"}) }()
+	go func() { ended <- service.Serve(l, []string{"127.0.0.1", "gatehouse.bank.test"}) }()
 	h.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(h.t.Context()), patience)
 		defer cancel()
-		if err := h.service.Stop(ctx); err != nil {
+		if err := service.Stop(ctx); err != nil {
 			h.t.Error(err)
 		}
 		if err := <-ended; err != nil {

@@ -18,11 +18,8 @@ type First struct {
 // Key is a node's private key in PEM. It prints as nothing.
 type Key []byte
 
-// String hides the key.
-func (Key) String() string { return "hidden" }
-
-// GoString hides the key.
-func (Key) GoString() string { return "hidden" }
+// Format hides the key, whatever the verb.
+func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("hidden")) }
 
 // Join makes a key and gets a certificate for it, from the server that the token names and no other. Nothing is written.
 func Join(ctx context.Context, f First) (Key, Answer, error) {

@@ -27,11 +27,8 @@ const (
 // Secret is what only the holder of a token knows. It prints as nothing.
 type Secret [tokenSecret]byte
 
-// String hides the secret.
-func (Secret) String() string { return "hidden" }
-
-// GoString hides the secret.
-func (Secret) GoString() string { return "hidden" }
+// Format hides the secret, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("hidden")) }
 
 // LogValue hides the secret.
 func (Secret) LogValue() slog.Value { return slog.StringValue("hidden") }
