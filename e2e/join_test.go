@@ -209,3 +209,25 @@ func TestFarAfterExpiry(t *testing.T) {
 
 // grantFor returns the usual token of a fleet.
 func grantFor(fleet string) admin.Grant { return admin.Grant{Fleet: fleet} }
+
+// TestHostWasOff lets an Envoy's certificate expire while its host is off. On again, the Envoy waits, and serves as soon as
+// the certificate is renewed, which its expiry does not prevent.
+func TestHostWasOff(t *testing.T) {
+	t.Parallel()
+	w := newFar(t, map[string]string{"all.yaml": outage}, 2*time.Second)
+	h := w.joined("edge", "edge-1")
+	w.until(h.expires().Add(time.Second))
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		h.renewing() // Beside the Envoy, which starts first or last.
+	}()
+	h.envoy()
+	<-started
+	if a := w.get(w.url("PORT", "/decided")); a.status != 200 {
+		t.Errorf("after the host was off: status %d: %s", a.status, a.body)
+	}
+	if !h.expires().After(time.Now()) {
+		t.Error("the certificate was not renewed")
+	}
+}
