@@ -147,8 +147,11 @@ func TestAnotherFleet(t *testing.T) {
 		node, rules string
 		good        bool
 	}{
-		{"edge/edge-1", own, true}, {"edge/edge-1", foreign, false},
-		{"vault/vault-1", foreign, false}, {"vault/vault-1", own, false}, {"edge/edge-2", own, false},
+		{"edge/edge-1", own, true},
+		{"edge/edge-1", foreign, false},
+		{"vault/vault-1", foreign, false},
+		{"vault/vault-1", own, false},
+		{"edge/edge-2", own, false},
 	} {
 		answer, err := authorize.Check(as(step.node), checkOf(step.rules))
 		if err != nil {

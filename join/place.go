@@ -100,7 +100,7 @@ func (p Place) Write(key []byte, a Answer) error {
 		err = os.Symlink(filepath.Base(fresh), link)
 	}
 	if err == nil {
-		err = os.Rename(link, filepath.Join(dir, envoy.CurrentIdentity))
+		err = errors.Join(syncDir(fresh), os.Rename(link, filepath.Join(dir, envoy.CurrentIdentity)), syncDir(dir))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write the certificate: %w", err), os.RemoveAll(fresh), removeIfThere(link))
@@ -137,6 +137,15 @@ func put(dir, name string, content []byte) error {
 	}
 	_, err = f.Write(content)
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// syncDir makes what was made and renamed in a directory outlive a loss of power: older keys are removed right after.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func removeIfThere(path string) error {

@@ -43,17 +43,17 @@ func (r Renewer) Run(ctx context.Context) error {
 		}
 		next, err := r.Place.Renew(ctx, r.Kept, r.Now)
 		switch {
+		case err == nil:
+			tries = 0
+			due = early(r.Now(), next)
+			r.Log.InfoContext(ctx, "certificate renewed", "fleet", r.Kept.Fleet, "node", r.Kept.Node, "next", due)
 		case ctx.Err() != nil:
 			return nil
-		case err != nil:
+		default:
 			wait := backoff(tries)
 			tries++
 			due = r.Now().Add(wait)
 			r.Log.ErrorContext(ctx, "certificate not renewed", "error", err, "again_in", wait.Round(time.Millisecond))
-		default:
-			tries = 0
-			due = early(r.Now(), next)
-			r.Log.InfoContext(ctx, "certificate renewed", "fleet", r.Kept.Fleet, "node", r.Kept.Node, "next", due)
 		}
 	}
 }

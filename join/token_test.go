@@ -57,8 +57,14 @@ func TestGrantsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for _, g := range []join.Grant{
-		{}, {Fleet: "a/b"}, {Fleet: "edge", Node: "a/b"}, {Fleet: "edge", Uses: -1}, {Fleet: "edge", Uses: 10_001},
-		{Fleet: "edge", Life: -time.Second}, {Fleet: "edge", Life: time.Millisecond}, {Fleet: "edge", Life: 366 * 24 * time.Hour},
+		{},
+		{Fleet: "a/b"},
+		{Fleet: "edge", Node: "a/b"},
+		{Fleet: "edge", Uses: -1},
+		{Fleet: "edge", Uses: 10_001},
+		{Fleet: "edge", Life: -time.Second},
+		{Fleet: "edge", Life: time.Millisecond},
+		{Fleet: "edge", Life: 366 * 24 * time.Hour},
 	} {
 		if _, _, err := h.service.Create(t.Context(), g); err == nil {
 			t.Errorf("a token was made for %+v", g)
