@@ -137,6 +137,11 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	if err != nil {
 		return fmt.Errorf("ask the management API: %w", err)
 	}
+	return c.do(request, out)
+}
+
+// do sends a request and reads the JSON answer into out; nil: there is none.
+func (c *Client) do(request *http.Request, out any) error {
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -149,8 +154,11 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	if err != nil {
 		return fmt.Errorf("read the management API's answer: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode >= http.StatusMultipleChoices {
 		return refusal(response.StatusCode, body)
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("what answers at %s is not Gatehouse's management API: %w", c.address, err)

@@ -37,6 +37,7 @@ type world struct {
 	state  string
 	values map[string]string // What "${NAME}" stands for in documents.
 	log    *buffer
+	remote server.Remote // How Envoys of other hosts are served.
 
 	server *server.Server
 	envoys map[string]*envoy.Child
@@ -130,7 +131,7 @@ func (w *world) remove(name string) {
 func (w *world) startServer() {
 	w.t.Helper()
 	s, err := server.New(server.Options{
-		Config: w.dir, State: w.state, Drain: patience,
+		Config: w.dir, State: w.state, Drain: patience, Remote: w.remote,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
