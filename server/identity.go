@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -49,7 +48,7 @@ func callerNode(ctx context.Context) (fleet, node string, known bool) {
 // provenStream refuses the streams of nodes that say to be others than their certificates. Calls that are no streams are
 // looked at by the service that answers them, as it knows how to refuse so that no failure mode lets the request pass.
 func (s *Server) provenStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	id, known, err := s.caller(stream.Context())
+	_, known, err := s.caller(stream.Context())
 	if !known {
 		err = errors.New("no certificate")
 	}
@@ -57,28 +56,5 @@ func (s *Server) provenStream(srv any, stream grpc.ServerStream, _ *grpc.StreamS
 		s.log.WarnContext(stream.Context(), "stream refused", "reason", err.Error())
 		return status.Error(codes.PermissionDenied, err.Error())
 	}
-	return handle(srv, &provenMessages{stream, id})
-}
-
-// provenMessages looks at each message of a stream that names a node: a node may say who it is more than once.
-type provenMessages struct {
-	grpc.ServerStream
-
-	id join.Identity
-}
-
-// RecvMsg receives a message, and refuses one that names another node than the certificate.
-func (p *provenMessages) RecvMsg(m any) error {
-	if err := p.ServerStream.RecvMsg(m); err != nil {
-		return err
-	}
-	named, ok := m.(interface{ GetNode() *corev3.Node })
-	if !ok || named.GetNode() == nil {
-		return nil
-	}
-	if n := named.GetNode(); n.GetCluster() != p.id.Fleet || n.GetId() != p.id.Node {
-		return status.Errorf(codes.PermissionDenied, "node %s/%s, as its certificate says, calls itself %.100q of fleet %.100q: its bootstrap belongs to another certificate",
-			p.id.Fleet, p.id.Node, n.GetId(), n.GetCluster())
-	}
-	return nil
+	return handle(srv, stream)
 }

@@ -105,7 +105,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true}),
+		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode}),
 		ratelimit: ratelimit.New(memory.New(memory.Options{Clock: o.Now}), o.Logger),
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
