@@ -27,6 +27,8 @@ type Fleet interface {
 	Nodes() []Node
 	// Resources returns what a node should have and has, none while it is not connected.
 	Resources(fleet, node string) []Resource
+	// Retry sends a node once more what it refused. false: it is not connected.
+	Retry(fleet, node string) bool
 }
 
 // Revisions knows the configuration in use.

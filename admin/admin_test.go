@@ -29,6 +29,7 @@ type known struct {
 func (k *known) Ready() error                     { return k.notReady }
 func (k *known) Nodes() []Node                    { return k.nodes }
 func (k *known) Resources(_, _ string) []Resource { return k.resources }
+func (k *known) Retry(_, node string) bool        { return node == "edge-1" }
 func (k *known) Revision() Revision               { return k.revision }
 func (k *known) Explain(q Query) (Answer, error)  { return k.explain(q) }
 
@@ -128,6 +129,12 @@ func TestNode(t *testing.T) {
 	}
 	if diff := cmp.Diff(NodeDetail{Node: k.nodes[0], Resources: k.resources}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	if err := c.Retry(t.Context(), "edge", "edge-1"); err != nil {
+		t.Errorf("retry: %v", err)
+	}
+	if err := c.Retry(t.Context(), "edge", "edge-2"); err == nil || !strings.Contains(err.Error(), "is not connected") {
+		t.Errorf("retry of a node that is gone: %v", err)
 	}
 	if _, err := c.Node(t.Context(), "edge", "../edge-2"); err == nil || err.Error() != "no node ../edge-2 of fleet edge is known" {
 		t.Errorf("an unknown node: %v", err)

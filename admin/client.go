@@ -95,6 +95,11 @@ func (c *Client) Node(ctx context.Context, fleet, node string) (NodeDetail, erro
 	return answer, err
 }
 
+// Retry sends a node once more what it refused.
+func (c *Client) Retry(ctx context.Context, fleet, node string) error {
+	return c.post(ctx, "/v1/nodes/"+url.PathEscape(fleet)+"/"+url.PathEscape(node)+"/retry", nil, nil)
+}
+
 // Revision returns the configuration in use.
 func (c *Client) Revision(ctx context.Context) (Revision, error) {
 	var answer Revision

@@ -52,6 +52,11 @@ func (o *Options) describe(api huma.API) {
 		Errors:  []int{http.StatusNotFound},
 	}, o.getNode)
 	huma.Register(api, huma.Operation{
+		OperationID: "retryNode", Method: http.MethodPost, Path: "/v1/nodes/{fleet}/{node}/retry",
+		Summary: "Send an Envoy once more what it refused",
+		Errors:  []int{http.StatusConflict}, DefaultStatus: http.StatusNoContent,
+	}, o.retryNode)
+	huma.Register(api, huma.Operation{
 		OperationID: "getRevision", Method: http.MethodGet, Path: "/v1/revision",
 		Summary: "The configuration in use, and what the last load of the documents found",
 	}, o.getRevision)
@@ -103,6 +108,13 @@ func (o *Options) getNode(_ context.Context, in *nodePath) (*nodeAnswer, error) 
 		}
 	}
 	return nil, huma.Error404NotFound(fmt.Sprintf("no node %s of fleet %s is known", in.Node, in.Fleet))
+}
+
+func (o *Options) retryNode(_ context.Context, in *nodePath) (*struct{}, error) {
+	if !o.Nodes.Retry(in.Fleet, in.Node) {
+		return nil, huma.Error409Conflict(fmt.Sprintf("the node %s of fleet %s is not connected: it is sent all that it lacks when it comes", in.Node, in.Fleet))
+	}
+	return &struct{}{}, nil
 }
 
 // revisionAnswer is a revision.

@@ -35,6 +35,7 @@ func nodesTold(t *testing.T, p programs) {
 	ask(1, "no node elsewhere of fleet edge is known", "show", "edge/elsewhere")
 	ask(64, "write one node", "show")
 
+	ask(0, "edge/local is sent again what it refused", "retry", "local")
 	ask(0, "edge/local drains\n", "drain", "local")
 	w.eventually("its health path fails", func() bool {
 		a, err := w.do("GET", w.url("PORT", "/alive"))

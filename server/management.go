@@ -77,6 +77,9 @@ func (m management) Resources(fleet, node string) []admin.Resource {
 	return out
 }
 
+// Retry sends a node once more what it refused.
+func (m management) Retry(fleet, node string) bool { return m.xds.Retry(fleet, node) }
+
 func refusal(r *cache.Refusal) *admin.Refusal {
 	out := &admin.Refusal{Type: r.Type, Text: r.Text, Time: r.Time, Total: r.Total, Suspects: make([]admin.Suspect, len(r.Suspects))}
 	for i, s := range r.Suspects {

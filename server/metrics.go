@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/gatehouse/gatehouse/analytics"
+	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
 // metrics reads the services' own counters when Prometheus asks. Labels are bounded: never a consumer, never a node.
@@ -17,6 +18,7 @@ type metrics struct {
 	decisions, unknownRules, policyErrors, policyDropped    *prometheus.Desc
 	limits, limitsUnknown, limitsAway                       *prometheus.Desc
 	nodes, xdsBytes, xdsResponses, xdsResources, xdsRefused *prometheus.Desc
+	delivery, deliveryLast                                  *prometheus.Desc
 	ready, quarantined, expires, routes                     *prometheus.Desc
 }
 
@@ -44,6 +46,8 @@ func (s *Server) register() {
 		xdsResponses:  desc("xds_responses_total", "xDS responses sent.", "type"),
 		xdsResources:  desc("xds_resources_total", "Resources sent in xDS responses.", "type"),
 		xdsRefused:    desc("xds_refusals_total", "xDS responses that an Envoy refused.", "type"),
+		delivery:      desc("delivery_seconds", "Time from a change's being for a node until the node had acknowledged all of it.", "fleet"),
+		deliveryLast:  desc("delivery_last_seconds", "The same of the slowest node that has acknowledged the last change.", "fleet"),
 		ready:         desc("ready", "1 when a revision is compiled and served."),
 		quarantined:   desc("quarantined_apis", "APIs served by their last good version, or by 503."),
 		expires:       desc("certificate_expires_seconds", "Seconds until a certificate in use expires; below 0 it has.", "certificate"),
@@ -56,6 +60,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.requests, m.latency, m.letThrough, m.entries, m.unrouted, m.decisions, m.unknownRules, m.policyErrors, m.policyDropped,
 		m.limits, m.limitsUnknown, m.limitsAway, m.nodes, m.xdsBytes, m.xdsResponses, m.xdsResources, m.xdsRefused,
+		m.delivery, m.deliveryLast,
 		m.ready, m.quarantined, m.expires, m.routes,
 	} {
 		out <- d
@@ -139,6 +144,15 @@ func (m *metrics) collectDelivery(out chan<- prometheus.Metric) {
 	}
 	for g, count := range nodes {
 		gauge(out, m.nodes, float64(count), g.fleet, g.envoy, g.state)
+	}
+	bounds := cache.DeliveryBuckets()
+	for _, d := range m.server.xds.Deliveries() {
+		buckets := make(map[float64]uint64, len(bounds))
+		for i, bound := range bounds {
+			buckets[bound] = d.Buckets[i]
+		}
+		out <- prometheus.MustNewConstHistogram(m.delivery, d.Count, d.Sum, buckets, d.Fleet)
+		gauge(out, m.deliveryLast, d.Last.Seconds(), d.Fleet)
 	}
 	for _, c := range m.server.xds.Counters() {
 		kind := c.Type[strings.LastIndexByte(c.Type, '.')+1:]

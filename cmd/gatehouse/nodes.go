@@ -43,7 +43,7 @@ func newNodes(env surroundings) *cobra.Command {
 	c.Flags().StringVar(&o.fleet, "fleet", "", "only this `FLEET`")
 	orEnvironment(c.Flags(), "fleet", "GATEHOUSE_FLEET")
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
-	c.AddCommand(newNodesShow(env), newNodesDrain(env), newNodesJoin(env), newNodesRenew(env), newNodesToken(env), newNodesAuthority(env))
+	c.AddCommand(newNodesShow(env), newNodesDrain(env), newNodesRetry(env), newNodesJoin(env), newNodesRenew(env), newNodesToken(env), newNodesAuthority(env))
 	return c
 }
 

@@ -85,12 +85,13 @@ func (s Settings) withDefaults() Settings {
 // Server serves snapshots to Envoys over delta ADS, and knows what each has accepted. It is safe for use by many
 // goroutines. It implements discoveryv3.AggregatedDiscoveryServiceServer.
 type Server struct {
-	settings Settings
-	plans    atomic.Pointer[map[string]Plan] // by fleet; the map is never changed
-	using    sync.Mutex                      // one Use at a time
-	nodes    *registry
-	book     *book
-	counters counters
+	settings   Settings
+	plans      atomic.Pointer[map[string]Plan] // by fleet; the map is never changed
+	using      sync.Mutex                      // one Use at a time
+	nodes      *registry
+	book       *book
+	counters   counters
+	deliveries deliveries
 
 	streams  sync.WaitGroup // handlers and their goroutines
 	stop     chan struct{}  // closed by Stop

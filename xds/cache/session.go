@@ -28,7 +28,8 @@ type session struct {
 	mu     sync.Mutex
 	stream *stream // by mu
 
-	sent [kinds]struct{ responses, bytes atomic.Uint64 }
+	sent  [kinds]struct{ responses, bytes atomic.Uint64 }
+	given time.Time // when it got what it has not acknowledged whole yet; zero: nothing
 }
 
 // poke makes the session look for a new snapshot. It never blocks.
@@ -60,10 +61,19 @@ func (s *session) run(ctx context.Context) error {
 		if acknowledged != before {
 			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", acknowledged.revision)
 			s.server.settings.Changed(s.id.fleet)
+			s.delivered(acknowledged)
 		}
 		deadlines.set(waiting, time.Now())
 		before = acknowledged
 	}
+}
+
+// delivered counts that the node has acknowledged all.
+func (s *session) delivered(what word) {
+	if !s.given.IsZero() {
+		s.server.deliveries.note(s.id.fleet, what.snapshot, s.server.settings.Now().Sub(s.given))
+	}
+	s.given = time.Time{}
 }
 
 // next waits for the next event and returns what is to be sent for it.
@@ -151,6 +161,9 @@ func (s *session) use() []output {
 	var out []output
 	if next != nil && next != s.stream.target {
 		out = s.stream.Use(next)
+		if s.given.IsZero() && len(out) > 0 {
+			s.given = s.server.settings.Now()
+		}
 	}
 	if s.again.Swap(false) {
 		out = append(out, s.stream.Retry()...)
