@@ -45,6 +45,8 @@ func stories() map[string]func(*testing.T, programs) {
 		"stranger":         stranger,
 		"logless":          logless,
 		"hung up":          hungUp,
+		"restarted":        restarted,
+		"not restarted":    notRestarted,
 		"up interrupted":   upInterrupted,
 		"up killed":        upKilled,
 		"abused":           abused,

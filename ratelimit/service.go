@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -28,6 +29,7 @@ type Service struct {
 	using  sync.Mutex // Held by Use.
 	tables atomic.Pointer[tables]
 	caller Caller
+	next   atomic.Pointer[rlsv3.RateLimitServiceClient] // Who keeps the buckets after this process; nil: nobody.
 
 	unknown, strangers, away, failed atomic.Uint64
 	works                            sync.Pool
@@ -67,6 +69,13 @@ func (s *Service) Use(t *Table) {
 		}
 	}
 	s.tables.Store(&next)
+}
+
+// Forward makes the service pass calls on, as they came, once its store says that the buckets have moved: over a connection
+// to the service of the process that keeps them now.
+func (s *Service) Forward(to grpc.ClientConnInterface) {
+	next := rlsv3.NewRateLimitServiceClient(to)
+	s.next.Store(&next)
 }
 
 // Counts returns what was counted until now, limits in order of their names.
@@ -109,6 +118,9 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
 	ok, err := s.store.Spend(ctx, w.charges, w.results)
+	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
+		return (*next).ShouldRateLimit(ctx, req)
+	}
 	if err != nil {
 		s.away.Add(1)
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
