@@ -45,6 +45,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"stranger":         stranger,
 		"logless":          logless,
 		"hung up":          hungUp,
+		"exported":         exported,
 		"restarted":        restarted,
 		"not restarted":    notRestarted,
 		"up interrupted":   upInterrupted,
