@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
@@ -25,6 +26,7 @@ const maxTables = 50
 type Service struct {
 	store Store
 	log   *slog.Logger
+	calls *calls
 
 	using  sync.Mutex // Held by Use.
 	tables atomic.Pointer[tables]
@@ -50,9 +52,10 @@ func (s *Service) asker(ctx context.Context) (who asker, err error) {
 	return who, err
 }
 
-// New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE.
-func New(store Store, log *slog.Logger) *Service {
-	s := &Service{store: store, log: log}
+// New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE. now tells how long calls are remembered, by
+// a time that does not run backwards.
+func New(store Store, log *slog.Logger, now func() time.Time) *Service {
+	s := &Service{store: store, log: log, calls: newCalls(now)}
 	s.tables.Store(&tables{})
 	s.works.New = func() any { return &work{} }
 	return s
@@ -117,13 +120,23 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
+	call, named := callOf(ctx)
+	again := named && s.calls.spent(call)
+	if again { // Envoy did not get the answer, and asks once more: it has spent, and now it only looks.
+		for i := range w.charges {
+			w.charges[i].Cost = 0
+		}
+	}
 	ok, err := s.store.Spend(ctx, w.charges, w.results)
 	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
-		return (*next).ShouldRateLimit(ctx, req)
+		return (*next).ShouldRateLimit(onwards(ctx), req)
 	}
 	if err != nil {
 		s.away.Add(1)
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
+	}
+	if ok && named && !again {
+		s.calls.add(call)
 	}
 	w.count(ok)
 	return respond(ok, w.limits, w.results), nil

@@ -258,7 +258,7 @@ func TestStoreAwayAndDefectsAreUnavailable(t *testing.T) {
 	req := request(entries(envoy.DescriptorRules, rulesOf(t, rev, "get"), envoy.DescriptorLimit, "per-customer"))
 	var logs strings.Builder
 	ask := func(b broken) (ratelimit.Counts, error) {
-		s := ratelimit.New(b, slog.New(slog.NewTextHandler(&logs, nil)))
+		s := ratelimit.New(b, slog.New(slog.NewTextHandler(&logs, nil)), time.Now)
 		s.Use(compile(t, rev, nil))
 		_, err := s.ShouldRateLimit(t.Context(), req)
 		return s.Counts(), err

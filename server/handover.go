@@ -30,6 +30,7 @@ const (
 	sayReady   = byte('r') // ready as JSON.
 	sayFailed  = byte('f') // Why, as text.
 	sayBuckets = byte('b') // What memory.Store.Export and Seal write.
+	sayCalls   = byte('c') // What ratelimit.Service.ExportCalls returns.
 	sayYours   = byte('y') // The old one counts nothing any more.
 	sayMine    = byte('m') // The new one accepts connections.
 )
@@ -125,7 +126,7 @@ func (s *Server) give(ctx context.Context, next *handover.Successor) error {
 			return fmt.Errorf("hand over buckets: %w", err)
 		}
 	}
-	if err := next.Send(ctx, sayYours, nil); err != nil {
+	if err := errors.Join(next.Send(ctx, sayCalls, s.ratelimit.ExportCalls()), next.Send(ctx, sayYours, nil)); err != nil {
 		return err
 	}
 	_, err = expect(ctx, next.Channel, sayMine)

@@ -126,7 +126,7 @@ func New(o Options) (*Server, error) {
 		options:   o,
 		log:       o.Logger,
 		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true}),
-		ratelimit: ratelimit.New(buckets, o.Logger),
+		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
 		buckets:   buckets,
 		analytics: records,
 		registry:  prometheus.NewRegistry(),

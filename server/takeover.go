@@ -114,6 +114,11 @@ func (s *Server) takeOver(ctx context.Context) error {
 				return fmt.Errorf("take over: %w", err)
 			}
 			continue
+		case m.Kind == sayCalls:
+			if err := s.ratelimit.ImportCalls(m.Body); err != nil {
+				return fmt.Errorf("take over: %w", err)
+			}
+			continue
 		case m.Kind != sayYours:
 			return fmt.Errorf("take over: the predecessor says %q", m.Kind)
 		}
