@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // often returns how many times something is to be tried: few times in `make test`, many with GATEHOUSE_LONG=1.
@@ -174,8 +176,14 @@ func restarted(t *testing.T, p programs) {
 // notRestarted asks for hand-overs that cannot succeed: the daemon goes on and says why, and hands over when it can.
 func notRestarted(t *testing.T, p programs) {
 	own := p.copied(t)
+	manager := filepath.Join(t.TempDir(), "notify")
+	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: manager, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer told.Close()
 	cards := strings.Replace(extra("cards", "/cards"), "to: site", "to: bank", 1)
-	w := newDynasty(t, own, map[string]string{"bank.yaml": outage, "cards.yaml": cards})
+	w := newDynasty(t, own, map[string]string{"bank.yaml": outage, "cards.yaml": cards}, "NOTIFY_SOCKET="+manager)
 	w.answersAgain(map[string]int{"/decided": 200, "/cards": 200})
 	first := w.pid
 	stop := w.load(2, w.url("PORT", "/decided"))
@@ -209,6 +217,15 @@ func notRestarted(t *testing.T, p programs) {
 	w.answers("after a hand-over", map[string]int{"/public": 200, "/decided": 200, "/denied": 403, "/limited": 200, "/cards": 200})
 	if sent, wrong := stop(); wrong != nil || sent == 0 {
 		t.Errorf("of %d requests some failed: %v", sent, wrong)
+	}
+	for _, want := range []string{"READY=1", fmt.Sprintf("MAINPID=%d", w.pid)} {
+		word := make([]byte, 100)
+		if err := told.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := told.Read(word); err != nil || string(word[:n]) != want {
+			t.Errorf("the service manager is told %q, %v, want %q", word[:n], err, want)
+		}
 	}
 	w.send(syscall.SIGTERM)
 }
