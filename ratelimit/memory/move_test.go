@@ -3,6 +3,7 @@ package memory_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -121,6 +122,30 @@ func TestMoveMany(t *testing.T) {
 	if n := to.Buckets(); n != keys {
 		t.Errorf("%d buckets arrived, want %d", n, keys)
 	}
+}
+
+// BenchmarkMove moves a full store to another one.
+func BenchmarkMove(b *testing.B) {
+	from, _ := open(0)
+	w := limiter.Window{Limit: 5, Per: time.Minute}
+	for i := range 500_000 {
+		spend(b, from, strconv.Itoa(i), w)
+	}
+	size := 0
+	for b.Loop() {
+		to, _ := open(0)
+		size = 0
+		if err := from.Export(func(p []byte) error { size += len(p); return to.Import(p) }); err != nil {
+			b.Fatal(err)
+		}
+		for _, p := range from.Seal() {
+			if err := to.Import(p); err != nil {
+				b.Fatal(err)
+			}
+		}
+		from.Unseal()
+	}
+	b.ReportMetric(float64(size)/500_000, "bytes/bucket")
 }
 
 func TestImportRefuses(t *testing.T) {
