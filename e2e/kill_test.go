@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -48,8 +49,8 @@ func killedAtAnyMoment(t *testing.T, p programs) {
 		away.Store(false)
 		w.holdsWhatIsRendered()
 	}
-	for _, line := range stop() {
-		t.Error(line)
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 	w.daemon.end(syscall.SIGTERM)
 }
@@ -75,10 +76,10 @@ operations: [{id: get, method: GET, path: /, limits: [{name: few, limit: %d, per
 
 // watchRoutes sends requests on each kind of route until stop is called, which returns what was answered wrong: by a route
 // that asks nobody at any time, by another one in another way than its failure mode, or while the daemon was there.
-func (w *town) watchRoutes(away *atomic.Bool) (stop func() []string) {
+func (w *town) watchRoutes(away *atomic.Bool) (stop func() error) {
 	done := make(chan struct{})
 	var mu sync.Mutex
-	var wrong []string
+	var wrong error
 	var group sync.WaitGroup
 	for path, whenAway := range map[string]int{
 		"/public": 200, "/decided": 503, "/limited": 200, "/other/decided": 200, "/other/limited": 503,
@@ -96,16 +97,17 @@ func (w *town) watchRoutes(away *atomic.Bool) (stop func() []string) {
 				if err == nil && (a.status == 200 || (mayFail && a.status == whenAway)) {
 					continue
 				}
+				failed := serious(fmt.Errorf("%s, daemon away: %v, request %d: %d %s, %w", path, mayFail, sent, a.status, a.body, err))
 				mu.Lock()
-				wrong = append(wrong, fmt.Sprintf("%s, daemon away: %v, request %d: %d %s, %v", path, mayFail, sent, a.status, a.body, err))
+				wrong = errors.Join(wrong, failed)
 				mu.Unlock()
 			}
 		})
 	}
-	return func() []string {
+	return func() error {
 		close(done)
 		group.Wait()
-		return wrong[:min(len(wrong), 20)]
+		return wrong
 	}
 }
 

@@ -155,7 +155,7 @@ func restarted(t *testing.T, p programs) {
 	for path, stop := range stops {
 		sent, wrong := stop()
 		all += sent
-		if wrong != nil || sent < 100 {
+		if wrong = serious(wrong); wrong != nil || sent < 100 {
 			t.Errorf("%s: of %d requests some failed: %v", path, sent, wrong)
 		}
 	}
@@ -171,6 +171,21 @@ func restarted(t *testing.T, p programs) {
 		left, err := filepath.Glob(filepath.Join(w.state, "*.sock"))
 		return err == nil && len(left) == 0
 	})
+}
+
+// serious returns the failures that are no matter of speed: on a busy machine, under the race detector, a policy may take longer
+// than the 10 ms that it has.
+func serious(wrong error) error {
+	if wrong == nil || !slowed {
+		return wrong
+	}
+	var left []error
+	for line := range strings.Lines(wrong.Error()) {
+		if !strings.Contains(line, `"code":"policy-failed","reason":"timeout"`) {
+			left = append(left, errors.New(strings.TrimSpace(line)))
+		}
+	}
+	return errors.Join(left...)
 }
 
 // notRestarted asks for hand-overs that cannot succeed: the daemon goes on and says why, and hands over when it can.
@@ -215,7 +230,7 @@ func notRestarted(t *testing.T, p programs) {
 		t.Error("nobody has taken over")
 	}
 	w.answers("after a hand-over", map[string]int{"/public": 200, "/decided": 200, "/denied": 403, "/limited": 200, "/cards": 200})
-	if sent, wrong := stop(); wrong != nil || sent == 0 {
+	if sent, wrong := stop(); serious(wrong) != nil || sent == 0 {
 		t.Errorf("of %d requests some failed: %v", sent, wrong)
 	}
 	for _, want := range []string{"READY=1", fmt.Sprintf("MAINPID=%d", w.pid)} {

@@ -93,7 +93,10 @@ func (s *Server) HandOver(ctx context.Context) error {
 			err = errors.Join(err, s.forward.Close())
 			s.forward = nil
 		}
-		return errors.Join(err, s.begin())
+		if !s.draining.Load() { // Meanwhile somebody may have stopped this server.
+			err = errors.Join(err, s.begin())
+		}
+		return err
 	}
 	s.leave(next)
 	return nil
