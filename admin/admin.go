@@ -55,6 +55,7 @@ type Options struct {
 	Explain   Explainer
 	Tokens    Tokens
 	Authority Authority
+	Export    Exporter
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.

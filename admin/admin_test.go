@@ -24,6 +24,7 @@ type known struct {
 	resources []Resource
 	revision  Revision
 	explain   func(Query) (Answer, error)
+	export    func(fleet string, keys bool, format Format) ([]byte, error)
 }
 
 func (k *known) Ready() error                     { return k.notReady }
@@ -32,6 +33,9 @@ func (k *known) Resources(_, _ string) []Resource { return k.resources }
 func (k *known) Retry(_, node string) bool        { return node == "edge-1" }
 func (k *known) Revision() Revision               { return k.revision }
 func (k *known) Explain(q Query) (Answer, error)  { return k.explain(q) }
+func (k *known) Export(fleet string, keys bool, format Format) ([]byte, error) {
+	return k.export(fleet, keys, format)
+}
 
 // serve runs the API on a listener until the test ends.
 func serve(t *testing.T, network, address, token string, k *known) net.Listener {
@@ -59,7 +63,7 @@ func serve(t *testing.T, network, address, token string, k *known) net.Listener 
 func newService(t *testing.T, token string, k *known) *Service {
 	t.Helper()
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "gatehouse_ready 1") })
-	s, err := New(Options{Ready: k, Nodes: k, Revisions: k, Explain: k, Metrics: metrics, Version: "v1.2.3", Token: token})
+	s, err := New(Options{Ready: k, Nodes: k, Revisions: k, Explain: k, Export: k, Metrics: metrics, Version: "v1.2.3", Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,41 +134,64 @@ func (e *refusedError) Error() string { return e.detail }
 
 // get asks and reads the JSON answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	request, err := c.question(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	return c.do(request, out)
+}
+
+// fetch asks and returns the answer as it came.
+func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	request, err := c.question(ctx, path, query)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(request)
+}
+
+func (c *Client) question(ctx context.Context, path string, query url.Values) (*http.Request, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("ask the management API: %w", err)
+		return nil, fmt.Errorf("ask the management API: %w", err)
 	}
-	return c.do(request, out)
+	return request, nil
 }
 
 // do sends a request and reads the JSON answer into out; nil: there is none.
 func (c *Client) do(request *http.Request, out any) error {
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	response, err := c.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("%w at %s: %w", ErrAway, c.address, reason(err))
-	}
-	defer func() { _ = response.Body.Close() }() // Only read from.
-	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
-	if err != nil {
-		return fmt.Errorf("read the management API's answer: %w", err)
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return refusal(response.StatusCode, body)
-	}
-	if out == nil {
-		return nil
+	body, err := c.send(request)
+	if err != nil || out == nil {
+		return err
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("what answers at %s is not Gatehouse's management API: %w", c.address, err)
 	}
 	return nil
+}
+
+// send sends a request and returns the body of an answer that is no refusal.
+func (c *Client) send(request *http.Request) ([]byte, error) {
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w at %s: %w", ErrAway, c.address, reason(err))
+	}
+	defer func() { _ = response.Body.Close() }() // Only read from.
+	body, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
+	if err != nil {
+		return nil, fmt.Errorf("read the management API's answer: %w", err)
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil, refusal(response.StatusCode, body)
+	}
+	return body, nil
 }
 
 // reason strips the URL, which says nothing on a socket, from an error of net/http.

@@ -66,6 +66,7 @@ func (o *Options) describe(api huma.API) {
 		Errors:  []int{http.StatusBadRequest, http.StatusServiceUnavailable},
 	}, o.explain)
 	o.describeJoining(api)
+	o.describeExport(api)
 }
 
 // nodesQuery selects nodes.

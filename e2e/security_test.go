@@ -188,7 +188,7 @@ func startServices(t *testing.T, dir string, cases []*goldenCase) (stop func()) 
 		t.Fatal(faults, more)
 	}
 	log := slog.New(slog.DiscardHandler)
-	authorization, limiting := authz.New(authz.Options{Logger: log, Limit: time.Second}), ratelimit.New(memory.New(memory.Options{Clock: time.Now}), log)
+	authorization, limiting := authz.New(authz.Options{Logger: log, Limit: time.Second}), ratelimit.New(memory.New(memory.Options{Clock: time.Now}), log, time.Now)
 	authorization.Use(decisions)
 	limiting.Use(limits)
 	servers := []*grpc.Server{

@@ -170,7 +170,17 @@ func (w *world) startEnvoy(fleet, node string) *envoy.Child {
 // startEnvoyBy starts an Envoy that gets its configuration at an address of xDS, and waits until it serves.
 func (w *world) startEnvoyBy(xds, fleet, node string) *envoy.Child {
 	w.t.Helper()
-	child := w.joinEnvoyBy(xds, fleet, node)
+	return w.awaited(node, w.joinEnvoyBy(xds, fleet, node))
+}
+
+// startEnvoyWith starts an Envoy that reaches the daemon at some addresses.
+func (w *world) startEnvoyWith(fleet, node string, services envoy.Services) *envoy.Child {
+	w.t.Helper()
+	return w.awaited(node, w.joinEnvoyWith(fleet, node, services))
+}
+
+func (w *world) awaited(node string, child *envoy.Child) *envoy.Child {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	if err := child.WaitReady(ctx); err != nil {
@@ -182,12 +192,17 @@ func (w *world) startEnvoyBy(xds, fleet, node string) *envoy.Child {
 // joinEnvoyBy is startEnvoyBy without waiting.
 func (w *world) joinEnvoyBy(xds, fleet, node string) *envoy.Child {
 	w.t.Helper()
-	binary := needs.Envoy(w.t)
 	a := w.server.Addrs()
-	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node)}
-	bootstrap, err := envoy.Prepare(settings, envoy.Services{
+	return w.joinEnvoyWith(fleet, node, envoy.Services{
 		XDS: []string{xds}, Authz: []string{a.Authz}, RateLimit: []string{a.RateLimit}, AccessLog: []string{a.AccessLog},
 	})
+}
+
+func (w *world) joinEnvoyWith(fleet, node string, services envoy.Services) *envoy.Child {
+	w.t.Helper()
+	binary := needs.Envoy(w.t)
+	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node)}
+	bootstrap, err := envoy.Prepare(settings, services)
 	if err != nil {
 		w.t.Fatal(err)
 	}

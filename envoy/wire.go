@@ -67,6 +67,7 @@ const (
 const (
 	HeaderPrefix  = "x-gatehouse-"
 	HeaderNode    = "x-gatehouse-node"    // FLEET/NODE, on every call from an Envoy to Gatehouse
+	HeaderCall    = "x-gatehouse-call"    // A name of each limit call, the same in all its attempts: Envoy's, never a client's
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.

@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
@@ -13,6 +14,9 @@ type Charge struct {
 	Window limiter.Window
 	Cost   int64 // At least 0; 0 only looks.
 }
+
+// ErrMoved tells that a store's buckets are kept by another process now: nothing was spent, and that one is to be asked.
+var ErrMoved = errors.New("the buckets are kept by another process now")
 
 // Store keeps buckets. Its own clock says what time it is, so that all who share a store share a time.
 type Store interface {

@@ -26,7 +26,7 @@ func FuzzDescriptors(f *testing.F) {
 	rev := assemble(f, payments(limits, nil), "first")
 	clock := storetest.NewClock()
 	store := memory.New(memory.Options{Clock: clock.Now, Buckets: buckets})
-	service := ratelimit.New(store, slog.New(slog.DiscardHandler))
+	service := ratelimit.New(store, slog.New(slog.DiscardHandler), clock.Now)
 	service.Use(compile(f, rev, nil))
 	rules := rulesOf(f, rev, "get")
 

@@ -91,7 +91,7 @@ type running struct {
 func start(t testing.TB, docs *gateway.Documents) *running {
 	t.Helper()
 	r := &running{clock: storetest.NewClock(), logs: &strings.Builder{}}
-	r.Service = ratelimit.New(memory.New(memory.Options{Clock: r.clock.Now}), slog.New(slog.NewTextHandler(r.logs, nil)))
+	r.Service = ratelimit.New(memory.New(memory.Options{Clock: r.clock.Now}), slog.New(slog.NewTextHandler(r.logs, nil)), r.clock.Now)
 	r.use(t, docs, "first")
 	return r
 }

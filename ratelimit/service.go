@@ -2,12 +2,14 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
@@ -24,10 +26,12 @@ const maxTables = 50
 type Service struct {
 	store Store
 	log   *slog.Logger
+	calls *calls
 
 	using  sync.Mutex // Held by Use.
 	tables atomic.Pointer[tables]
 	caller Caller
+	next   atomic.Pointer[rlsv3.RateLimitServiceClient] // Who keeps the buckets after this process; nil: nobody.
 
 	unknown, strangers, away, failed atomic.Uint64
 	works                            sync.Pool
@@ -48,9 +52,10 @@ func (s *Service) asker(ctx context.Context) (who asker, err error) {
 	return who, err
 }
 
-// New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE.
-func New(store Store, log *slog.Logger) *Service {
-	s := &Service{store: store, log: log}
+// New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE. now tells how long calls are remembered, by
+// a time that does not run backwards.
+func New(store Store, log *slog.Logger, now func() time.Time) *Service {
+	s := &Service{store: store, log: log, calls: newCalls(now)}
 	s.tables.Store(&tables{})
 	s.works.New = func() any { return &work{} }
 	return s
@@ -67,6 +72,13 @@ func (s *Service) Use(t *Table) {
 		}
 	}
 	s.tables.Store(&next)
+}
+
+// Forward makes the service pass calls on, as they came, once its store says that the buckets have moved: over a connection
+// to the service of the process that keeps them now.
+func (s *Service) Forward(to grpc.ClientConnInterface) {
+	next := rlsv3.NewRateLimitServiceClient(to)
+	s.next.Store(&next)
 }
 
 // Counts returns what was counted until now, limits in order of their names.
@@ -108,10 +120,23 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
+	call, named := callOf(ctx)
+	again := named && s.calls.spent(call)
+	if again { // Envoy did not get the answer, and asks once more: it has spent, and now it only looks.
+		for i := range w.charges {
+			w.charges[i].Cost = 0
+		}
+	}
 	ok, err := s.store.Spend(ctx, w.charges, w.results)
+	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
+		return (*next).ShouldRateLimit(onwards(ctx), req)
+	}
 	if err != nil {
 		s.away.Add(1)
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
+	}
+	if ok && named && !again {
+		s.calls.add(call)
 	}
 	w.count(ok)
 	return respond(ok, w.limits, w.results), nil

@@ -24,6 +24,7 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/limiter"
+	"github.com/gatehouse/gatehouse/ratelimit/storetest"
 )
 
 const (
@@ -258,7 +259,7 @@ func TestStoreAwayAndDefectsAreUnavailable(t *testing.T) {
 	req := request(entries(envoy.DescriptorRules, rulesOf(t, rev, "get"), envoy.DescriptorLimit, "per-customer"))
 	var logs strings.Builder
 	ask := func(b broken) (ratelimit.Counts, error) {
-		s := ratelimit.New(b, slog.New(slog.NewTextHandler(&logs, nil)))
+		s := ratelimit.New(b, slog.New(slog.NewTextHandler(&logs, nil)), storetest.NewClock().Now)
 		s.Use(compile(t, rev, nil))
 		_, err := s.ShouldRateLimit(t.Context(), req)
 		return s.Counts(), err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/storetest"
 )
 
 func TestChangedLimitKeepsWhatWasSpent(t *testing.T) {
@@ -76,7 +77,7 @@ func TestRevisionCompiledAgainKeepsItsOlderRules(t *testing.T) {
 
 func TestServiceWithoutTable(t *testing.T) {
 	rev := assemble(t, payments([]gateway.Limit{perCustomer()}, nil), "first")
-	s := ratelimit.New(nil, nil)
+	s := ratelimit.New(nil, nil, storetest.NewClock().Now)
 	_, err := s.ShouldRateLimit(t.Context(), request(entries("rules", rulesOf(t, rev, "get"), "limit", "per-customer")))
 	if status.Code(err) != codes.Unavailable {
 		t.Errorf("before any revision: %v, want UNAVAILABLE", err)

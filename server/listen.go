@@ -18,11 +18,11 @@ import (
 	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
-// bind listens at an address and returns it as bound.
-func (s *Server) bind(ctx context.Context, address string) (net.Listener, string, error) {
+// bind listens for a door at an address, and returns the address as bound. What a predecessor has bound is taken as it is.
+func (s *Server) bind(ctx context.Context, door, address string) (net.Listener, string, error) {
 	if path, ok := strings.CutPrefix(address, envoy.SocketScheme); ok {
-		l, err := s.bindSocket(ctx, path)
-		return l, address, err
+		l, err := s.open(door, address, func() (net.Listener, error) { return s.bindSocket(ctx, path) })
+		return s.guard(l, path), address, err
 	}
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -31,14 +31,14 @@ func (s *Server) bind(ctx context.Context, address string) (net.Listener, string
 	if !ap.Addr().IsLoopback() {
 		return nil, "", fmt.Errorf("the address %s can be reached from other hosts, and nothing there proves who calls: use a Unix socket, or 127.0.0.1; Envoys of other hosts come to --nodes-address, over mutual TLS", address)
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	l, err := s.open(door, address, func() (net.Listener, error) { return new(net.ListenConfig).Listen(ctx, "tcp", address) })
 	if err != nil {
 		return nil, "", fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, l.Addr().String(), nil
 }
 
-// bindSocket listens on a Unix socket that only allowed peers may use. A socket that a killed process left behind is
+// bindSocket listens on a Unix socket. A socket that a killed process left behind is
 // replaced; one on which somebody answers is not.
 func (s *Server) bindSocket(ctx context.Context, path string) (net.Listener, error) {
 	l, err := socket.Listen(ctx, path)
@@ -52,9 +52,14 @@ func (s *Server) bindSocket(ctx context.Context, path string) (net.Listener, err
 	if err := os.Chmod(path, 0o666); err != nil { //nolint:gosec // The directory is 0700, and peers are checked.
 		return nil, errors.Join(fmt.Errorf("socket mode: %w", err), l.Close())
 	}
+	return l, nil
+}
+
+// guard lets only allowed peers use a Unix socket.
+func (s *Server) guard(l net.Listener, path string) net.Listener {
 	return &guarded{Listener: l, allowed: s.allowed, refused: func(uid uint32) {
 		s.log.Warn("socket peer refused", "socket", path, "uid", uid)
-	}}, nil
+	}}
 }
 
 // allowed reports whether a user may connect to the sockets.
@@ -101,7 +106,7 @@ func (s *Server) listen(ctx context.Context) error {
 		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register, nil},
 	}
 	for _, g := range grpcDoors {
-		l, bound, err := s.bind(ctx, cmp.Or(g.want, s.socket(g.name)))
+		l, bound, err := s.bind(ctx, g.name, cmp.Or(g.want, s.socket(g.name)))
 		if err != nil {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
@@ -113,7 +118,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if err := s.listenRemote(ctx); err != nil {
 		return err
 	}
-	l, bound, err := s.bind(ctx, cmp.Or(want.Admin, s.socket("admin")))
+	l, bound, err := s.bind(ctx, "admin", cmp.Or(want.Admin, s.socket("admin")))
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}

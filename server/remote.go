@@ -100,7 +100,7 @@ func (s *Server) advertised() []string {
 func (s *Server) listenRemote(ctx context.Context) error {
 	o := s.options.Remote
 	if o.Nodes != "" {
-		l, err := bindTLS(ctx, o.Nodes)
+		l, err := s.bindTLS(ctx, "nodes", o.Nodes)
 		if err != nil {
 			return fmt.Errorf("nodes: %w", err)
 		}
@@ -112,7 +112,7 @@ func (s *Server) listenRemote(ctx context.Context) error {
 		s.doors = append(s.doors, door{name: "nodes", serve: d.serve, stop: d.stop, close: l.Close})
 	}
 	if o.Join != "" {
-		l, err := bindTLS(ctx, o.Join)
+		l, err := s.bindTLS(ctx, "join", o.Join)
 		if err != nil {
 			return fmt.Errorf("join: %w", err)
 		}
@@ -126,12 +126,12 @@ func (s *Server) listenRemote(ctx context.Context) error {
 	return nil
 }
 
-// bindTLS listens at an address that other hosts may reach.
-func bindTLS(ctx context.Context, address string) (net.Listener, error) {
+// bindTLS listens for a door at an address that other hosts may reach. What a predecessor has bound is taken as it is.
+func (s *Server) bindTLS(ctx context.Context, door, address string) (net.Listener, error) {
 	if _, err := netip.ParseAddrPort(address); err != nil {
 		return nil, fmt.Errorf("the address %q is not IP:port", address)
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	l, err := s.open(door, address, func() (net.Listener, error) { return new(net.ListenConfig).Listen(ctx, "tcp", address) })
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}

@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -21,6 +23,7 @@ import (
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/handover"
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
@@ -50,6 +53,11 @@ type Options struct {
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
+
+	Serving     func()                // Told once, when the server serves. nil: nobody is told.
+	Predecessor *handover.Predecessor // Whose place this server takes; nil: nobody's. It is closed in the end.
+	Successor   Successor             // How to start who takes this server's place; nil: HandOver is refused.
+	Handed      func(pid int)         // Told who has taken over, before the server drains. nil: nobody is told.
 }
 
 // Server is the daemon.
@@ -64,6 +72,8 @@ type Server struct {
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
+	buckets   *memory.Store
+	alone     []alone
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
@@ -71,9 +81,18 @@ type Server struct {
 	draining  atomic.Bool
 	files     atomic.Pointer[observed.Files]
 
-	addrs  Addresses
-	doors  []door // What listens, in the order of starting.
-	ended  chan error
+	addrs Addresses
+	doors []door // What listens, in the order of starting.
+	ended chan error
+
+	inherited map[string]net.Listener // Sockets of the predecessor that no door has yet, by door and address.
+	carried   map[string]string       // The predecessor's rules, see hello.
+	sockets   []opened
+	handing   sync.Mutex // One hand-over at a time.
+	handed    atomic.Bool
+	left      chan struct{} // Closed when a successor has taken over.
+	forward   io.Closer     // The way to the successor's limits; nil: there is none.
+
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 }
@@ -102,14 +121,18 @@ func New(o Options) (*Server, error) {
 	if o.Used == nil {
 		o.Used = func(*gateway.Revision) {}
 	}
+	buckets := memory.New(memory.Options{Clock: o.Now})
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
 		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode}),
-		ratelimit: ratelimit.New(memory.New(memory.Options{Clock: o.Now}), o.Logger),
+		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
+		buckets:   buckets,
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
+		inherited: map[string]net.Listener{},
+		left:      make(chan struct{}),
 	}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
@@ -120,13 +143,31 @@ func New(o Options) (*Server, error) {
 }
 
 // Start listens, loads the configuration and serves. A faulty configuration is not an error: the server is up and not
-// ready, and says why. ctx bounds the start alone; Stop ends the server.
+// ready, and says why; but a server with a predecessor must be ready, or leaves it in its place. ctx bounds the start alone;
+// Stop ends the server.
 func (s *Server) Start(ctx context.Context) error {
+	if s.options.Predecessor == nil {
+		return s.start(ctx)
+	}
+	p := s.options.Predecessor
+	if err := s.start(ctx); err != nil {
+		_ = p.Send(ctx, sayFailed, []byte(err.Error())) // It may have ended itself, and then nobody needs to know.
+		return errors.Join(err, p.Close())
+	}
+	return p.Leave()
+}
+
+func (s *Server) start(ctx context.Context) error {
 	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
 	if err := s.openRemote(ctx); err != nil {
 		return err
+	}
+	if s.options.Predecessor != nil {
+		if err := s.greet(ctx); err != nil {
+			return errors.Join(err, s.remote.close())
+		}
 	}
 	if err := s.listen(ctx); err != nil {
 		s.closeDoors()
@@ -134,12 +175,27 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
+		if s.options.Predecessor != nil {
+			s.closeDoors()
+			return errors.Join(err, s.remote.close())
+		}
 	}
+	if s.options.Predecessor != nil {
+		if err := s.takeOver(ctx); err != nil {
+			s.closeDoors()
+			return errors.Join(err, s.remote.close())
+		}
+	}
+	return s.serve(ctx)
+}
+
+// serve serves at all doors, watches the documents, and tells a predecessor that it may go.
+func (s *Server) serve(ctx context.Context) error {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	for _, d := range s.doors {
 		s.tasks.Go(func() {
-			if err := d.serve(); err != nil {
+			if err := d.serve(); err != nil && !s.handed.Load() {
 				s.fail(fmt.Errorf("%s: %w", d.name, err))
 			}
 		})
@@ -155,8 +211,19 @@ func (s *Server) Start(ctx context.Context) error {
 	if s.remote != nil {
 		s.tasks.Go(func() { s.remote.joining.Tend(running) })
 	}
+	if err := s.begin(); err != nil {
+		s.log.Error("not everything runs", "error", err)
+	}
 	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
 		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin, "nodes", s.addrs.Nodes, "join", s.addrs.Join)
+	if s.options.Predecessor != nil {
+		if err := s.options.Predecessor.Send(ctx, sayMine, nil); err != nil {
+			s.log.Warn("the predecessor has ended", "error", err)
+		}
+	}
+	if s.options.Serving != nil {
+		s.options.Serving()
+	}
 	return nil
 }
 
@@ -190,6 +257,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var failed error
 	select {
 	case <-ctx.Done():
+	case <-s.left:
 	case failed = <-s.ended:
 		s.log.Error("a service ended", "error", failed)
 	}
@@ -214,9 +282,15 @@ func (s *Server) Stop(ctx context.Context) error {
 			failed = append(failed, err)
 		}
 	}
+	if !s.handed.Load() {
+		failed = append(failed, s.end(ctx))
+	}
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
 	failed = append(failed, s.remote.close())
+	if s.forward != nil {
+		failed = append(failed, s.forward.Close())
+	}
 	s.log.Info("stopped")
 	return errors.Join(failed...)
 }

@@ -23,11 +23,13 @@ type surroundings struct {
 	lookup         func(name string) (value string, ok bool)
 	now            func() time.Time
 	program        string // How the user called it.
+	arguments      []string
+	environ        func() []string
 }
 
 // system returns the surroundings of the real process.
 func system() surroundings {
-	return surroundings{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, now: time.Now, program: os.Args[0]}
+	return surroundings{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, now: time.Now, program: os.Args[0], arguments: os.Args[1:], environ: os.Environ}
 }
 
 // run executes one command line and returns the exit code. The first SIGINT or SIGTERM ends the verb in good order, the

@@ -44,7 +44,8 @@ of other hosts are served at --nodes-address, over mutual TLS, once they have jo
 --join-address: see "gatehouse nodes join".
 
 SIGTERM or Ctrl-C drains and ends; the second one ends at once. SIGHUP loads the
-documents again. With --check nothing is served: the daemon at the same addresses is
+documents again. SIGUSR2 starts the program anew, in the version that is there now, and
+hands everything over to it without losing a request. With --check nothing is served: the daemon at the same addresses is
 asked whether it is ready, as a health check.`,
 		Example: `  gatehouse serve --config /etc/gatehouse
   gatehouse serve --config documents --state state --log-format json
@@ -111,19 +112,24 @@ func (o *serveOptions) run(ctx context.Context) error {
 	o.server.AdminToken = token
 	o.server.Lookup = o.env.lookup
 	o.server.Logger = newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)
+	if err := o.succession(); err != nil {
+		return err
+	}
 	s, err := server.New(o.server)
 	if err != nil {
 		return err
 	}
-	defer onHangup(ctx, s.Reload)()
+	// SIGHUP loads the documents again, as daemons are often asked to. They are watched all the same; but a program that does
+	// not listen to that signal ends by it at once. Faults are logged where they are found.
+	defer onSignal(ctx, syscall.SIGHUP, func(ctx context.Context) { _ = s.Reload(ctx) })()
+	defer onSignal(ctx, syscall.SIGUSR2, func(ctx context.Context) { o.handOver(ctx, s) })()
 	return s.Run(ctx)
 }
 
-// onHangup loads the documents again at each SIGHUP, as daemons are often asked to, until stop is called. They are watched
-// all the same; but a program that does not listen to that signal ends by it at once.
-func onHangup(ctx context.Context, load func(context.Context) error) (stop func()) {
+// onSignal does something at each signal of a kind, one after another, until stop is called.
+func onSignal(ctx context.Context, s os.Signal, do func(context.Context)) (stop func()) {
 	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGHUP)
+	signal.Notify(asked, s)
 	ctx, cancel := context.WithCancel(ctx)
 	var listening sync.WaitGroup
 	listening.Go(func() {
@@ -132,8 +138,7 @@ func onHangup(ctx context.Context, load func(context.Context) error) (stop func(
 			case <-ctx.Done():
 				return
 			case <-asked:
-				// Faults are logged where they are found.
-				_ = load(ctx)
+				do(ctx)
 			}
 		}
 	})

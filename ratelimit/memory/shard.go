@@ -39,7 +39,8 @@ type shard struct {
 	order   []*bucket // The same, in no meaningful order: what hand moves over.
 	hand    int
 	limit   int
-	none    limiter.State // What a key without bucket has spent; stays zero.
+	none    limiter.State     // What a key without bucket has spent; stays zero.
+	changed map[hash]struct{} // What was spent from since Export; nil where nobody wants to know.
 }
 
 func (s *shard) init(limit int) {

@@ -15,6 +15,9 @@ const (
 	shards = 64 // One bit each in a uint64.
 	// DefaultBuckets is how many buckets a Store holds where Options say nothing: a minute of 8,700 new keys a second.
 	DefaultBuckets = 1 << 19
+	// past is how much of the limiter's time lies before the store's beginning, for what was spent before that: more than the
+	// longest window (366 days).
+	past = 2 * 366 * 24 * time.Hour
 )
 
 // Options of a Store.
@@ -28,6 +31,7 @@ type Store struct {
 	clock  func() time.Time
 	origin time.Time // What the limiter's times count from.
 	shards [shards]shard
+	sealed bool // Changed under the locks of all shards, read under that of any.
 
 	evicted atomic.Uint64
 }
@@ -37,14 +41,14 @@ func New(o Options) *Store {
 	if o.Buckets <= 0 {
 		o.Buckets = DefaultBuckets
 	}
-	s := &Store{clock: o.Clock, origin: o.Clock()}
+	s := &Store{clock: o.Clock, origin: o.Clock().Add(-past)}
 	for i := range s.shards {
 		s.shards[i].init((o.Buckets + shards - 1) / shards)
 	}
 	return s
 }
 
-// Spend spends all charges or none. It returns no error.
+// Spend spends all charges or none. It returns no error but ratelimit.ErrMoved, after Seal.
 func (s *Store) Spend(_ context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
 	var few [4]hash
 	hashes := few[:0]
@@ -55,7 +59,10 @@ func (s *Store) Spend(_ context.Context, charges []ratelimit.Charge, results []l
 		touched |= 1 << h.shard()
 	}
 	s.lock(touched)
-	defer s.unlock(touched)        // Deferred, as a panic must not leave a shard locked.
+	defer s.unlock(touched) // Deferred, as a panic must not leave a shard locked.
+	if s.sealed {
+		return false, ratelimit.ErrMoved
+	}
 	now := s.clock().Sub(s.origin) // Under the locks, so that no bucket sees time run backwards.
 
 	if !s.peek(charges, hashes, results, now) {
@@ -108,6 +115,9 @@ func (s *Store) spend(c *ratelimit.Charge, h hash, now time.Duration) {
 	}
 	b.window = c.Window
 	c.Window.Spend(&b.state, now, c.Cost)
+	if shard.changed != nil {
+		shard.changed[h] = struct{}{}
+	}
 }
 
 // lock locks the shards whose bits are set, always in the same order, so that two calls cannot wait for each other.

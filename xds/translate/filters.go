@@ -57,7 +57,7 @@ func off(name string, config proto.Message) *hcmv3.HttpFilter {
 // is one instance for each mode.
 func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAuthz {
 	return &extauthzv3.ExtAuthz{
-		Services:                  &extauthzv3.ExtAuthz_GrpcService{GrpcService: service(envoy.ClusterAuthz, timeout)},
+		Services:                  &extauthzv3.ExtAuthz_GrpcService{GrpcService: unary(envoy.ClusterAuthz, timeout)},
 		TransportApiVersion:       corev3.ApiVersion_V3,
 		FailureModeAllow:          mode == gateway.Open,
 		FailureModeAllowHeaderAdd: mode == gateway.Open,
@@ -75,6 +75,8 @@ func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAu
 
 // rateLimit returns the filter that asks Gatehouse's rate limit service, once for each failure mode.
 func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.RateLimit {
+	limits := unary(envoy.ClusterRateLimit, timeout)
+	limits.InitialMetadata = []*corev3.HeaderValue{{Key: envoy.HeaderCall, Value: "%UNIQUE_ID%"}}
 	return &ratelimitv3.RateLimit{
 		Domain:                  envoy.RateLimitDomain,
 		Timeout:                 durationpb.New(timeout),
@@ -82,7 +84,7 @@ func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.Rat
 		StatusOnError:           &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		EnableXRatelimitHeaders: ratelimitv3.RateLimit_DRAFT_VERSION_03,
 		RateLimitService: &ratelimitconfigv3.RateLimitServiceConfig{
-			GrpcService:         service(envoy.ClusterRateLimit, timeout),
+			GrpcService:         limits,
 			TransportApiVersion: corev3.ApiVersion_V3,
 		},
 		// gRPC callers get RESOURCE_EXHAUSTED, as their libraries expect.

@@ -233,7 +233,7 @@ func check(r *gateway.Route) *extauthzv3.ExtAuthzPerRoute {
 	}
 	if r.Timeouts.Authorization != r.Gateway.Timeouts.Authorization {
 		settings.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{
-			GrpcService: service(envoy.ClusterAuthz, r.Timeouts.Authorization),
+			GrpcService: unary(envoy.ClusterAuthz, r.Timeouts.Authorization),
 		}
 	}
 	return &extauthzv3.ExtAuthzPerRoute{Override: &extauthzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: settings}}

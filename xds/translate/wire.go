@@ -7,12 +7,16 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // initialFetchTimeout bounds how long an Envoy waits for a resource that Gatehouse should have sent beside another.
 const initialFetchTimeout = 15 * time.Second
+
+// retryPause is about how long Envoy waits before it tries a call to Gatehouse again.
+const retryPause = 5 * time.Millisecond
 
 // clusterHash is how much of a settings hash goes into a cluster's name.
 const clusterHash = 10
@@ -60,6 +64,22 @@ func service(cluster string, timeout time.Duration) *corev3.GrpcService {
 		TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{ClusterName: cluster}},
 		Timeout:         durationpb.New(timeout),
 	}
+}
+
+// unary is service for calls of which each has one answer: a call whose connection ends is tried once more, within the same
+// timeout. All attempts carry the same headers. A status that Gatehouse answered with is never asked for again.
+func unary(cluster string, timeout time.Duration) *corev3.GrpcService {
+	s := service(cluster, timeout)
+	s.RetryPolicy = &corev3.RetryPolicy{
+		RetryOn:    "reset,connect-failure,refused-stream",
+		NumRetries: wrapperspb.UInt32(1),
+		RetryBackOff: &corev3.BackoffStrategy{
+			BaseInterval: durationpb.New(retryPause),
+			// Envoy takes this for the timeout of each attempt; above the whole one it says nothing.
+			MaxInterval: durationpb.New(2*timeout + retryPause),
+		},
+	}
+	return s
 }
 
 // setHeader returns the option that sets a header, over whatever was there.
