@@ -12,6 +12,9 @@ type Documents struct {
 	// Broken names the objects that were left out because of their own faults, so that what refers to them is not
 	// reported a second time.
 	Broken map[Ref]bool
+	// Watched are the faults of files that are watched (key sets, endpoints). They are no part of the content: where a good
+	// state of such a file is known from before, it stays in use.
+	Watched Faults
 }
 
 // Revision is one configuration, whole and resolved. Nothing changes it after Assemble.
