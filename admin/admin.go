@@ -51,6 +51,7 @@ type Options struct {
 	Nodes     Fleet
 	Revisions Revisions
 	Explain   Explainer
+	Endpoints Endpoints
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,13 +130,29 @@ func (e *refusedError) Error() string { return e.detail }
 
 // get asks and reads the JSON answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	target := c.base + path
 	if len(query) > 0 {
-		target += "?" + query.Encode()
+		path += "?" + query.Encode()
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	return c.call(ctx, http.MethodGet, path, http.NoBody, out)
+}
+
+// post sends a value as JSON and reads the JSON answer into out.
+func (c *Client) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("write JSON for the management API: %w", err)
+	}
+	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
+}
+
+// call asks, with a body of JSON or none, and reads the JSON answer into out.
+func (c *Client) call(ctx context.Context, method, path string, in io.Reader, out any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, in)
 	if err != nil {
 		return fmt.Errorf("ask the management API: %w", err)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)

@@ -60,6 +60,7 @@ func (o *Options) describe(api huma.API) {
 		Summary: "Which way a request takes, and why",
 		Errors:  []int{http.StatusBadRequest, http.StatusServiceUnavailable},
 	}, o.explain)
+	o.describeEndpoints(api)
 }
 
 // nodesQuery selects nodes.

@@ -20,8 +20,8 @@ type compiled struct {
 }
 
 // compile assembles documents and compiles the revision for every service. It touches nothing live; prev (nil: nothing)
-// gives what did not change. All faults of all services come back at once.
-func compile(docs *gateway.Documents, prev *compiled) (*compiled, gateway.Faults) {
+// gives what did not change, observed what was learnt beside the documents. All faults of all services come back at once.
+func compile(docs *gateway.Documents, observed *gateway.Observed, prev *compiled) (*compiled, gateway.Faults) {
 	if prev == nil {
 		prev = &compiled{}
 	}
@@ -36,7 +36,7 @@ func compile(docs *gateway.Documents, prev *compiled) (*compiled, gateway.Faults
 	faults = append(faults, found...)
 	if len(faults) == 0 {
 		// What does not hold together cannot be said to Envoy.
-		next.xds, found = xds.Compile(rev, nil, prev.xds)
+		next.xds, found = xds.Compile(rev, observed, prev.xds)
 		faults = append(faults, found...)
 	}
 	return next, faults.Sort()
@@ -52,8 +52,8 @@ type Checked struct {
 // Checked is nil if there is any.
 func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
 	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
-	next, found := compile(docs, nil)
-	if faults = append(faults, found...).Sort(); len(faults) > 0 {
+	next, found := compile(docs, nil, nil)
+	if faults = append(append(faults, docs.Watched...), found...).Sort(); len(faults) > 0 {
 		return nil, faults
 	}
 	return &Checked{Revision: next.revision, Fleets: next.xds.Fleets}, nil

@@ -32,8 +32,17 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	docs, faults := s.load()
 	before := s.live.Load()
-	next, substitutions, remaining := propose(docs, faults, before.compiled)
+	learnt := s.observed.Prepare(ctx, docs)
+	for _, f := range docs.Watched {
+		if !s.observed.Knows(f.Object) {
+			faults = append(faults, f)
+		}
+	}
+	next, substitutions, remaining := propose(docs, learnt, faults, before.compiled)
 	if len(remaining) > 0 {
+		if before.compiled != nil {
+			s.observed.Want(before.revision)
+		}
 		refused := *before
 		refused.faults = remaining
 		s.live.Store(&refused)
@@ -55,7 +64,7 @@ func (s *Server) load() (*gateway.Documents, gateway.Faults) {
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
-func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
+func propose(docs *gateway.Documents, observed *gateway.Observed, faults gateway.Faults, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
 	var revision *gateway.Revision
 	if before != nil {
 		revision = before.revision
@@ -63,7 +72,7 @@ func propose(docs *gateway.Documents, faults gateway.Faults, before *compiled) (
 	var substitutions []gateway.Substitution
 	var last gateway.Faults
 	for range quarantineRounds {
-		next, found := compile(docs, before)
+		next, found := compile(docs, observed, before)
 		faults = append(faults, found...).Sort()
 		if len(faults) == 0 {
 			return next, substitutions, nil
@@ -94,6 +103,7 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
 	}
 	s.live.Store(now)
+	s.observed.Want(next.revision)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
 	s.options.Used(next.revision)
 }

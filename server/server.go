@@ -21,6 +21,7 @@ import (
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/xds/cache"
@@ -45,6 +46,7 @@ type Options struct {
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
+	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 }
 
@@ -57,6 +59,7 @@ type Server struct {
 	authz     *authz.Service
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
+	observed  *observed.Observer
 	registry  *prometheus.Registry
 
 	reloading sync.Mutex    // One reload at a time.
@@ -106,6 +109,7 @@ func New(o Options) (*Server, error) {
 		ended:     make(chan error, 1),
 	}
 	s.live.Store(&live{})
+	s.observed = s.newObserver()
 	s.register()
 	return s, nil
 }
@@ -120,11 +124,13 @@ func (s *Server) Start(ctx context.Context) error {
 		s.closeDoors()
 		return err
 	}
+	s.observed.Start()
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
+	s.tasks.Go(func() { s.observe(running) })
 	for _, d := range s.doors {
 		s.tasks.Go(func() {
 			if err := d.serve(); err != nil {
@@ -137,6 +143,7 @@ func (s *Server) Start(ctx context.Context) error {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()
+			s.observed.Stop()
 			return err
 		}
 	}
@@ -201,6 +208,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
+	s.observed.Stop()
 	s.log.Info("stopped")
 	return errors.Join(failed...)
 }

@@ -18,6 +18,7 @@ type builder struct {
 	notFound  *routev3.Route
 	routes    map[*gateway.Route]*routev3.Route
 	wires     map[*routev3.Route][]byte
+	observed  *gateway.Observed
 }
 
 func newBuilder() *builder {
@@ -55,7 +56,7 @@ func (b *builder) cluster(u *gateway.Upstream) string { return memo(b.clusters, 
 // provider returns the name under which tokens of an issuer are verified.
 func (b *builder) provider(i *gateway.Issuer) string {
 	return memo(b.providers, i, func(i *gateway.Issuer) string {
-		return i.Name + "~" + gateway.ContentHash(i)[:clusterHash]
+		return i.Name + "~" + gateway.ContentHash(i.Settings())[:clusterHash]
 	})
 }
 

@@ -35,6 +35,8 @@ type Resources struct {
 
 	requirements map[string]int // For each token requirement, how many translations ago a route last named it; 0: in this one.
 	placed       map[string]*placedHost
+	learnt       learnt
+	extension    *corev3.TypedExtensionConfig // JWT, wrapped once.
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -47,11 +49,16 @@ func Fleets(rev *gateway.Revision) []string {
 	return slices.Compact(fleets)
 }
 
-// Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil: nothing): token requirements of routes
-// that are still in use on some Envoy stay in the filter's configuration for the next translations.
-func Fleet(rev *gateway.Revision, _ *gateway.Observed, fleet string, prev *Resources) (*Resources, gateway.Faults) {
-	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}, placed: map[string]*placedHost{}}
+// Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil:
+// nothing): token requirements of routes that are still in use on some Envoy stay in the filter's configuration for the next
+// translations.
+func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev *Resources) (*Resources, gateway.Faults) {
+	out := &Resources{
+		Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}, placed: map[string]*placedHost{},
+		learnt: learnt{upstreams: map[string]*gateway.Upstream{}, issuers: map[string]*gateway.Issuer{}},
+	}
 	b := newBuilder()
+	b.observed = observed
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
 		if r.Gateway.Fleet != fleet {
@@ -63,11 +70,11 @@ func Fleet(rev *gateway.Revision, _ *gateway.Observed, fleet string, prev *Resou
 		}
 	}
 	out.addUpstreams(b, rev, routes)
-	out.JWT = b.jwtAuthentication(routes)
+	faults := out.addTokens(b, routes)
 	if prev != nil {
-		out.keepRequirements(prev)
+		out.keepRequirements(b, prev)
 	}
-	var faults gateway.Faults
+	out.extension = packedExtension(out.JWT)
 	if prev == nil {
 		prev = &Resources{}
 	}
@@ -98,9 +105,10 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 			}
 		}
 	}
+	out.learnt.upstreams = used
 	for name, u := range used {
 		out.Clusters = append(out.Clusters, cluster(u))
-		out.Endpoints = append(out.Endpoints, loadAssignment(u))
+		out.Endpoints = append(out.Endpoints, loadAssignment(u, endpointsOf(u, b.observed)))
 		out.Origins[name] = u.Origin.At("")
 	}
 	slices.SortFunc(out.Clusters, func(a, b *clusterv3.Cluster) int { return cmp.Compare(a.Name, b.Name) })
@@ -149,5 +157,9 @@ func routeConfiguration(name string) *routev3.RouteConfiguration {
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return []*corev3.TypedExtensionConfig{{Name: envoy.ResourceJWT, TypedConfig: packed(out.JWT)}}
+	return []*corev3.TypedExtensionConfig{out.extension}
+}
+
+func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {
+	return &corev3.TypedExtensionConfig{Name: envoy.ResourceJWT, TypedConfig: packed(jwt)}
 }
