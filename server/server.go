@@ -47,6 +47,7 @@ type Options struct {
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
 	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 }
 
