@@ -23,6 +23,7 @@ const (
 	CodeDuplicateKey Code = "GH114" // One key twice in a mapping.
 	CodeKeySet       Code = "GH115" // A key set that cannot verify tokens, or holds what must stay secret.
 	CodeConflict     Code = "GH116" // Fields that exclude one another.
+	CodeHeader       Code = "GH118" // A header that a document may not change.
 )
 
 // Codes of faults between documents.

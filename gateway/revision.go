@@ -51,6 +51,7 @@ type Route struct {
 	Limits    []Limit
 	WhenAway  WhenAway
 	Timeouts  Timeouts // The Gateway's, or the API's own.
+	Headers   Headers  // Of the operation over the API over the Gateway.
 	Allow     []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.

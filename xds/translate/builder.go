@@ -14,8 +14,9 @@ import (
 type builder struct {
 	clusters  map[*gateway.Upstream]string
 	providers map[*gateway.Issuer]string
-	filters   map[string]bool // Every filter that listeners have.
-	notFound  *routev3.Route
+	filters   map[string]bool  // Every filter that listeners have.
+	gateway   *gateway.Gateway // That is being translated.
+	notFound  *routev3.Route   // Its answer where no route matches.
 	routes    map[*gateway.Route]*routev3.Route
 	wires     map[*routev3.Route][]byte
 	observed  *gateway.Observed
@@ -24,7 +25,7 @@ type builder struct {
 func newBuilder() *builder {
 	b := &builder{
 		clusters: map[*gateway.Upstream]string{}, providers: map[*gateway.Issuer]string{},
-		filters: map[string]bool{}, notFound: notFound(), routes: map[*gateway.Route]*routev3.Route{},
+		filters: map[string]bool{}, notFound: notFound(gateway.Headers{}), routes: map[*gateway.Route]*routev3.Route{},
 		wires: map[*routev3.Route][]byte{},
 	}
 	for _, f := range httpFilters(gateway.Timeouts{}) {

@@ -123,6 +123,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 	var faults gateway.Faults
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
 	known := byPattern(own)
+	b.gateway, b.notFound = g, notFound(g.Headers)
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
 		name := ListenerName(g, l)
