@@ -44,7 +44,9 @@ func (w *world) served(url string, names ...string) {
 		left[name] = true
 	}
 	w.eventually(fmt.Sprintf("%d backends answer", len(names)), func() bool {
-		delete(left, w.get(url).echoed(w.t).Name)
+		if a := w.get(url); a.status == 200 {
+			delete(left, a.echoed(w.t).Name)
+		}
 		return len(left) == 0
 	})
 }
@@ -252,4 +254,67 @@ func signedBy(t *testing.T, key jwk.Key) string {
 		t.Fatal(err)
 	}
 	return "authorization: Bearer " + string(signed)
+}
+
+// TestPushedEndpoints pushes endpoints while requests flow: not one fails, and a daemon that starts again has them still.
+func TestPushedEndpoints(t *testing.T) {
+	t.Parallel()
+	var pushed []admin.Endpoint
+	var all []string
+	for i := range 5 {
+		name := fmt.Sprintf("backend-%d", i)
+		address, _ := backend(t, name, "")
+		pushed, all = append(pushed, admin.Endpoint{Address: address, Weight: 1}), append(all, name)
+	}
+	documents := site()
+	documents["site.yaml"] = strings.Replace(documents["site.yaml"], `[{address: "${FIRST}"}]`, "pushed", 1)
+	w := newWorld(t, documents, nil)
+	w.startEnvoy("edge", "edge-1")
+	url, before := w.url("PORT", "/"), w.revision().ID
+	if a := w.get(url); a.status != 503 {
+		t.Errorf("before the first push: %+v", a)
+	}
+	change := func(c admin.EndpointChange) admin.EndpointSet {
+		t.Helper()
+		set, err := w.admin().ChangeEndpoints(t.Context(), "site", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	change(admin.EndpointChange{All: true, Set: pushed[:1], Author: "tina"})
+	w.served(url, all[0])
+	stop := w.load(2, url)
+	for range 5 {
+		change(admin.EndpointChange{Add: pushed[1:]})
+		w.served(url, all...)
+		var addresses []string
+		for _, e := range pushed[1:] {
+			addresses = append(addresses, e.Address)
+		}
+		change(admin.EndpointChange{Remove: addresses})
+	}
+	unharmed(t, stop)
+	for name, c := range map[string]admin.EndpointChange{
+		"without an endpoint left": {All: true}, "by a name": {Add: []admin.Endpoint{{Address: "a.bank.test:80", Weight: 1}}},
+		"of an old version": {Add: pushed[1:], Version: 1},
+	} {
+		if _, err := w.admin().ChangeEndpoints(t.Context(), "site", c); err == nil {
+			t.Errorf("a push %s is taken", name)
+		}
+	}
+	w.stopServer()
+	w.startServer()
+	if set := w.endpoints("site"); len(set.Endpoints) != 1 || set.Endpoints[0] != pushed[0] {
+		t.Errorf("after a restart: %+v", set)
+	}
+	w.synced("edge-1")
+	if a := w.get(url); a.status != 200 {
+		t.Errorf("after a restart: %+v", a)
+	}
+	change(admin.EndpointChange{All: true, Force: true})
+	w.eventually("the forced empty set is used", func() bool { return w.get(url).status == 503 })
+	if after := w.revision().ID; after != before {
+		t.Errorf("pushes made the revision %s of %s", after, before)
+	}
 }

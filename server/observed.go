@@ -16,7 +16,7 @@ func (s *Server) newObserver() *observed.Observer {
 		resolver = &net.Resolver{PreferGo: true} // The system's own has no bound that a context could set.
 	}
 	return observed.New(observed.Options{
-		Resolver: resolver, Files: config.Watched{Dir: cmp.Or(s.options.Config, ".")}, Refresh: s.options.Refresh, Now: s.options.Now, Log: s.log,
+		Resolver: resolver, Files: config.Watched{Dir: cmp.Or(s.options.Config, ".")}, Store: keptObserved{s}, Refresh: s.options.Refresh, Now: s.options.Now, Log: s.log,
 	})
 }
 

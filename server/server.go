@@ -24,6 +24,7 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
@@ -61,6 +62,7 @@ type Server struct {
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
 	observed  *observed.Observer
+	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
 
 	reloading sync.Mutex    // One reload at a time.
@@ -125,6 +127,10 @@ func (s *Server) Start(ctx context.Context) error {
 		s.closeDoors()
 		return err
 	}
+	if err := s.openStore(ctx); err != nil {
+		s.closeDoors()
+		return err
+	}
 	s.observed.Start()
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
@@ -145,7 +151,7 @@ func (s *Server) Start(ctx context.Context) error {
 			s.closeDoors()
 			s.tasks.Wait()
 			s.observed.Stop()
-			return err
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
@@ -210,6 +216,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
 	s.observed.Stop()
+	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
 	return errors.Join(failed...)
 }
