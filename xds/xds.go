@@ -68,7 +68,11 @@ func (t *Table) Observe(observed *gateway.Observed) (*Table, error) {
 		if res == before || t.snapshots[fleet] == nil {
 			continue
 		}
-		snapshot, err := cache.NewSnapshotAfter(t.snapshots[fleet], fleet, t.snapshots[fleet].Revision(), items(res))
+		var changes []cache.Item
+		for _, m := range res.Changes(before) {
+			changes = append(changes, cache.Item{Message: m})
+		}
+		snapshot, err := t.snapshots[fleet].With(changes)
 		if err != nil {
 			return nil, fmt.Errorf("take over what is observed: %w", err)
 		}

@@ -101,9 +101,9 @@ func healthCheck(h *gateway.Health) *corev3.HealthCheck {
 	}
 }
 
-// loadAssignment returns the endpoints of an upstream. Without any it is an empty list, which is sent too: a cluster waits for
+// loadAssignment returns the endpoints of a cluster. Without any it is an empty list, which is sent too: a cluster waits for
 // its endpoints until something comes.
-func loadAssignment(u *gateway.Upstream, endpoints []gateway.Endpoint) *endpointv3.ClusterLoadAssignment {
+func loadAssignment(cluster string, endpoints []gateway.Endpoint) *endpointv3.ClusterLoadAssignment {
 	group := &endpointv3.LocalityLbEndpoints{}
 	for _, e := range gateway.CanonicalEndpoints(endpoints) {
 		if !e.Literal() {
@@ -115,7 +115,7 @@ func loadAssignment(u *gateway.Upstream, endpoints []gateway.Endpoint) *endpoint
 		})
 	}
 	return &endpointv3.ClusterLoadAssignment{
-		ClusterName: ClusterName(u),
+		ClusterName: cluster,
 		Endpoints:   []*endpointv3.LocalityLbEndpoints{group},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -15,20 +14,25 @@ import (
 type learnt struct {
 	upstreams map[string]*gateway.Upstream // By the name of their cluster.
 	issuers   map[string]*gateway.Issuer   // By the name of their provider; also of requirements that are kept.
+	observed  *gateway.Observed            // What is in the resources now.
 }
 
 // Observe returns the same resources with what is observed now. Messages that did not change are the same values; it returns
 // the receiver itself where none did.
 func (out *Resources) Observe(observed *gateway.Observed) *Resources {
 	next := *out
+	next.learnt.observed = observed
 	changed := false
-	next.Endpoints = slices.Clone(out.Endpoints)
 	for i, old := range out.Endpoints {
-		if u := out.learnt.upstreams[old.ClusterName]; u.Observed() {
-			if fresh := loadAssignment(u, endpointsOf(u, observed)); !sameEndpoints(fresh, old) {
-				next.Endpoints[i], changed = fresh, true
-			}
+		u := out.learnt.upstreams[old.ClusterName]
+		list := endpointsOf(u, observed)
+		if !u.Observed() || slices.Equal(list, endpointsOf(u, out.learnt.observed)) {
+			continue
 		}
+		if !changed {
+			next.Endpoints, changed = slices.Clone(out.Endpoints), true
+		}
+		next.Endpoints[i] = loadAssignment(old.ClusterName, list)
 	}
 	if jwt := out.rotated(observed); jwt != nil {
 		next.JWT, next.extension, changed = jwt, packedExtension(jwt), true
@@ -39,10 +43,18 @@ func (out *Resources) Observe(observed *gateway.Observed) *Resources {
 	return &next
 }
 
-func sameEndpoints(a, b *endpointv3.ClusterLoadAssignment) bool {
-	return slices.EqualFunc(a.Endpoints[0].LbEndpoints, b.Endpoints[0].LbEndpoints, func(a, b *endpointv3.LbEndpoint) bool {
-		return proto.Equal(a, b)
-	})
+// Changes returns the messages that differ from those of resources that Observe was called on.
+func (out *Resources) Changes(before *Resources) []proto.Message {
+	var changed []proto.Message
+	for i, e := range out.Endpoints {
+		if e != before.Endpoints[i] {
+			changed = append(changed, e)
+		}
+	}
+	if out.extension != before.extension {
+		changed = append(changed, out.extension)
+	}
+	return changed
 }
 
 // rotated returns the token filter's configuration with the keys of now, nil where these are the same.

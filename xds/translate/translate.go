@@ -105,10 +105,10 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 			}
 		}
 	}
-	out.learnt.upstreams = used
+	out.learnt.upstreams, out.learnt.observed = used, b.observed
 	for name, u := range used {
 		out.Clusters = append(out.Clusters, cluster(u))
-		out.Endpoints = append(out.Endpoints, loadAssignment(u, endpointsOf(u, b.observed)))
+		out.Endpoints = append(out.Endpoints, loadAssignment(name, endpointsOf(u, b.observed)))
 		out.Origins[name] = u.Origin.At("")
 	}
 	slices.SortFunc(out.Clusters, func(a, b *clusterv3.Cluster) int { return cmp.Compare(a.Name, b.Name) })
