@@ -92,11 +92,11 @@ func (o *Observer) push(ctx context.Context, upstream string, now State, c Chang
 	if c.Version != 0 && c.Version != before.Version {
 		return Stored{}, fmt.Errorf("%w: it has version %d now, and %d was expected", ErrConflict, before.Version, c.Version)
 	}
-	kept := keptSet{Source: Pushed, Endpoints: now.Endpoints}
-	if before.Version > 0 {
-		if err := json.Unmarshal(before.Value, &kept); err != nil {
-			return Stored{}, fmt.Errorf("%w: what is stored cannot be read: %w", ErrStore, err)
-		}
+	var kept keptSet
+	if before.Version == 0 {
+		kept.Endpoints = now.Endpoints // Those of the source before.
+	} else if err := json.Unmarshal(before.Value, &kept); err != nil {
+		return Stored{}, fmt.Errorf("%w: what is stored cannot be read: %w", ErrStore, err)
 	}
 	next, err := c.apply(kept.Endpoints)
 	if err != nil {
