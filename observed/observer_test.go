@@ -174,7 +174,8 @@ func TestServiceRecords(t *testing.T) {
 	t.Parallel()
 	w := watch(t, nil)
 	w.names.Set("_http._tcp.bank.test", nameserver.Answer{SRV: []net.SRV{
-		{Target: "a.bank.test.", Port: 81, Priority: 1, Weight: 5}, {Target: "b.bank.test.", Port: 82, Priority: 1},
+		{Target: "a.bank.test.", Port: 81, Priority: 1, Weight: 5},
+		{Target: "b.bank.test.", Port: 82, Priority: 1},
 		{Target: "spare.bank.test.", Port: 83, Priority: 9},
 	}})
 	w.names.Set("a.bank.test", nameserver.Answer{Addresses: []string{"192.0.2.1"}})

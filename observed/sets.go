@@ -98,7 +98,7 @@ func (o *Observer) serve(s *set, list []gateway.Endpoint) {
 	if slices.Equal(s.served, list) && !s.since.IsZero() {
 		return
 	}
-	o.options.Log.Info("endpoints changed", "upstream", s.upstream.Name, "source", string(sourceOf(s.upstream)),
+	o.options.Log.Info("endpoints changed", "upstream", s.upstream.Name, "from", string(sourceOf(s.upstream)),
 		"before", len(s.served), "now", len(list))
 	s.served, s.since = list, o.options.Now()
 	s.version++

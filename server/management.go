@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/version"
+	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/xds/cache"
 	"github.com/gatehouse/gatehouse/xds/explain"
 )
@@ -104,7 +105,16 @@ func (m management) Explain(q admin.Query) (admin.Answer, error) {
 	if now.compiled == nil {
 		return admin.Answer{}, admin.ErrNoRevision
 	}
-	return Explain(now.revision, q)
+	answer, err := Explain(now.revision, q)
+	for i, u := range answer.Upstreams {
+		if known, err := m.observed.State(u.Name); err == nil && known.Source != observed.List {
+			answer.Upstreams[i].Endpoints = []string{}
+			for _, e := range known.Endpoints {
+				answer.Upstreams[i].Endpoints = append(answer.Upstreams[i].Endpoints, e.Address)
+			}
+		}
+	}
+	return answer, err
 }
 
 // Explain tells which way a request takes by a revision, in the words of the management API. The error is about the query.

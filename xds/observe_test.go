@@ -2,6 +2,7 @@ package xds_test
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -47,10 +48,7 @@ func watchedRevision(t testing.TB, hosts, each int) (*gateway.Revision, *gateway
 
 // moved is what is observed after one Upstream's endpoints changed.
 func moved(before *gateway.Observed, upstream string, endpoints ...gateway.Endpoint) *gateway.Observed {
-	next := &gateway.Observed{Endpoints: map[string][]gateway.Endpoint{}, KeySets: before.KeySets}
-	for name, list := range before.Endpoints {
-		next.Endpoints[name] = list
-	}
+	next := &gateway.Observed{Endpoints: maps.Clone(before.Endpoints), KeySets: before.KeySets}
 	next.Endpoints[upstream] = endpoints
 	return next
 }

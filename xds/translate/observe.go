@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"maps"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -66,10 +67,7 @@ func (out *Resources) rotated(observed *gateway.Observed) *jwtv3.JwtAuthenticati
 			continue
 		}
 		if next == nil {
-			next = &jwtv3.JwtAuthentication{RequirementMap: out.JWT.RequirementMap, Providers: map[string]*jwtv3.JwtProvider{}}
-			for other, p := range out.JWT.Providers {
-				next.Providers[other] = p
-			}
+			next = &jwtv3.JwtAuthentication{RequirementMap: out.JWT.RequirementMap, Providers: maps.Clone(out.JWT.Providers)}
 		}
 		next.Providers[name] = fresh
 	}
