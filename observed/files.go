@@ -9,9 +9,10 @@ import (
 
 // keySet is the key set of one Issuer.
 type keySet struct {
-	issuer *gateway.Issuer
-	text   []byte // JWKS; nil: none was ever good.
-	faults gateway.Faults
+	issuer  *gateway.Issuer
+	text    []byte // JWKS; nil: none was ever good.
+	written []byte // What the store was given last.
+	faults  gateway.Faults
 }
 
 // lookAtFiles reads the files again from time to time: whoever watches the directory may miss something.

@@ -17,7 +17,7 @@ type set struct {
 	author   string             // Who pushed it.
 	held     time.Time          // Since when an empty answer is held back; zero: none is.
 	forced   bool               // The empty answer is meant: it is not held.
-	kept     bool               // It came from the store, and its source has not said anything yet.
+	written  []byte             // What the store was given last.
 	faults   gateway.Faults     // Of the file.
 }
 

@@ -78,6 +78,9 @@ func (o *Observer) recall(upstreams map[string]*gateway.Upstream, issuers map[st
 		}
 	}
 	for name := range issuers {
+		if o.hasKeys(name) {
+			continue
+		}
 		if stored, ok := o.stored(ctx, KindKeySet, name); ok && len(stored.Value) > 0 {
 			out.keys[name] = stored.Value
 		}
@@ -94,6 +97,12 @@ func (o *Observer) hasSet(name string, pushed bool) bool {
 	return s != nil && (!pushed || sourceOf(s.upstream) == Pushed)
 }
 
+func (o *Observer) hasKeys(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.keys[name] != nil
+}
+
 func (o *Observer) recallSet(ctx context.Context, name string) *set {
 	stored, ok := o.stored(ctx, KindEndpoints, name)
 	if !ok {
@@ -106,7 +115,6 @@ func (o *Observer) recallSet(ctx context.Context, name string) *set {
 	}
 	return &set{
 		served: gateway.CanonicalEndpoints(kept.Endpoints), version: stored.Version, author: stored.Author, since: stored.Changed,
-		kept: true,
 	}
 }
 
@@ -143,27 +151,28 @@ func (o *Observer) keep() {
 	}
 }
 
-// write writes what differs from what the store has. Pushes are written where they are made.
+// write writes what differs from what was written last. Pushes are written where they are made.
 func (o *Observer) write() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(o.running), storeTimeout)
 	defer cancel()
 	type row struct {
 		kind, name string
 		value      []byte
+		kept       *[]byte
 	}
 	var rows []row
 	o.mu.Lock()
 	for name, s := range o.sets {
 		if source := sourceOf(s.upstream); source != List && source != Pushed && !s.since.IsZero() {
 			value, err := json.Marshal(keptSet{Source: source, Endpoints: s.served})
-			if err == nil { // Texts and numbers can always be written.
-				rows = append(rows, row{KindEndpoints, name, value})
+			if err == nil && !slices.Equal(value, s.written) { // Texts and numbers can always be written.
+				rows = append(rows, row{KindEndpoints, name, value, &s.written})
 			}
 		}
 	}
 	for name, k := range o.keys {
-		if k.text != nil {
-			rows = append(rows, row{KindKeySet, name, k.text})
+		if !slices.Equal(k.text, k.written) {
+			rows = append(rows, row{KindKeySet, name, k.text, &k.written})
 		}
 	}
 	o.mu.Unlock()
@@ -174,6 +183,10 @@ func (o *Observer) write() {
 		}
 		if err != nil && !errors.Is(err, ErrConflict) { // Another daemon has written what it learnt, which is as good.
 			o.options.Log.Error("what was observed cannot be kept", "kind", r.kind, "name", r.name, "error", err)
+			continue
 		}
+		o.mu.Lock()
+		*r.kept = r.value
+		o.mu.Unlock()
 	}
 }
