@@ -12,11 +12,12 @@ type State string
 
 // The states of a node.
 const (
-	Waiting      State = "waiting"      // Its fleet has no configuration.
-	Behind       State = "behind"       // Something is on its way, or not acknowledged yet.
-	Synced       State = "synced"       // It has acknowledged all.
-	Refused      State = "refused"      // It has refused something that it should have.
-	Disconnected State = "disconnected" // It has no stream.
+	Waiting      State = "waiting"         // Its fleet has no configuration.
+	Behind       State = "behind"          // Something is on its way, or not acknowledged yet.
+	Synced       State = "synced"          // It has acknowledged all.
+	Refused      State = "refused"         // It has refused something that it should have.
+	RefusedLocal State = "refused (local)" // It has, and others of its Envoy version accepted the same: its own trouble.
+	Disconnected State = "disconnected"    // It has no stream.
 )
 
 // Node is what is known about one Envoy.
@@ -27,7 +28,7 @@ type Node struct {
 	Envoy        string       `json:"envoy,omitempty" doc:"Envoy's version, such as 1.40.0"`
 	Bootstrap    string       `json:"bootstrap,omitempty" doc:"Version of the bootstrap contract"`
 	Admin        string       `json:"admin,omitempty" doc:"Path of its admin socket on its own machine"`
-	State        State        `json:"state" enum:"waiting,behind,synced,refused,disconnected"`
+	State        State        `json:"state" enum:"waiting,behind,synced,refused,refused (local),disconnected"`
 	Connected    time.Time    `json:"connected" doc:"When the present or last stream began"`
 	Disconnected time.Time    `json:"disconnected,omitzero" doc:"When that stream ended; absent while it is open"`
 	Revision     string       `json:"revision,omitempty" doc:"What the node should have"`

@@ -129,7 +129,7 @@ func modelOf(t *testing.T, docs *gateway.Documents) []byte {
 		issuers = append(issuers, out)
 	}
 	text, err := json.MarshalIndent(map[string]any{
-		"gateways": docs.Gateways, "upstreams": docs.Upstreams, "apis": apis, "issuers": issuers, "policies": docs.Policies,
+		"gateways": docs.Gateways, "upstreams": docs.Upstreams, "apis": apis, "issuers": issuers, "policies": docs.Policies, "certificates": docs.Certificates,
 		"broken": broken,
 	}, "", "  ")
 	if err != nil {

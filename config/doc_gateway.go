@@ -1,7 +1,10 @@
 package config
 
 import (
+	"fmt"
+	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -28,13 +31,27 @@ type gatewayDocument struct {
 type reserved struct{}
 
 type listenerFields struct {
-	Name     name     `yaml:"name" jsonschema:"required" doc:"The listener's name, unique in its Gateway."`
-	Address  ip       `yaml:"address" jsonschema:"default=0.0.0.0" doc:"The IP address to listen on."`
-	Port     int      `yaml:"port" jsonschema:"required,minimum=1,maximum=65535" doc:"The port to listen on."`
-	Hosts    []host   `yaml:"hosts" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
-	TLS      reserved `yaml:"tls" jsonschema:"-" reserved:"listeners speak plain HTTP; remove it, and put what ends TLS in front"`
-	Redirect reserved `yaml:"redirect" jsonschema:"-" reserved:"remove it"`
+	Name     name            `yaml:"name" jsonschema:"required" doc:"The listener's name, unique in its Gateway."`
+	Address  ip              `yaml:"address" jsonschema:"default=0.0.0.0" doc:"The IP address to listen on."`
+	Port     int             `yaml:"port" jsonschema:"required,minimum=1,maximum=65535" doc:"The port to listen on."`
+	Hosts    []host          `yaml:"hosts" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
+	TLS      *tlsFields      `yaml:"tls" doc:"The certificates by which clients are met: the listener speaks HTTPS, HTTP/2 and HTTP/1.1. Plain HTTP where not said."`
+	Redirect *redirectFields `yaml:"redirect" doc:"Where clients are sent instead of being served. Only requests below /.well-known/acme-challenge/ that a route takes are served here."`
 }
+
+type tlsFields struct {
+	Certificate  name   `yaml:"certificate" doc:"The name of a Certificate; for several write certificates."`
+	Certificates []name `yaml:"certificates" jsonschema:"minItems=1" doc:"The names of Certificates. A client is shown the one for the host that it names; one that names none, the first."`
+	Min          string `yaml:"min" jsonschema:"enum=1.2,enum=1.3,default=1.2" doc:"The oldest version of TLS that is spoken."`
+}
+
+type redirectFields struct {
+	To     string `yaml:"to" jsonschema:"required,enum=https" doc:"Where to: the same host and path by HTTPS."`
+	Port   int    `yaml:"port" jsonschema:"minimum=1,maximum=65535" doc:"The port that clients reach by HTTPS. That of the Gateway's listener with tls that serves the host, where not said."`
+	Status int    `yaml:"status" jsonschema:"minimum=301,maximum=308,default=308" doc:"The status of the answer: 308 keeps method and body, 301 lets clients turn a POST into a GET."`
+}
+
+func (redirectFields) short() string { return "to" }
 
 type trustFields struct {
 	Hops          int       `yaml:"hops" jsonschema:"minimum=0,maximum=16,default=0" doc:"How many proxies in front of Envoy append to X-Forwarded-For. Every peer is taken to be one of them. Without effect where proxies are named."`
@@ -71,14 +88,19 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 			o.fault(gateway.CodeDuplicate, itemField("listeners", i, "name"), "two listeners are named %s: rename one", l.Name)
 		}
 		names[l.Name] = true
-		g.Listeners = append(g.Listeners, l.listener())
+		g.Listeners = append(g.Listeners, l.listener(o, fmt.Sprintf("listeners[%d]", i)))
+	}
+	for i, l := range d.Listeners {
+		if own := &g.Listeners[i]; own.Redirect != nil && len(l.Hosts) == 0 {
+			own.Hosts = servedByTLS(g.Listeners)
+		}
 	}
 	if o.sound(docs) {
 		docs.Gateways = append(docs.Gateways, g)
 	}
 }
 
-func (l listenerFields) listener() gateway.Listener {
+func (l listenerFields) listener(o *object, at string) gateway.Listener {
 	out := gateway.Listener{Name: string(l.Name), Address: string(l.Address), Port: l.Port, Hosts: texts(l.Hosts)}
 	if out.Address == "" {
 		out.Address = netip.IPv4Unspecified().String()
@@ -86,5 +108,49 @@ func (l listenerFields) listener() gateway.Listener {
 	if len(out.Hosts) == 0 {
 		out.Hosts = []string{gateway.AnyHost}
 	}
+	if l.TLS != nil {
+		out.TLS = l.TLS.tls(o, at+".tls")
+	}
+	if l.Redirect != nil {
+		out.Redirect = &gateway.Redirect{Port: l.Redirect.Port, Status: l.Redirect.Status}
+		switch out.Redirect.Status {
+		case 0:
+			out.Redirect.Status = http.StatusPermanentRedirect
+		case http.StatusMovedPermanently, http.StatusPermanentRedirect:
+		default:
+			o.fault(gateway.CodeBadValue, at+".redirect.status", "a redirect for ever has the status 308 or 301, not %d: write one of these", out.Redirect.Status)
+		}
+		if l.TLS != nil {
+			o.fault(gateway.CodeConflict, at+".redirect", "a listener with tls speaks HTTPS already: remove redirect, or put it on a listener without tls")
+		}
+	}
 	return out
+}
+
+func (f *tlsFields) tls(o *object, at string) *gateway.ListenerTLS {
+	out := &gateway.ListenerTLS{Certificates: texts(f.Certificates), Minimum: or(gateway.TLSVersion(f.Min), gateway.TLS12)}
+	switch {
+	case f.Certificate != "" && f.Certificates != nil:
+		o.fault(gateway.CodeConflict, at, "certificate and certificates exclude one another: keep one")
+	case f.Certificate != "":
+		out.Certificates = []string{string(f.Certificate)}
+	case len(f.Certificates) == 0 && !o.blamed(at):
+		o.fault(gateway.CodeMissingField, at, "tls names no certificate: write certificate: and the name of a Certificate")
+	}
+	return out
+}
+
+// servedByTLS returns the hosts of all listeners with TLS: those that a listener redirects which names none.
+func servedByTLS(listeners []gateway.Listener) []string {
+	var hosts []string
+	for _, l := range listeners {
+		if l.TLS != nil {
+			hosts = append(hosts, l.Hosts...)
+		}
+	}
+	if len(hosts) == 0 {
+		return []string{gateway.AnyHost}
+	}
+	slices.SortFunc(hosts, gateway.CompareHosts)
+	return slices.Compact(hosts)
 }

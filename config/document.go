@@ -53,6 +53,8 @@ func newDocument(kind gateway.Kind) document {
 		return &issuerDocument{}
 	case gateway.KindPolicy:
 		return &policyDocument{}
+	case gateway.KindCertificate:
+		return &certificateDocument{}
 	}
 	return nil
 }
@@ -60,13 +62,13 @@ func newDocument(kind gateway.Kind) document {
 func kinds() []string {
 	return []string{
 		string(gateway.KindGateway), string(gateway.KindUpstream), string(gateway.KindAPI), string(gateway.KindRoute),
-		string(gateway.KindIssuer), string(gateway.KindPolicy),
+		string(gateway.KindIssuer), string(gateway.KindPolicy), string(gateway.KindCertificate),
 	}
 }
 
 // laterKinds are named already and built by later releases.
 func laterKinds() []string {
-	return []string{"Sidecar", "Limit", "Certificate", "Product", "Plan", "Portal"}
+	return []string{"Sidecar", "Limit", "Product", "Plan", "Portal"}
 }
 
 // object is one document on its way into the model: where it stands, and what is wrong with it.

@@ -78,6 +78,7 @@ func (l *loader) join(part *gateway.Documents) {
 	d.APIs = append(d.APIs, part.APIs...)
 	d.Issuers = append(d.Issuers, part.Issuers...)
 	d.Policies = append(d.Policies, part.Policies...)
+	d.Certificates = append(d.Certificates, part.Certificates...)
 	for ref := range part.Broken {
 		d.Broken[ref] = true
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/testcert"
 	"github.com/gatehouse/gatehouse/server"
 	"github.com/gatehouse/gatehouse/xds"
 	"github.com/gatehouse/gatehouse/xds/render"
@@ -27,6 +29,7 @@ const (
 // goldenCase is what the documents of a case become, for the one fleet that each case has.
 type goldenCase struct {
 	name      string
+	dir       string // Where its documents are, with the files that they name.
 	revision  *gateway.Revision
 	resources *translate.Resources
 }
@@ -47,13 +50,42 @@ func goldenCases(t *testing.T) []*goldenCase {
 		if e.Name() == "quickstart" {
 			dir = quickstart
 		}
+		dir = withCertificates(t, dir)
 		rev, fleets := compileCase(t, e.Name(), dir)
 		if len(fleets) != 1 {
 			t.Fatalf("case %s has %d fleets, want one", e.Name(), len(fleets))
 		}
-		cases = append(cases, &goldenCase{name: e.Name(), revision: rev, resources: fleets["edge"]})
+		cases = append(cases, &goldenCase{name: e.Name(), dir: dir, revision: rev, resources: fleets["edge"]})
 	}
 	return cases
+}
+
+// withCertificates returns a directory with the same documents, and with the files of their certificates, which are made anew
+// each time: no key lies among the sources. Where there are no certificates it is the same directory.
+func withCertificates(t *testing.T, dir string) string {
+	t.Helper()
+	docs, _ := config.Load(dir, config.Options{})
+	if len(docs.Certificates) == 0 {
+		return dir
+	}
+	hosts := map[string][]string{"bank": {"*.bank.test", "api.bank.test"}, "shop": {"shop.test"}}
+	made := t.TempDir()
+	if err := os.CopyFS(made, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range docs.Certificates {
+		chain, key, err := testcert.Make(testcert.Settings{Hosts: hosts[c.Name]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range map[string][]byte{c.Chain: chain, c.Key: key} {
+			path = filepath.Join(made, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return made
 }
 
 // compileCase compiles a directory as the daemon does: the case "quarantined" as at a start without a good version, any

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,7 +78,9 @@ func attempts(t *testing.T, binary, dir string, cases []*goldenCase) (all []*att
 			a := &attempt{mutation: m, goldenCase: c, socket: filepath.Join(dir, strconv.Itoa(len(all))), probes: probes}
 			l.Name = a.socket
 			l.Address = &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: a.socket}}}
-			l.ListenerFilters = nil // The probes do not speak the PROXY protocol.
+			l.ListenerFilters = slices.DeleteFunc(l.ListenerFilters, func(f *listenerv3.ListenerFilter) bool {
+				return f.Name == "envoy.filters.listener.proxy_protocol" // The probes do not speak it.
+			})
 			if m != nil && m.mayRefuse && refuses(t, binary, static, l) {
 				refused++
 				return
@@ -109,7 +112,11 @@ func (c *goldenCase) probes() []probe {
 	var probes []probe
 	for _, r := range c.revision.Routes {
 		if r.Action == gateway.ActionForward {
-			probes = append(probes, newProbe(r))
+			p := newProbe(r)
+			if r.Gateway.Listeners[0].TLS != nil {
+				p.url = strings.Replace(p.url, "http:", "https:", 1)
+			}
+			probes = append(probes, p)
 		}
 	}
 	return probes

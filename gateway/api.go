@@ -7,12 +7,13 @@ type Kind string
 
 // The kinds of documents.
 const (
-	KindGateway  Kind = "Gateway"
-	KindUpstream Kind = "Upstream"
-	KindAPI      Kind = "API"
-	KindRoute    Kind = "Route"
-	KindIssuer   Kind = "Issuer"
-	KindPolicy   Kind = "Policy"
+	KindGateway     Kind = "Gateway"
+	KindUpstream    Kind = "Upstream"
+	KindAPI         Kind = "API"
+	KindRoute       Kind = "Route"
+	KindIssuer      Kind = "Issuer"
+	KindPolicy      Kind = "Policy"
+	KindCertificate Kind = "Certificate"
 )
 
 // API is one version of an API, or (Kind is KindRoute) a Route document, which is an API of one operation without contract.

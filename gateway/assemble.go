@@ -29,6 +29,9 @@ func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
 		Issuers:  sorted(docs.Issuers, func(i *Issuer) string { return i.Name }),
 		Policies: sorted(docs.Policies, func(p *Policy) string { return p.Name }),
 		APIs:     sorted(docs.APIs, func(api *API) string { return string(api.Kind) + "/" + api.Name + "/" + api.Version }),
+		Certificates: sorted(docs.Certificates, func(c *Certificate) string {
+			return c.Name
+		}),
 		Upstreams: sorted(docs.Upstreams, func(u *Upstream) string {
 			return u.Name
 		}),
@@ -36,6 +39,7 @@ func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
 	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
 	a.checkListeners(rev.Gateways)
 	a.checkIssuers(rev.Issuers)
+	a.checkTLS(rev)
 	var parts []*part
 	for _, api := range rev.APIs {
 		if !api.Faulty {

@@ -24,6 +24,11 @@ const (
 	CodeKeySet       Code = "GH115" // A key set that cannot verify tokens, or holds what must stay secret.
 	CodeConflict     Code = "GH116" // Fields that exclude one another.
 	CodeHeader       Code = "GH118" // A header that a document may not change.
+
+	CodeCertificateFile Code = "GH121" // A chain or a private key that cannot be read.
+	CodeKeyMismatch     Code = "GH122" // A private key that belongs to another certificate.
+	CodeExpired         Code = "GH123" // A certificate that is not valid any more, or not yet.
+	CodeWeakKey         Code = "GH124" // A key that can be broken, or that Envoy does not take.
 )
 
 // Codes of faults between documents.
@@ -41,6 +46,11 @@ const (
 	CodeLimitKey           Code = "GH211" // A limit's key that is unknown where the limit stands.
 	CodeDuplicateLimit     Code = "GH212" // Two limits of one name on one operation.
 	CodeNotExposed         Code = "GH213" // An API without expose.
+
+	CodeHostUncovered   Code = "GH221" // A host without a certificate that is good for it.
+	CodeTwoCertificates Code = "GH222" // Two certificates for one host.
+	CodeServesNothing   Code = "GH223" // A certificate that is good for no host of its listener.
+	CodeNoRedirect      Code = "GH224" // A redirect that leads nowhere.
 )
 
 // Codes of faults in policies.

@@ -31,6 +31,9 @@ type Listener struct {
 	Address string // An IP address; 0.0.0.0 and :: mean every interface.
 	Port    int
 	Hosts   []string // Exact names, "*.suffix" or "*"; never empty after Assemble.
+
+	TLS      *ListenerTLS // nil: plain HTTP.
+	Redirect *Redirect    // nil: requests are served; never set beside TLS.
 }
 
 // Trust says whose word about the client's address counts. The zero value trusts nobody: the address is the peer's.

@@ -10,9 +10,3 @@ type Observed struct {
 	// Certificates are what the files of Certificates hold now, by the Certificate's name.
 	Certificates map[string]KeyPair
 }
-
-// KeyPair is a certificate chain and its private key, both PEM. The key never reaches a log, an error or a page.
-type KeyPair struct {
-	Chain []byte
-	Key   []byte `json:"-"`
-}

@@ -22,6 +22,7 @@ const ProblemType = "application/problem+json"
 const (
 	ProblemNotFound       = "not-found"
 	ProblemMethod         = "method-not-allowed"
+	ProblemMisdirected    = "misdirected-request"
 	ProblemQuarantined    = "api-quarantined"
 	ProblemUnauthorized   = "unauthorized"
 	ProblemForbidden      = "forbidden"

@@ -7,6 +7,8 @@ type Documents struct {
 	APIs      []*API // API and Route documents.
 	Issuers   []*Issuer
 	Policies  []*Policy
+
+	Certificates []*Certificate
 	// Files holds every file that was read, by its path relative to the directory: documents, contracts, Rego, key sets.
 	Files map[string][]byte
 	// Broken names the objects that were left out because of their own faults, so that what refers to them is not
@@ -25,7 +27,10 @@ type Revision struct {
 	APIs      []*API
 	Issuers   []*Issuer
 	Policies  []*Policy
-	Routes    []*Route // Every route of every API, in order of gateway, name and base.
+
+	Certificates []*Certificate
+
+	Routes []*Route // Every route of every API, in order of gateway, name and base.
 
 	parts map[*API]*part // What each API became, for AssembleAfter.
 }

@@ -1,9 +1,3 @@
-// Package observed learns while the daemon runs what stands in no document: the addresses behind names, files of endpoints and
-// of key sets, and the endpoints that are pushed through the management API.
-//
-// In: the Revision that says what is wanted, a resolver, a reader of files, and pushes. Out: immutable gateway.Observed values
-// (Observer.Now), and a word on a channel whenever there is a new one. What fails keeps its last good state; an empty set of
-// endpoints is held back until somebody says that it is meant.
 package observed
 
 import (
@@ -32,16 +26,16 @@ type Resolver interface {
 	LookupSRV(ctx context.Context, service, proto, name string) (cname string, records []*net.SRV, err error)
 }
 
-// Files reads watched files, named relative to the directory of the documents. What comes back with faults is not looked at.
-type Files interface {
+// Reader reads watched files, named relative to the directory of the documents. What comes back with faults is not looked at.
+type Reader interface {
 	KeySet(file string) ([]byte, gateway.Faults)
 	Endpoints(file string) ([]gateway.Endpoint, gateway.Faults)
 }
 
-// Options of an Observer. Resolver and Files must be given.
+// Options of an Observer. Resolver and Reader must be given.
 type Options struct {
 	Resolver Resolver
-	Files    Files
+	Reader   Reader
 	Store    Store         // nil: what was learnt ends with the process, and nothing can be pushed.
 	Refresh  time.Duration // Between two lookups of a name, and two looks at a file that nobody said has changed; 0: 5 s.
 	Timeout  time.Duration // Bounds one lookup; 0: 2 s.

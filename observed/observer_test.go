@@ -19,9 +19,6 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 )
 
-// patience bounds every wait for something that must happen.
-const patience = 10 * time.Second
-
 // folder reads files as the loader does, with a word or two in place of YAML: one address for each line, "!" is broken.
 type folder struct{ dir string }
 
@@ -79,7 +76,7 @@ func watch(t *testing.T, store *shelf) *watched {
 	t.Helper()
 	w := &watched{t: t, names: nameserver.Start(t), dir: t.TempDir(), store: store}
 	o := observed.Options{
-		Resolver: w.names.Resolver(), Files: folder{w.dir},
+		Resolver: w.names.Resolver(), Reader: folder{w.dir},
 		Refresh: 20 * time.Millisecond, Timeout: 200 * time.Millisecond, First: 300 * time.Millisecond,
 	}
 	if store != nil {

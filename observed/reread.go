@@ -32,11 +32,11 @@ func (o *Observer) Reread() {
 	o.reading.Lock()
 	defer o.reading.Unlock()
 	for name, file := range o.endpointFiles() {
-		list, faults := o.options.Files.Endpoints(file)
+		list, faults := o.options.Reader.Endpoints(file)
 		o.readEndpoints(name, file, list, faults)
 	}
 	for name, file := range o.keyFiles() {
-		text, faults := o.options.Files.KeySet(file)
+		text, faults := o.options.Reader.KeySet(file)
 		o.readKeys(name, file, text, faults)
 	}
 }

@@ -1,10 +1,13 @@
 package server
 
 import (
+	"time"
+
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/xds"
 	"github.com/gatehouse/gatehouse/xds/translate"
@@ -13,21 +16,26 @@ import (
 // compiled is a revision as every service understands it.
 type compiled struct {
 	revision  *gateway.Revision
+	observed  *gateway.Observed
 	authz     *authz.Table
 	ratelimit *ratelimit.Table
 	analytics *analytics.Table
 	xds       *xds.Table
+
+	kept gateway.Faults // Of what was observed and is not used: what was observed before stays.
 }
 
 // compile assembles documents and compiles the revision for every service. It touches nothing live; prev (nil: nothing)
-// gives what did not change, observed what was learnt beside the documents. All faults of all services come back at once.
-func compile(docs *gateway.Documents, observed *gateway.Observed, prev *compiled) (*compiled, gateway.Faults) {
+// gives what did not change. All faults of all services come back at once.
+func compile(docs *gateway.Documents, from files, prev *compiled) (*compiled, gateway.Faults) {
 	if prev == nil {
 		prev = &compiled{}
 	}
 	rev, faults := gateway.AssembleAfter(docs, prev.revision)
 	next := &compiled{revision: rev}
 	var found []gateway.Fault
+	next.observed, next.kept, found = observe(rev, from, prev)
+	faults = append(faults, found...)
 	next.authz, found = authz.Compile(rev, prev.authz)
 	faults = append(faults, found...)
 	next.ratelimit, found = ratelimit.Compile(rev, prev.ratelimit)
@@ -36,7 +44,7 @@ func compile(docs *gateway.Documents, observed *gateway.Observed, prev *compiled
 	faults = append(faults, found...)
 	if len(faults) == 0 {
 		// What does not hold together cannot be said to Envoy.
-		next.xds, found = xds.Compile(rev, observed, prev.xds)
+		next.xds, found = xds.Compile(rev, next.observed, prev.xds)
 		faults = append(faults, found...)
 	}
 	return next, faults.Sort()
@@ -52,7 +60,7 @@ type Checked struct {
 // Checked is nil if there is any.
 func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
 	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
-	next, found := compile(docs, nil, nil)
+	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
 	if faults = append(append(faults, docs.Watched...), found...).Sort(); len(faults) > 0 {
 		return nil, faults
 	}

@@ -95,6 +95,7 @@ func (m management) Revision() admin.Revision {
 	}
 	if now.compiled != nil {
 		out.ID = now.revision.ID
+		out.Faults = append(out.Faults, now.kept...)
 	}
 	return out
 }

@@ -17,7 +17,7 @@ type metrics struct {
 	decisions, unknownRules, policyErrors, policyDropped    *prometheus.Desc
 	limits, limitsUnknown, limitsAway                       *prometheus.Desc
 	nodes, xdsBytes, xdsResponses, xdsResources, xdsRefused *prometheus.Desc
-	ready, quarantined, routes                              *prometheus.Desc
+	ready, quarantined, expires, routes                     *prometheus.Desc
 }
 
 // register adds every metric to the server's own registry.
@@ -46,6 +46,7 @@ func (s *Server) register() {
 		xdsRefused:    desc("xds_refusals_total", "xDS responses that an Envoy refused.", "type"),
 		ready:         desc("ready", "1 when a revision is compiled and served."),
 		quarantined:   desc("quarantined_apis", "APIs served by their last good version, or by 503."),
+		expires:       desc("certificate_expires_seconds", "Seconds until a certificate in use expires; below 0 it has.", "certificate"),
 		routes:        desc("routes", "Routes of the revision in use."),
 	})
 }
@@ -55,7 +56,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.requests, m.latency, m.letThrough, m.entries, m.unrouted, m.decisions, m.unknownRules, m.policyErrors, m.policyDropped,
 		m.limits, m.limitsUnknown, m.limitsAway, m.nodes, m.xdsBytes, m.xdsResponses, m.xdsResources, m.xdsRefused,
-		m.ready, m.quarantined, m.routes,
+		m.ready, m.quarantined, m.expires, m.routes,
 	} {
 		out <- d
 	}
@@ -74,6 +75,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	if now.compiled != nil {
 		routes = len(now.revision.Routes)
+	}
+	if now.compiled != nil {
+		for name, p := range now.observed.Certificates {
+			gauge(out, m.expires, p.Until.Sub(m.server.options.Now()).Seconds(), name)
+		}
 	}
 	gauge(out, m.ready, ready)
 	gauge(out, m.quarantined, float64(len(now.substitutions)))

@@ -16,7 +16,7 @@ func (s *Server) newObserver() *observed.Observer {
 		resolver = &net.Resolver{PreferGo: true} // The system's own has no bound that a context could set.
 	}
 	return observed.New(observed.Options{
-		Resolver: resolver, Files: config.Watched{Dir: cmp.Or(s.options.Config, ".")}, Store: keptObserved{s}, Refresh: s.options.Refresh, Now: s.options.Now, Log: s.log,
+		Resolver: resolver, Reader: config.Watched{Dir: cmp.Or(s.options.Config, ".")}, Store: keptObserved{s}, Refresh: s.options.Refresh, Now: s.options.Now, Log: s.log,
 	})
 }
 
@@ -41,7 +41,10 @@ func (s *Server) useObserved() {
 	if before.compiled == nil {
 		return
 	}
-	table, err := before.xds.Observe(s.observed.Now())
+	learnt := *before.observed
+	now := s.observed.Now()
+	learnt.Endpoints, learnt.KeySets = now.Endpoints, now.KeySets
+	table, err := before.xds.Observe(&learnt)
 	if err != nil {
 		s.log.Error("what is observed cannot be sent", "error", err)
 		return
@@ -49,9 +52,9 @@ func (s *Server) useObserved() {
 	if table == before.xds {
 		return
 	}
-	now, next := *before, *before.compiled
-	next.xds = table
-	now.compiled = &next
+	after, next := *before, *before.compiled
+	next.xds, next.observed = table, &learnt
+	after.compiled = &next
 	next.xds.Use(s.xds)
-	s.live.Store(&now)
+	s.live.Store(&after)
 }

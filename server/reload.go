@@ -32,13 +32,15 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	docs, faults := s.load()
 	before := s.live.Load()
-	learnt := s.observed.Prepare(ctx, docs)
+	s.followAlso(docs.Certificates, before.compiled)
+	from := s.sources()
+	from.Learnt = s.observed.Prepare(ctx, docs)
 	for _, f := range docs.Watched {
 		if !s.observed.Knows(f.Object) {
 			faults = append(faults, f)
 		}
 	}
-	next, substitutions, remaining := propose(docs, learnt, faults, before.compiled)
+	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
 	if len(remaining) > 0 {
 		if before.compiled != nil {
 			s.observed.Want(before.revision)
@@ -64,7 +66,7 @@ func (s *Server) load() (*gateway.Documents, gateway.Faults) {
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
-func propose(docs *gateway.Documents, observed *gateway.Observed, faults gateway.Faults, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
+func propose(docs *gateway.Documents, faults gateway.Faults, from files, before *compiled) (*compiled, []gateway.Substitution, gateway.Faults) {
 	var revision *gateway.Revision
 	if before != nil {
 		revision = before.revision
@@ -72,7 +74,7 @@ func propose(docs *gateway.Documents, observed *gateway.Observed, faults gateway
 	var substitutions []gateway.Substitution
 	var last gateway.Faults
 	for range quarantineRounds {
-		next, found := compile(docs, observed, before)
+		next, found := compile(docs, from, before)
 		faults = append(faults, found...).Sort()
 		if len(faults) == 0 {
 			return next, substitutions, nil
@@ -102,6 +104,7 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 		now.faults = append(now.faults, q.Faults...)
 		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
 	}
+	s.logKept(s.live.Load().compiled, next)
 	s.live.Store(now)
 	s.observed.Want(next.revision)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))

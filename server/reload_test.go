@@ -45,7 +45,7 @@ func forwarded(c *compiled) []string {
 // it: with a live revision the other serves on, without one nobody can tell whose the paths are.
 func TestNobodyGetsAnothersRequests(t *testing.T) {
 	t.Parallel()
-	live, _, faults := propose(claims(t, "payments"), nil, nil, nil)
+	live, _, faults := propose(claims(t, "payments"), nil, files{}, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -57,7 +57,7 @@ func TestNobodyGetsAnothersRequests(t *testing.T) {
 		{"at a reload", live, []string{"payments/v1/get"}},
 		{"at a start", nil, nil},
 	} {
-		next, substitutions, faults := propose(claims(t, "payments", "alias"), nil, nil, test.before)
+		next, substitutions, faults := propose(claims(t, "payments", "alias"), nil, files{}, test.before)
 		if len(faults) > 0 || len(substitutions) != 2 {
 			t.Fatalf("%s: substitutions %v, faults %v", test.name, substitutions, faults)
 		}
@@ -70,13 +70,13 @@ func TestNobodyGetsAnothersRequests(t *testing.T) {
 // TestRefusalNamesItsFaults changes a gateway so that neither an API nor its last good version can stand on it.
 func TestRefusalNamesItsFaults(t *testing.T) {
 	t.Parallel()
-	live, _, faults := propose(claims(t, "payments"), nil, nil, nil)
+	live, _, faults := propose(claims(t, "payments"), nil, files{}, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
 	docs := claims(t, "payments")
 	docs.Gateways[0].Name = "moved"
-	_, _, faults = propose(docs, nil, nil, live)
+	_, _, faults = propose(docs, nil, files{}, live)
 	if !slices.ContainsFunc(faults, func(f gateway.Fault) bool { return f.Code == gateway.CodeDangling }) {
 		t.Errorf("the refusal does not tell that the gateway is missing: %v", faults)
 	}

@@ -69,6 +69,7 @@ type Server struct {
 	memory    config.Memory // Of the directory; by reloading.
 	live      atomic.Pointer[live]
 	draining  atomic.Bool
+	files     atomic.Pointer[observed.Files]
 
 	addrs  Addresses
 	doors  []door // What listens, in the order of starting.
@@ -146,7 +147,7 @@ func (s *Server) Start(ctx context.Context) error {
 		})
 	}
 	if s.options.Config != "" {
-		if err := s.watch(running); err != nil {
+		if err := errors.Join(s.follow(running), s.watch(running)); err != nil {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()

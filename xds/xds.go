@@ -100,6 +100,9 @@ func items(res *translate.Resources) []cache.Item {
 	for _, e := range res.Endpoints {
 		add(e.ClusterName, e)
 	}
+	for _, c := range res.Certificates {
+		add(c.Name, c.Secret())
+	}
 	for _, e := range res.Extensions() {
 		add(e.Name, e)
 	}

@@ -28,11 +28,12 @@ func newNodes(env surroundings) *cobra.Command {
 		Short: "Tell which Envoys there are, and what each has acknowledged or refused",
 		Long: `Asks the running daemon for every Envoy it knows. A node is
 
-  synced        it has acknowledged all that it should have
-  behind        something is on its way, or not acknowledged yet
-  refused       it has refused something; Envoy's words stand below
-  waiting       its fleet has no configuration
-  disconnected  it has gone`,
+  synced           it has acknowledged all that it should have
+  behind           something is on its way, or not acknowledged yet
+  refused          it has refused something; Envoy's words stand below
+  refused (local)  it has, and others of its Envoy version accepted the same
+  waiting          its fleet has no configuration
+  disconnected     it has gone`,
 		Example: `  gatehouse nodes
   gatehouse nodes --fleet edge -o json`,
 		Args: noWords,

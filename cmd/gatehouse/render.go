@@ -32,7 +32,7 @@ type renderOptions struct {
 func newRender(env surroundings) *cobra.Command {
 	o := renderOptions{
 		env:    env,
-		what:   newChoice("bootstrap", "bootstrap", "cluster", "endpoint", "listener", "route", "virtual-host", "extension"),
+		what:   newChoice("bootstrap", "bootstrap", "cluster", "endpoint", "listener", "route", "virtual-host", "extension", "secret"),
 		format: newChoice("yaml", "yaml", "json"),
 	}
 	c := &cobra.Command{
@@ -40,7 +40,8 @@ func newRender(env surroundings) *cobra.Command {
 		Short: "Print what a fleet's Envoys get",
 		Long: `Prints what the Envoys of a fleet get from a directory of documents: by default as one
 static bootstrap, which an Envoy runs as it is, without xDS; with --type the resources of
-one type, as the daemon sends them. Equal documents give equal bytes.
+one type, as the daemon sends them. Equal documents give equal bytes. Certificates and
+their keys appear by the paths of their files.
 
 A static Envoy still asks Gatehouse where a route needs authorization or limits, at the
 addresses that the flags say.`,
@@ -139,7 +140,19 @@ func resources(res *translate.Resources, what string) []proto.Message {
 	case "virtual-host":
 		return messages(res.VirtualHosts)
 	}
+	if what == "secret" {
+		return secrets(res.Certificates)
+	}
 	return messages(res.Extensions())
+}
+
+// secrets returns certificates by the paths of their files: the daemon sends what these hold, and nobody prints it.
+func secrets(list []translate.Certificate) []proto.Message {
+	out := make([]proto.Message, len(list))
+	for i, c := range list {
+		out[i] = c.FileSecret()
+	}
+	return out
 }
 
 func messages[M proto.Message](list []M) []proto.Message {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/needs"
+	"github.com/gatehouse/gatehouse/internal/testcert"
 	"github.com/gatehouse/gatehouse/internal/transcript"
 )
 
@@ -58,7 +59,7 @@ func runScripts(t *testing.T, dir, binary string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page, "hold": hold,
+			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page, "hold": hold, "certificate": certificate,
 		},
 	})
 }
@@ -134,6 +135,19 @@ func page(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s\nanswers\n%s\nand the page says\n%s", step.Command, got, step.Answer)
 		}
 	}
+}
+
+// certificate NAME HOST... writes NAME.pem and NAME.key.pem, good for the hosts, for 90 days from an hour ago; "expired" as
+// the first host makes one that was good a year ago.
+func certificate(ts *testscript.TestScript, _ bool, args []string) {
+	s := testcert.Settings{Hosts: args[1:]}
+	if args[1] == "expired" {
+		s = testcert.Settings{Hosts: args[2:], From: time.Now().AddDate(-1, 0, 0)}
+	}
+	chain, key, err := testcert.Make(s)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".pem"), chain, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key.pem"), key, 0o600))
 }
 
 // hold SOCKET begins a request of the management API that takes most of a minute, and returns when it is under way.

@@ -92,14 +92,22 @@ func call(r *gateway.Route) string {
 	if len(r.Match.Methods) > 0 && r.Match.Methods[0] != "GET" {
 		command += " -X " + r.Match.Methods[0]
 	}
+	l := r.Gateway.Listeners[0]
+	where := url(l)
 	if len(r.Hosts) > 0 && !strings.HasPrefix(r.Hosts[0], gateway.AnyHost) {
-		command += " -H 'host: " + r.Hosts[0] + "'"
+		if l.TLS != nil { // The certificate is chosen by the host in the URL; who made it is not asked here.
+			named := net.JoinHostPort(r.Hosts[0], strconv.Itoa(l.Port))
+			command += " -k --connect-to " + named + ":" + strings.TrimPrefix(where, "https://")
+			where = "https://" + named
+		} else {
+			command += " -H 'host: " + r.Hosts[0] + "'"
+		}
 	}
 	path := r.Match.Path.Literal()
 	if path == "" {
 		path = "/"
 	}
-	return command + " " + url(r.Gateway.Listeners[0]) + path
+	return command + " " + where + path
 }
 
 // url returns where a listener is reached on this machine.
@@ -108,5 +116,9 @@ func url(l gateway.Listener) string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(l.Port))
+	scheme := "http://"
+	if l.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, strconv.Itoa(l.Port))
 }

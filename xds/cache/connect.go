@@ -28,7 +28,7 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 	if err != nil {
 		return nil, err
 	}
-	id, err := identify(first.GetNode())
+	id, err := s.identify(ctx, first.GetNode())
 	if err != nil {
 		return nil, err
 	}
@@ -38,10 +38,14 @@ func (s *Server) meet(ctx context.Context, cancel context.CancelCauseFunc, rpc a
 		log:      s.settings.Log.With("fleet", id.fleet, "node", id.name),
 		id:       id,
 		node:     introduce(ctx, id, first.GetNode(), now),
+		secret:   maySeeKeys(ctx),
 		requests: requests,
-		queue:    make(chan output, kinds), // one response of each type is outstanding at most, so this is never full
+		queue:    make(chan output, kinds+maxOverdue), // no more responses are outstanding, so this is never full
 		wakeup:   make(chan struct{}, 1),
 		stream:   newStream(s.settings.Names),
+	}
+	session.stream.barred = func(k kind, name, version string) bool {
+		return s.book.bars(charge{session.node.Envoy, k, name, version})
 	}
 	streams, err := s.nodes.join(session, now)
 	if err != nil {
@@ -73,9 +77,18 @@ func (s *Server) hello(ctx context.Context, requests <-chan *discoveryv3.DeltaDi
 	}
 }
 
-// identify reads from a first request which node speaks.
-func identify(node *corev3.Node) (identity, error) {
+// identify tells which node speaks: by its certificate where the connection has one, and by its first request. What the
+// request says must not differ; what it leaves out is taken from the certificate.
+func (s *Server) identify(ctx context.Context, node *corev3.Node) (identity, error) {
 	id := identity{fleet: node.GetCluster(), name: node.GetId()}
+	if fleet, name, ok := s.settings.Identity(ctx); ok {
+		proven := identity{fleet, name}
+		if id.fleet != "" && id.fleet != fleet || id.name != "" && id.name != name {
+			return id, fmt.Errorf("%w: the certificate is for node %q of fleet %q, the bootstrap says node.id %.100q and node.cluster %.100q",
+				errForeign, name, fleet, id.name, id.fleet)
+		}
+		id = proven
+	}
 	if id.fleet == "" || id.name == "" {
 		return id, fmt.Errorf("%w: the bootstrap must set node.id and node.cluster (the fleet); got id %.100q, cluster %.100q", errNode, id.name, id.fleet)
 	}
@@ -137,8 +150,11 @@ func (s *Server) logJoin(ctx context.Context, session *session, streams int) {
 		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet",
 			"streams", streams)
 	}
-	if s.snapshot(session.id) == nil {
+	switch snapshot := s.snapshot(session.id); {
+	case snapshot == nil:
 		log.WarnContext(ctx, "fleet has no snapshot: the node waits for one")
+	case snapshot != snapshot.withoutSecrets() && !session.secret:
+		log.WarnContext(ctx, "node gets no certificates: private keys go only through a Unix socket or over mutual TLS")
 	}
 }
 

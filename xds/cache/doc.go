@@ -15,5 +15,7 @@
 //
 // The order on a stream is make before break: clusters, endpoints, secrets and filter configurations; then, when Envoy has
 // acknowledged the clusters (it does so when they are warm), listeners, route configurations and virtual hosts; and when
-// those are acknowledged too, the removal of what nothing uses. Each wait is bounded.
+// those are acknowledged too and a grace has passed, the removal of what nothing uses. Each wait is bounded, and none holds up
+// more than it must (docs/adr, the order of delivery). Of a refused response the guilty resource is found by halving, and the
+// book knows whose fault it is (docs/adr, halving).
 package cache

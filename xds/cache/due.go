@@ -1,5 +1,7 @@
 package cache
 
+import "slices"
+
 // due is what could be said to the client about one type, in no order.
 type due struct {
 	puts    []string // to be sent
@@ -20,6 +22,7 @@ const (
 	tell
 	remove
 	retire
+	bar // do not send it: other nodes have refused it
 )
 
 // due looks at all names on the list, and drops from it those about which there is nothing to say.
@@ -29,11 +32,19 @@ func (s *stream) due(k kind) due {
 	if !t.opened || s.target == nil {
 		return d
 	}
-	for name := range t.pending {
-		switch s.judge(k, name) {
+	if t.hunt != nil {
+		if d, ok := s.dueOfHunt(k); ok {
+			return d
+		}
+	}
+	for name, why := range t.pending {
+		switch s.judge(k, name, why) {
 		case settled:
 			delete(t.pending, name)
 		case later:
+		case bar:
+			delete(t.pending, name)
+			t.refused.add(map[string]*Resource{name: s.target.get(k, name)})
 		case put:
 			d.puts = append(d.puts, name)
 		case tell:
@@ -47,10 +58,38 @@ func (s *stream) due(k kind) due {
 	return d
 }
 
-// judge decides about one name on the list by what the client wants, should have and has.
-func (s *stream) judge(k kind, name string) verdict {
+// dueOfHunt looks at the suspects that are to be tried next. Those that cannot be sent now leave the hunt. It returns false
+// when the hunt is over.
+func (s *stream) dueOfHunt(k kind) (due, bool) {
 	t := &s.types[k]
-	why, r := t.pending[name], s.target.get(k, name)
+	var d due
+	for !t.hunt.over() {
+		if t.hunt.trying {
+			return d, true
+		}
+		for _, name := range slices.Clone(t.hunt.next()) {
+			switch s.judge(k, name, changed) {
+			case put:
+				d.puts = append(d.puts, name)
+			case remove, retire: // its grace was over when it was refused
+				d.removes = append(d.removes, name)
+			default:
+				t.hunt.drop(name)
+				t.pend(name, changed)
+			}
+		}
+		if d.count() > 0 {
+			return d, true
+		}
+	}
+	t.abandon()
+	return d, false
+}
+
+// judge decides about one name by what the client wants, should have and has, and why it is looked at.
+func (s *stream) judge(k kind, name string, why reason) verdict {
+	t := &s.types[k]
+	r := s.target.get(k, name)
 	switch {
 	case !t.wants(name):
 		if why == forced && r != nil {
@@ -67,6 +106,8 @@ func (s *stream) judge(k kind, name string) verdict {
 		return settled // Envoy would throw it away; sending the route configuration puts it back on the list
 	case why == changed && t.held[name] == r.Version:
 		return settled
+	case why != asked && s.barred != nil && t.insist[name] != r.Version && s.barred(k, name, r.Version):
+		return bar
 	}
 	return put
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +41,14 @@ func message(k kind, name, content string) proto.Message {
 	case routeConfigs:
 		return &routev3.RouteConfiguration{Name: name, RequestHeadersToRemove: []string{content}}
 	case virtualHosts:
-		return &routev3.VirtualHost{Name: name, Domains: []string{content}}
+		host := &routev3.VirtualHost{Name: name, Domains: []string{content}}
+		for _, cluster := range strings.Split(content, "-")[1:] { // "1-a-b" has a route to each of a and b
+			host.Routes = append(host.Routes, &routev3.Route{
+				Name:   "to-" + cluster,
+				Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: cluster}}},
+			})
+		}
+		return host
 	}
 	return nil
 }
@@ -48,17 +56,22 @@ func message(k kind, name, content string) proto.Message {
 // shot makes a snapshot from words such as "cluster:a@1". Content and revision do not matter to most tests.
 func shot(t testing.TB, words string) *Snapshot {
 	t.Helper()
+	s, err := NewSnapshot("edge", words, itemsOf(t, words))
+	if err != nil {
+		t.Fatalf("snapshot %q: %v", words, err)
+	}
+	return s
+}
+
+func itemsOf(t testing.TB, words string) []Item {
+	t.Helper()
 	var items []Item
 	for word := range strings.FieldsSeq(words) {
 		short, rest, _ := strings.Cut(word, ":")
 		name, content, _ := strings.Cut(rest, "@")
 		items = append(items, Item{Message: message(kindNamed(t, short), name, content), Origin: "bank.yaml:" + name})
 	}
-	s, err := NewSnapshot("edge", words, items)
-	if err != nil {
-		t.Fatalf("snapshot %q: %v", words, err)
-	}
-	return s
+	return items
 }
 
 // plans gives each fleet one snapshot for all of its nodes.
@@ -113,10 +126,28 @@ func (c *client) use(words string, want ...string) {
 	c.expect(c.stream.Use(shot(c.t, words)), want...)
 }
 
-// expire ends the present wait.
-func (c *client) expire(want ...string) {
+// expire ends a wait that is on.
+func (c *client) expire(w wait, want ...string) {
 	c.t.Helper()
-	c.expect(c.stream.Expire(c.stream.Waiting()), want...)
+	id := c.stream.Waiting()[w]
+	if id == 0 {
+		c.t.Fatalf("the stream waits for nothing of this kind: %v", c.stream.Waiting())
+	}
+	c.expect(c.stream.Expire(id), want...)
+}
+
+// waits fails unless the stream waits for exactly this.
+func (c *client) waits(want ...wait) {
+	c.t.Helper()
+	var got []wait
+	for w, id := range c.stream.Waiting() {
+		if id != 0 {
+			got = append(got, wait(w))
+		}
+	}
+	if !slices.Equal(got, want) {
+		c.t.Errorf("the stream waits for %v, want %v", got, want)
+	}
 }
 
 // asks sends a request: "+name" subscribes, "-name" unsubscribes, "=name@content" is a version that is still held.

@@ -79,13 +79,16 @@ func FuzzStream(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		h := &hostile{data: data}
 		s := newStream(fuzzLimit)
+		s.barred = func(_ kind, name, _ string) bool { return name == "b" }
 		for len(h.data) > 0 {
 			var out []output
-			switch h.byte() % 8 {
+			switch h.byte() % 9 {
 			case 0:
 				out = s.Use(shots[int(h.byte())%len(shots)])
 			case 1:
-				out = s.Expire(s.Waiting())
+				out = s.Expire(s.Waiting()[int(h.byte())%int(waits)])
+			case 8:
+				out = s.Retry()
 			default:
 				out, _, _ = s.Request(h.request()) // an error would end the stream; going on is harsher
 			}
@@ -125,6 +128,8 @@ func judgeSize(t *testing.T, s *stream) {
 		const most = fuzzLimit + 10 // and what the snapshots hold
 		for what, n := range map[string]int{
 			"names": len(sub.names), "held": len(sub.held), "pending": len(sub.pending), "refused": len(sub.refused), "doubt": sub.doubt,
+			"has": len(sub.has), "insist": len(sub.insist), "overdue": 2 * len(sub.overdue), "leaving": len(s.leaving) / int(kinds),
+			"warm": len(s.warm), "waived": len(s.waived),
 		} {
 			if n > 2*most || n < 0 {
 				t.Fatalf("%s: %s are %d", k.url(), what, n)

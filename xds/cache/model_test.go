@@ -21,8 +21,8 @@ type model struct {
 	shot   *Snapshot
 	texts  map[string]string // version -> content
 
-	queue []output          // sent and not read yet, in order
-	acks  map[kind]*reading // read and not answered yet
+	queue []output            // sent and not read yet, in order
+	acks  map[kind][]*reading // read and not answered yet, in order
 	res   [kinds]map[string]string
 	named [kinds]map[string]bool
 	open  [kinds]bool
@@ -31,10 +31,14 @@ type model struct {
 	acked   [kinds]map[string]string
 	excused [kinds]map[string]bool
 	asked   [kinds]map[string]bool
-	groups  []*group // of refused contents
+	groups  []*rejected // of refused contents
 	owed    map[string]bool
 
-	disturbed bool // a refusal or an expired wait: the order of delivery is no longer promised
+	used  map[string]uint64 // cluster -> the last wait when a virtual host still referred to it
+	grace uint64            // the last grace that is over
+
+	guilty    func(k kind, name, content string) bool // what the client refuses; nil: what the test says
+	disturbed bool                                    // a refusal or an expired wait: the order of delivery is no longer promised
 	refused   bool
 }
 
@@ -42,12 +46,14 @@ type reading struct {
 	nonce  string
 	sent   map[string]string // name -> version, "" for a removal
 	refuse bool
+	text   string
 }
 
-// group is what is left of a refused response that must not be sent again.
-type group struct {
-	kind kind
-	sent map[string]string
+// rejected is a refused response: all of it together must not be sent again, unless every part was accepted meanwhile.
+type rejected struct {
+	kind    kind
+	sent    map[string]string
+	cleared map[string]bool // accepted since
 }
 
 func newModel(t *rapid.T) *model {
@@ -61,8 +67,8 @@ func newModel(t *rapid.T) *model {
 
 // connect begins a stream; nothing of the former one but the resources is left.
 func (m *model) connect() {
-	m.stream, m.queue, m.acks, m.groups = newStream(1000), nil, map[kind]*reading{}, nil
-	m.owed, m.refused = map[string]bool{}, false
+	m.stream, m.queue, m.acks, m.groups = newStream(1000), nil, map[kind][]*reading{}, nil
+	m.owed, m.refused, m.used, m.grace = map[string]bool{}, false, map[string]uint64{}, 0
 	m.open = [kinds]bool{}
 	for k := range kinds {
 		m.acked[k], m.excused[k], m.asked[k] = maps.Clone(m.res[k]), map[string]bool{}, map[string]bool{}
@@ -107,14 +113,8 @@ func (m *model) send(req *discoveryv3.DeltaDiscoveryRequest) {
 func (m *model) take(out []output) {
 	for _, o := range out {
 		m.t.Logf("<- %s %v", shorts()[o.kind], o.message)
-		for _, queued := range m.queue {
-			if queued.kind == o.kind {
-				m.t.Fatalf("two responses of %s are on their way", o.kind.url())
-			}
-		}
-		if m.acks[o.kind] != nil {
-			m.t.Fatalf("a response of %s is sent before the one before is answered", o.kind.url())
-		}
+		m.judgeOutstanding(o.kind)
+		m.judgeRefused(o)
 		seen := map[string]bool{}
 		for _, r := range o.message.GetResources() {
 			m.judgePut(o.kind, r.GetName(), r.GetVersion())
@@ -124,11 +124,54 @@ func (m *model) take(out []output) {
 			if seen[name] {
 				m.t.Fatalf("%s %q is sent and removed in one response", o.kind.url(), name)
 			}
-			m.judgeRefused(o.kind, name, "")
+			m.judgeRemoval(o.kind, name)
 			delete(m.excused[o.kind], name)
+			delete(m.asked[o.kind], name)
 		}
 		m.queue = append(m.queue, o)
 	}
+	m.noteUse()
+}
+
+// judgeOutstanding holds that one response of a type is outstanding; of clusters several may be, once one was waited for in vain.
+func (m *model) judgeOutstanding(k kind) {
+	outstanding := len(m.acks[k])
+	for _, queued := range m.queue {
+		if queued.kind == k {
+			outstanding++
+		}
+	}
+	if outstanding > 0 && (k != clusters || !m.disturbed) || outstanding > maxOverdue {
+		m.t.Fatalf("%d responses of %s are outstanding, and another is sent", outstanding, k.url())
+	}
+}
+
+// judgeRemoval holds that a cluster stays for a whole grace after the last route to it.
+func (m *model) judgeRemoval(k kind, name string) {
+	if k == clusters && m.res[k][name] != "" && !m.disturbed && m.grace <= m.used[name] {
+		m.t.Fatalf("cluster %q goes before its grace is over", name)
+	}
+}
+
+// noteUse notes which clusters are in use.
+func (m *model) noteUse() {
+	for _, version := range m.res[virtualHosts] {
+		for _, cluster := range strings.Split(m.texts[version], "-")[1:] {
+			m.used[cluster] = m.stream.waitID
+		}
+	}
+}
+
+// expire ends a wait.
+func (m *model) expire(w wait) {
+	id := m.stream.Waiting()[w]
+	if w == graced {
+		m.grace = id
+	} else {
+		m.disturbed = true
+	}
+	m.t.Logf("wait %d is over", w)
+	m.take(m.stream.Expire(id))
 }
 
 // judgePut holds one resource of a response against the rules.
@@ -147,19 +190,27 @@ func (m *model) judgePut(k kind, name, version string) {
 	if k == clusters {
 		m.excused[endpoints][name] = true
 	}
-	m.judgeRefused(k, name, version)
 	delete(m.excused[k], name)
+	delete(m.asked[k], name)
 }
 
-func (m *model) judgeRefused(k kind, name, version string) {
-	asked := m.asked[k][name]
-	delete(m.asked[k], name)
-	if asked {
-		return // the protocol demands an answer
+// judgeRefused holds that what was refused is not sent again, unless the client asks for it, and the protocol demands an answer.
+func (m *model) judgeRefused(o output) {
+	sent := map[string]string{}
+	for _, r := range o.message.GetResources() {
+		sent[r.GetName()] = r.GetVersion()
+	}
+	for _, name := range o.message.GetRemovedResources() {
+		sent[name] = ""
 	}
 	for _, g := range m.groups {
-		if old, ok := g.sent[name]; g.kind == k && ok && old == version {
-			m.t.Fatalf("%s %q is sent again as it was refused", k.url(), name)
+		again := g.kind == o.kind && len(g.cleared) < len(g.sent)
+		for name, version := range g.sent {
+			now, ok := sent[name]
+			again = again && ok && now == version && !m.asked[g.kind][name]
+		}
+		if again {
+			m.t.Fatalf("%s %v is sent again as it was refused", g.kind.url(), g.sent)
 		}
 	}
 }
@@ -178,7 +229,11 @@ func (m *model) read(refuse bool, part func(name string) bool) {
 	for _, name := range o.message.GetRemovedResources() {
 		r.sent[name] = ""
 	}
-	m.acks[o.kind] = r
+	if m.guilty != nil {
+		refuse, part = m.judgeContents(o.kind, r)
+		r.refuse = refuse
+	}
+	m.acks[o.kind] = append(m.acks[o.kind], r)
 	m.disturbed = m.disturbed || refuse
 	m.refused = m.refused || refuse
 	for _, name := range slices.Sorted(maps.Keys(r.sent)) {
@@ -192,17 +247,45 @@ func (m *model) read(refuse bool, part func(name string) bool) {
 	}
 }
 
-// answer accepts or refuses what was read.
+// judgeContents refuses a response for what is in it, as Envoy does: of clusters and listeners it names the guilty and applies
+// the rest, of others it applies nothing.
+func (m *model) judgeContents(k kind, r *reading) (bool, func(string) bool) {
+	var named []string
+	for _, name := range slices.Sorted(maps.Keys(r.sent)) {
+		if version := r.sent[name]; version != "" && m.guilty(k, name, m.texts[version]) {
+			named = append(named, name+": no")
+		}
+	}
+	r.text = strings.Join(named, ", ")
+	switch k {
+	case clusters:
+		r.text = "Error adding/updating cluster(s) " + r.text
+	case listeners:
+		r.text = "Error adding/updating listener(s) " + r.text
+	default:
+		return len(named) > 0, func(string) bool { return false }
+	}
+	return len(named) > 0, func(name string) bool { return !slices.Contains(named, name+": no") }
+}
+
+// answer accepts or refuses what was read first.
 func (m *model) answer(k kind) {
-	r := m.acks[k]
-	if r == nil {
+	if len(m.acks[k]) == 0 {
 		return
 	}
-	delete(m.acks, k)
+	r := m.acks[k][0]
+	m.acks[k] = m.acks[k][1:]
 	req := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: k.url(), ResponseNonce: r.nonce}
 	if r.refuse {
-		req.ErrorDetail = &rpcstatus.Status{Code: 13, Message: "no"}
-		m.groups = append(m.groups, &group{kind: k, sent: maps.Clone(r.sent)})
+		req.ErrorDetail = &rpcstatus.Status{Code: 13, Message: r.text}
+		for name, version := range r.sent {
+			if m.guilty != nil && version != "" && k.greeted() && m.guilty(k, name, m.texts[version]) { // it was named
+				m.groups = append(m.groups, &rejected{kind: k, sent: map[string]string{name: version}, cleared: map[string]bool{}})
+			}
+		}
+		if m.current(k, r.sent) { // of others nothing is known any more
+			m.groups = append(m.groups, &rejected{kind: k, sent: maps.Clone(r.sent), cleared: map[string]bool{}})
+		}
 	}
 	for name, version := range r.sent {
 		switch {
@@ -213,26 +296,28 @@ func (m *model) answer(k kind) {
 		}
 	}
 	if !r.refuse {
-		m.release(r, k)
+		m.clear(r, k)
 	}
 	m.send(req)
 }
 
-// release lets the innocent of a refused response go when another content of others of them is accepted.
-func (m *model) release(r *reading, k kind) {
-	for _, g := range m.groups {
-		changed := map[string]string{}
-		for name, old := range g.sent {
-			switch version, ok := r.sent[name]; {
-			case g.kind != k || !ok:
-			case old == version:
-				delete(g.sent, name)
-			default:
-				changed[name] = old
-			}
+// current tells whether contents are what the client wants and, if they are several, should have.
+func (m *model) current(k kind, sent map[string]string) bool {
+	for name, version := range sent {
+		if len(sent) > 1 && versionOf(m.shot.get(k, name)) != version || !k.wildcard() && !m.named[k][name] {
+			return false
 		}
-		if len(changed) > 0 {
-			g.sent = changed
+	}
+	return true
+}
+
+// clear notes that contents of refused responses were accepted after all.
+func (m *model) clear(r *reading, k kind) {
+	for _, g := range m.groups {
+		for name, old := range g.sent {
+			if version, ok := r.sent[name]; ok && g.kind == k && old == version {
+				g.cleared[name] = true
+			}
 		}
 	}
 }
@@ -283,11 +368,10 @@ func (m *model) unsubscribe(k kind, name string) {
 	delete(m.res[k], name)
 	delete(m.acked[k], name)
 	delete(m.owed, shorts()[k]+":"+name)
-	for _, g := range m.groups {
-		if g.kind == k {
-			delete(g.sent, name)
-		}
-	}
+	m.groups = slices.DeleteFunc(m.groups, func(g *rejected) bool {
+		_, ok := g.sent[name]
+		return g.kind == k && ok
+	})
 	if k == routeConfigs {
 		maps.DeleteFunc(m.res[virtualHosts], func(host, _ string) bool { return routeConfigOf(host) == name })
 	}
@@ -326,5 +410,7 @@ func (m *model) use() {
 		short, name, _ := strings.Cut(key, ":")
 		m.texts[next.get(kindNamed(m.t, short), name).Version] = content
 	}
+	// Of what changes before the guilty part is found, nothing is known any more.
+	m.groups = slices.DeleteFunc(m.groups, func(g *rejected) bool { return len(g.sent) > 1 && !m.current(g.kind, g.sent) })
 	m.take(m.stream.Use(next))
 }

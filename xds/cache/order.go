@@ -1,32 +1,36 @@
 package cache
 
-// barrier is something that is waited for before delivery goes on.
-type barrier int
+// gate is how much of listeners, route configurations and virtual hosts may be sent.
+type gate int
 
 const (
-	none barrier = iota
-	// made: Envoy has the new clusters and they are warm, and all else that routes refer to is on its way.
-	made
-	// routed: no listener, route configuration or virtual host refers to what is about to be taken away.
-	routed
-	barriers // how many there are
+	// shut: nothing, as what they refer to is not there yet.
+	shut gate = iota
+	// narrow: what refers only to clusters that are known to be warm.
+	narrow
+	// harmless: all but what moves a route that serves to a cluster that is not known to be warm.
+	harmless
 )
 
-// mayRoute tells whether listeners, route configurations and virtual hosts may be sent: Envoy acknowledges clusters only when
-// they are warm (envoy-facts 11), and reads the rest in the order in which it was sent.
-func (s *stream) mayRoute() bool {
+// gate tells how far the gate is open. Envoy acknowledges clusters only when all of a response are warm (envoy-facts 11), and
+// reads the rest in the order in which it was sent. When one cluster holds up the acknowledgements of all others, these are
+// judged by what else is known of them.
+func (s *stream) gate() gate {
 	if s.expired[made] {
-		return true
-	}
-	if s.types[clusters].flight != nil {
-		return false
+		return harmless
 	}
 	for k := range listeners { // all kinds before it
 		if s.missing(k) || len(s.due(k).puts) > 0 {
-			return false
+			return shut
 		}
 	}
-	return true
+	switch t := &s.types[clusters]; {
+	case t.flight == nil:
+		return harmless
+	case len(t.overdue) > 0:
+		return narrow
+	}
+	return shut
 }
 
 // missing tells whether a client that came back has not yet said what it has of a kind, of which there is something: it
@@ -35,75 +39,36 @@ func (s *stream) missing(k kind) bool {
 	return s.resumed && !s.types[k].opened && len(s.target.sets[k].names) > 0
 }
 
-// mayRetire tells whether what routes may refer to can be taken away. While a client refuses a part of its routes it may
-// still use the old ones, so everything these refer to stays.
-func (s *stream) mayRetire() bool {
-	for k := listeners; k < kinds; k++ {
-		t := &s.types[k]
-		if t.doubt > 0 {
-			return false
-		}
-		d := s.due(k)
-		if len(d.puts)+len(d.tells)+len(d.removes) > 0 {
-			return false // it waits for an answer to the response before, or for the barrier before this one
-		}
-		if (t.flight != nil || s.resumed && !t.opened) && !s.expired[routed] { // not opened: see missing
-			return false
-		}
+// maxOverdue is how many responses with clusters may be on their way beside the last one.
+const maxOverdue = 8
+
+// overtake lets the next response with clusters go out although the one before is not answered. It still may be.
+func (s *stream) overtake() {
+	t := &s.types[clusters]
+	if t.flight == nil || len(t.overdue) >= maxOverdue {
+		return
 	}
-	return true
+	if f := t.flight; f.hunt != nil && f.hunt == t.hunt { // it may take long: nothing else waits for it
+		for _, name := range t.hunt.left() {
+			if _, sent := f.sent[name]; !sent {
+				t.pend(name, changed)
+			}
+		}
+		t.hunt = nil
+	}
+	t.overdue = append(t.overdue, t.flight)
+	t.flight = nil
 }
 
-// inUse tells whether resources of this kind must outlive others that are still to be taken away: routes go before clusters,
-// clusters before their endpoints and secrets.
-func (s *stream) inUse(k kind) bool {
-	if k.routing() {
-		return false
-	}
-	for r := listeners; r < kinds; r++ {
-		if len(s.due(r).retires) > 0 || s.types[r].flight != nil && !s.expired[routed] {
-			return true
-		}
-	}
-	return k != clusters && (s.types[clusters].flight != nil || len(s.due(clusters).retires) > 0)
+// free tells whether a response of this kind may be sent although others may be on their way. When one with clusters is
+// overdue, Envoy holds back its answers to all that follow.
+func (s *stream) free(k kind) bool {
+	t := &s.types[k]
+	return t.flight == nil || k == clusters && len(t.overdue) > 0 && len(t.overdue) < maxOverdue
 }
 
-// wait decides what is being waited for, after everything that could be sent has been.
-func (s *stream) wait() {
-	now := none
-	switch {
-	case !s.mayRoute() && s.routesDue():
-		now = made
-	case !s.expired[routed] && s.retiresDue():
-		now = routed
-	}
-	if now != none && now != s.waiting {
-		s.waitID++
-	}
-	s.waiting = now
-}
-
-// routesDue tells whether anything waits for mayRoute.
-func (s *stream) routesDue() bool {
-	for k := listeners; k < kinds; k++ {
-		if s.types[k].greet || s.due(k).count() > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// retiresDue tells whether anything still waits for mayRetire.
-func (s *stream) retiresDue() bool {
-	for k := range kinds {
-		if s.types[k].flight == nil && len(s.due(k).retires) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// quiet tells whether the client has acknowledged all it should have, and has asked for enough to say so.
+// quiet tells whether the client has acknowledged all it should have, and has asked for enough to say so. What it uses no longer
+// and only keeps for a grace does not count.
 func (s *stream) quiet() bool {
 	if s.target == nil {
 		return false
@@ -113,9 +78,34 @@ func (s *stream) quiet() bool {
 		if !t.opened && (k.greeted() || k.routing() && len(s.target.sets[k].names) > 0) {
 			return false
 		}
-		if t.flight != nil || t.greet || t.doubt > 0 || s.due(k).count() > 0 {
+		if t.flight != nil || len(t.overdue) > 0 || t.greet || t.doubt > 0 {
+			return false
+		}
+		d := s.due(k)
+		for _, name := range d.retires {
+			if s.leaving[leaver{k, name}] == held {
+				return false
+			}
+		}
+		if d.retires = nil; d.count() > 0 {
+			return false
+		}
+		if len(t.refusing(&s.target.sets[k])) > 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// idle tells whether the client was sent what it should have, nothing is on its way, and nothing is waited for.
+func (s *stream) idle() bool {
+	if s.target == nil {
+		return false
+	}
+	for k := range s.types {
+		if s.types[k].flight != nil || len(s.types[k].overdue) > 0 {
+			return false
+		}
+	}
+	return s.waiting == [waits]uint64{}
 }

@@ -1,6 +1,10 @@
 package cache
 
-import "testing"
+import (
+	"testing"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+)
 
 const bank = "cluster:a@1 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@1 "
 
@@ -32,13 +36,9 @@ func TestFirstDeliveryWaitsForWarmClusters(t *testing.T) {
 	c.asks("secret", "+s", "secret +s")
 	c.acks("secret")
 	c.acks("eds")
-	if c.stream.Waiting() == 0 {
-		t.Error("the listeners are kept back, and no deadline is asked for")
-	}
+	c.waits(made)
 	c.acks("cluster", "listener +l")
-	if c.stream.Waiting() != 0 {
-		t.Error("a deadline is asked for, and nothing is kept back")
-	}
+	c.waits()
 	c.asks("ecds", "+f", "ecds +f") // a listener's filters are not kept back
 }
 
@@ -46,12 +46,17 @@ func TestBarrierIsBounded(t *testing.T) {
 	c := synced(t, bank)
 	c.use("cluster:a@2 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "cluster +a", "eds +a")
 	c.acks("eds")
-	stale := c.stream.Waiting()
-	c.expire("vhost +rc/a")
+	stale := c.stream.Waiting()[made]
+	c.expire(made, "vhost +rc/a")
 	c.acks("vhost")
-	// A new snapshot waits anew.
-	c.use("cluster:a@2 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@3")
+	// What it waited for in vain holds up nothing else, and a new cluster is waited for anew.
+	overdue := c.nonces["cluster"]
+	c.use("cluster:a@2 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@3", "vhost +rc/a")
+	c.acks("vhost")
+	c.use("cluster:a@2 eds:a@1 cluster:b@1 listener:l@1 rds:rc@1 vhost:rc/a@4-b", "cluster +b")
 	c.expect(c.stream.Expire(stale))
+	c.waits(made)
+	c.sends(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: TypeCluster, ResponseNonce: overdue})
 	c.acks("cluster", "vhost +rc/a")
 }
 
@@ -61,7 +66,7 @@ func TestBarrierIsNotProlonged(t *testing.T) {
 	c.use("cluster:a@2 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "cluster +a", "eds +a")
 	id := c.stream.Waiting()
 	c.use("cluster:a@3 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@3")
-	if c.stream.Waiting() != id {
+	if id[made] == 0 || c.stream.Waiting() != id {
 		t.Error("the wait began anew")
 	}
 }
@@ -72,11 +77,12 @@ func TestMakeBeforeBreak(t *testing.T) {
 	c.asks("eds", "+b", "eds +b")
 	c.acks("eds")
 	c.acks("cluster", "vhost +rc/a")
-	if c.stream.Waiting() == 0 {
-		t.Error("the removal is kept back, and no deadline is asked for")
-	}
-	c.acks("vhost", "cluster -a")
+	c.waits(routed)
+	c.acks("vhost")
+	c.waits(graced)
+	c.expire(graced, "cluster -a")
 	c.asks("eds", "-a") // Envoy does so when a cluster goes
+	c.waits()
 	c.acks("cluster")
 }
 
@@ -93,7 +99,8 @@ func TestRemovalWaitIsBounded(t *testing.T) {
 	c := synced(t, bank)
 	c.use("cluster:b@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "cluster +b")
 	c.acks("cluster", "vhost +rc/a")
-	c.expire("cluster -a") // the routes are sent; Envoy reads them before this
+	c.expire(routed) // the routes are sent; Envoy reads them before what follows
+	c.expire(graced, "cluster -a")
 	c.acks("cluster", "eds -a")
 }
 
@@ -104,9 +111,11 @@ func TestRemovalWaitsForUnsentRoutes(t *testing.T) {
 	c.acks("cluster")
 	c.use("cluster:a@1 eds:a@1 cluster:b@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "vhost +rc/a")
 	c.use("cluster:a@1 eds:a@1 listener:l@1 rds:rc@1 vhost:rc/a@3") // @2 is outstanding
-	c.expire()
+	c.expire(routed)
+	c.waits()
 	c.acks("vhost", "vhost +rc/a")
-	c.acks("vhost", "cluster -b")
+	c.acks("vhost")
+	c.expire(graced, "cluster -b")
 }
 
 func TestRefusedRoutesKeepTheirClusters(t *testing.T) {
@@ -114,9 +123,11 @@ func TestRefusedRoutesKeepTheirClusters(t *testing.T) {
 	c.use("cluster:b@1 eds:b@1 listener:l@1 rds:rc@1 vhost:rc/a@2", "cluster +b")
 	c.acks("cluster", "vhost +rc/a")
 	c.nacks("vhost") // so the old routes still serve, to the old cluster
-	c.expire()
+	c.expire(routed)
+	c.waits()
 	c.use("cluster:b@1 eds:b@1 listener:l@1 rds:rc@1 vhost:rc/a@3", "vhost +rc/a")
-	c.acks("vhost", "cluster -a")
+	c.acks("vhost")
+	c.expire(graced, "cluster -a")
 }
 
 func TestEndpointsFollowAChangedCluster(t *testing.T) {
@@ -182,9 +193,11 @@ func TestVirtualHostsOfADroppedRouteConfigurationGoLast(t *testing.T) {
 	c := synced(t, bank)
 	c.use("", "listener -l")
 	c.asks("secret", "+s", "secret -s") // meanwhile
-	c.acks("listener", "rds -rc", "vhost -rc/a")
+	c.acks("listener")
+	c.expire(graced, "rds -rc", "vhost -rc/a")
 	c.acks("rds")
-	c.acks("vhost", "cluster -a")
+	c.acks("vhost")
+	c.expire(graced, "cluster -a") // its last routes have just gone
 	c.acks("cluster", "eds -a")
 }
 
@@ -197,19 +210,19 @@ func TestReconnectKeepsTheOrder(t *testing.T) {
 	c.asks("listener", "=l@1")
 	c.asks("vhost", "=rc/a@1")
 	c.asks("rds", "+rc =rc@1")
-	if c.stream.Waiting() == 0 {
-		t.Error("the host is kept back, and no deadline is asked for")
-	}
+	c.waits(made, routed)
 	c.asks("ecds", "+f =f@1", "ecds +f", "vhost +rc/a")
 	c.acks("ecds")
-	c.acks("vhost", "cluster -gone")
+	c.acks("vhost")
+	c.expire(graced, "cluster -gone")
 }
 
 func TestReconnectWithoutATypeIsBounded(t *testing.T) {
 	c := newClient(t, "cluster:a@1 ecds:f@1 listener:l@2")
 	c.asks("cluster", "=a@1 =gone@1")
 	c.asks("listener", "=l@1") // its listeners have no use for the filter configuration
-	c.expire("listener +l")
+	c.expire(made, "listener +l")
 	c.acks("listener")
-	c.expire("cluster -gone") // nor for route configurations
+	c.expire(routed) // nor for route configurations
+	c.expire(graced, "cluster -gone")
 }

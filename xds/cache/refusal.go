@@ -34,8 +34,8 @@ type Suspect struct {
 	Named   bool   // Envoy's words contain the name
 }
 
-// newRefusal describes a rejected response.
-func newRefusal(r *rejection, now time.Time) *Refusal {
+// newRefusal describes a response that was refused.
+func newRefusal(r *reply, now time.Time) *Refusal {
 	refusal := &Refusal{Type: r.kind.url(), Text: cleanText(r.text), Time: now, Total: len(r.sent)}
 	suspects := make([]Suspect, 0, len(r.sent))
 	for name, resource := range r.sent {

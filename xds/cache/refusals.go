@@ -14,26 +14,24 @@ type refused struct {
 	suspects *suspects // all that the response held
 }
 
-// suspects are the contents of one refused response. Envoy seldom says which of them it means (envoy-facts 10).
-//
-// Only a refused response of one content proves anything. Of several, the innocent are sent again when the client accepts
-// another content of one of them, as that may have been the guilty one; each time fewer remain. (A delivery that halves the
-// suspects at once can be added here: a refusal that splits its suspects and pends one half at a time.)
+// suspects are the contents of one refused response that a hunt did not clear. If it holds one content, that is proven. Of
+// several, the innocent are sent again when the client accepts another content of one of them, as that may have been the
+// guilty one; each time fewer remain.
 type suspects struct {
 	names []string
 }
 
-// add notes that a response was refused. A content that is refused for the second time belongs to the smaller response.
-func (r refusals) add(f *flight) {
+// add notes that contents were refused together. One that is refused for the second time belongs to the smaller group.
+func (r refusals) add(contents map[string]*Resource) {
 	group := &suspects{}
-	for name, resource := range f.sent {
+	for name, resource := range contents {
 		group.names = append(group.names, name)
 		x := refused{version: versionOf(resource), suspects: group}
 		switch at := slices.IndexFunc(r[name], func(y refused) bool { return y.version == x.version }); {
 		case at < 0:
 			list := append(r[name], x)
 			r[name] = list[max(0, len(list)-keptRefusals):]
-		case len(f.sent) < len(r[name][at].suspects.names):
+		case len(contents) < len(r[name][at].suspects.names):
 			r[name][at] = x
 		}
 	}
@@ -46,9 +44,9 @@ func (r refusals) has(name, version string) bool {
 
 // accepted is told what the client accepted. Where another content of some suspects is accepted, these stay suspects, and
 // all others of their refused response are acquitted; it returns the names of those.
-func (r refusals) accepted(f *flight) []string {
+func (r refusals) accepted(contents map[string]*Resource) []string {
 	changed := map[*suspects][]string{}
-	for name, resource := range f.sent {
+	for name, resource := range contents {
 		r.acquit(name, versionOf(resource))
 		for _, x := range r[name] {
 			changed[x.suspects] = append(changed[x.suspects], name)

@@ -93,7 +93,7 @@ func (r *registry) expire(now time.Time) {
 
 // leave notes the end of a session. A node that has another one is not disconnected.
 func (r *registry) leave(s *session, now time.Time) {
-	last := s.describe()
+	last := s.describe().Node
 	last.Disconnected = now
 	last.State = StateDisconnected
 	r.mu.Lock()
@@ -127,11 +127,39 @@ func (r *registry) wake() map[string]struct{} {
 	return fleets
 }
 
+// connected returns the present sessions of all connected nodes.
+func (r *registry) connected() []*session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*session, 0, len(r.nodes))
+	for _, known := range r.nodes {
+		if session := known.session(); session != nil {
+			all = append(all, session)
+		}
+	}
+	return all
+}
+
+// retry makes the sessions of a node send again what it refused, and tells whether the node is known.
+func (r *registry) retry(id identity) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.nodes[id]
+	if known == nil {
+		return false
+	}
+	for _, session := range known.sessions {
+		session.again.Store(true)
+		session.poke()
+	}
+	return true
+}
+
 // list describes the nodes of a fleet, or of all where it is empty, sorted.
-func (r *registry) list(now time.Time, fleet string, describe func(*session) Node) []Node {
+func (r *registry) list(now time.Time, fleet string, describe func(*session) account) []account {
 	r.mu.Lock()
 	r.expire(now)
-	nodes := make([]Node, 0, len(r.nodes))
+	nodes := make([]account, 0, len(r.nodes))
 	present := make([]*session, 0, len(r.nodes))
 	for id, known := range r.nodes {
 		if fleet != "" && id.fleet != fleet {
@@ -139,7 +167,7 @@ func (r *registry) list(now time.Time, fleet string, describe func(*session) Nod
 		}
 		node := known.last
 		node.Streams, node.LastRefusal = len(known.sessions), known.refusal
-		nodes, present = append(nodes, node), append(present, known.session())
+		nodes, present = append(nodes, account{Node: node}), append(present, known.session())
 	}
 	r.mu.Unlock()
 
@@ -150,7 +178,7 @@ func (r *registry) list(now time.Time, fleet string, describe func(*session) Nod
 			nodes[i] = node
 		}
 	}
-	slices.SortFunc(nodes, func(a, b Node) int {
+	slices.SortFunc(nodes, func(a, b account) int {
 		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Name, b.Name))
 	})
 	return nodes

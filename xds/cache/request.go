@@ -20,9 +20,10 @@ var (
 	errTooMuch = errors.New("request exceeds a bound")
 )
 
-// Request takes a client's request: its answer to the response with the same nonce, and the changes of what it wants. The
-// refusal is set if the client refused a response. After an error nothing of the request is applied.
-func (s *stream) Request(req *discoveryv3.DeltaDiscoveryRequest) ([]output, *rejection, error) {
+// Request takes a client's request: its answer to the response with the same nonce, and the changes of what it wants. It
+// returns what there is to send, and what became of a response if the client answered one. After an error nothing of the
+// request is applied.
+func (s *stream) Request(req *discoveryv3.DeltaDiscoveryRequest) ([]output, *reply, error) {
 	k, ok := kindOf(req.GetTypeUrl())
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: %.200q", errUnservedType, req.GetTypeUrl())
@@ -30,17 +31,17 @@ func (s *stream) Request(req *discoveryv3.DeltaDiscoveryRequest) ([]output, *rej
 	if err := s.check(k, req); err != nil {
 		return nil, nil, err
 	}
-	rejected := s.answer(k, req)
+	reply := s.answer(k, req)
 	if t := &s.types[k]; !t.opened {
 		t.opened = true
-		s.open(k, req)
+		s.begin(k, req)
 	} else {
 		s.unsubscribe(k, req.GetResourceNamesUnsubscribe())
 		for _, name := range req.GetResourceNamesSubscribe() {
 			s.subscribe(k, name, asked)
 		}
 	}
-	return s.flush(), rejected, nil
+	return s.flush(), reply, nil
 }
 
 // check holds a request against the bounds.
@@ -68,8 +69,8 @@ func (s *stream) check(k kind, req *discoveryv3.DeltaDiscoveryRequest) error {
 	return nil
 }
 
-// open takes the first request of a type: what the client wants, and what it still has from an earlier stream.
-func (s *stream) open(k kind, req *discoveryv3.DeltaDiscoveryRequest) {
+// begin takes the first request of a type: what the client wants, and what it still has from an earlier stream.
+func (s *stream) begin(k kind, req *discoveryv3.DeltaDiscoveryRequest) {
 	t := &s.types[k]
 	initial := req.GetInitialResourceVersions()
 	s.resumed = s.resumed || len(initial) > 0
@@ -90,10 +91,14 @@ func (s *stream) open(k kind, req *discoveryv3.DeltaDiscoveryRequest) {
 		}
 		t.hold(name, version)
 		t.pend(name, changed)
-		if k == routeConfigs {
+		switch k {
+		case clusters:
+			s.warm[name] = true
+		case routeConfigs:
 			s.reviewHosts(name, changed) // those were kept back until it was known that the client has their home
 		}
 	}
+	s.temperature = unmeasured
 	t.greet = t.wildcard && k.greeted() && len(initial) == 0
 }
 
@@ -126,6 +131,10 @@ func (s *stream) unsubscribe(k kind, names []string) {
 		delete(t.names, name)
 		delete(t.pending, name)
 		delete(t.refused, name)
+		delete(t.insist, name)
+		if t.hunt != nil {
+			t.hunt.drop(name)
+		}
 		t.forget(name)
 		if t.wildcard && s.target != nil {
 			t.pend(name, asked)

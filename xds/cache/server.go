@@ -26,7 +26,14 @@ type Settings struct {
 	// refused something: that Fleet may answer otherwise now. It is called from many goroutines and must return at once.
 	Changed func(fleet string) // nobody
 
-	Barrier     time.Duration // 15 s; how long delivery waits for the acknowledgement of clusters, and again of routes
+	// Identity tells from a stream's context which node of which fleet its connection proves to be, by its certificate; false
+	// if the connection proves nothing, and the node's own word is believed.
+	Identity func(ctx context.Context) (fleet, node string, ok bool) // proves nothing
+
+	Barrier     time.Duration // 2 s; how long routes wait for all clusters to be acknowledged, and with it warm
+	Patience    time.Duration // 15 s; how long a route that serves waits to be moved to a cluster that is not warm, and removals for the acknowledgement of routes
+	Grace       time.Duration // 5 s; how long what no route uses any more stays, for the requests that are under way
+	MaxAge      time.Duration // 30 min, more or less a tenth; how long a stream lasts, so that nodes spread over servers; below 0: for ever
 	SendTimeout time.Duration // 10 s; a node that does not read a response within it is disconnected
 	Hello       time.Duration // 10 s; within it a new stream must say who it is
 	Nodes       int           // 10,000; how many nodes are known at a time, with those kept after they disconnected
@@ -45,13 +52,26 @@ func (s Settings) withDefaults() Settings {
 	if s.Changed == nil {
 		s.Changed = func(string) {}
 	}
+	if s.Identity == nil {
+		s.Identity = func(context.Context) (string, string, bool) { return "", "", false }
+	}
 	for _, d := range []struct {
 		field    *time.Duration
 		fallback time.Duration
-	}{{&s.Barrier, 15 * time.Second}, {&s.SendTimeout, 10 * time.Second}, {&s.Hello, 10 * time.Second}, {&s.Keep, time.Hour}} {
+	}{
+		{&s.Barrier, 2 * time.Second},
+		{&s.Patience, 15 * time.Second},
+		{&s.Grace, 5 * time.Second},
+		{&s.SendTimeout, 10 * time.Second},
+		{&s.Hello, 10 * time.Second},
+		{&s.Keep, time.Hour},
+	} {
 		if *d.field <= 0 {
 			*d.field = d.fallback
 		}
+	}
+	if s.MaxAge == 0 {
+		s.MaxAge = 30 * time.Minute
 	}
 	if s.Nodes <= 0 {
 		s.Nodes = 10_000
@@ -69,6 +89,7 @@ type Server struct {
 	plans    atomic.Pointer[map[string]Plan] // by fleet; the map is never changed
 	using    sync.Mutex                      // one Use at a time
 	nodes    *registry
+	book     *book
 	counters counters
 
 	streams  sync.WaitGroup // handlers and their goroutines
@@ -80,7 +101,7 @@ type Server struct {
 // New returns a Server that has no snapshot yet: nodes that connect wait.
 func New(settings Settings) *Server {
 	settings = settings.withDefaults()
-	s := &Server{settings: settings, nodes: newRegistry(settings.Nodes, settings.Keep), stop: make(chan struct{})}
+	s := &Server{settings: settings, nodes: newRegistry(settings.Nodes, settings.Keep), book: newBook(), stop: make(chan struct{})}
 	s.plans.Store(&map[string]Plan{})
 	return s
 }
@@ -88,19 +109,6 @@ func New(settings Settings) *Server {
 // Register makes a gRPC server answer ADS by this Server.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(r, s)
-}
-
-// Nodes returns what is known about every node, connected or not long gone, sorted by fleet and name.
-func (s *Server) Nodes() []Node { return s.nodes.list(s.settings.Now(), "", (*session).describe) }
-
-// Fleet returns the same about the nodes of one fleet, without their Types: counting these takes long with many resources,
-// and who follows a fleet asks often.
-func (s *Server) Fleet(name string) []Node {
-	nodes := s.nodes.list(s.settings.Now(), name, (*session).outline)
-	for i := range nodes {
-		nodes[i].Types = nil
-	}
-	return nodes
 }
 
 // Stop ends all streams with code Unavailable, so that nodes look for another server, and refuses new ones. It returns when
@@ -166,6 +174,8 @@ var (
 	errSilent   = errors.New("stream did not say who it is in time")
 	errFull     = errors.New("too many nodes are connected, or too many streams of this one")
 	errNode     = errors.New("node is not identified")
+	errForeign  = errors.New("node is not who its certificate says")
+	errAged     = errors.New("stream has lasted long enough: connect again, to any server")
 )
 
 // asStatus turns the end of a stream into what Envoy is told.
@@ -174,7 +184,7 @@ func asStatus(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
-	case errors.Is(err, errStopping):
+	case errors.Is(err, errStopping), errors.Is(err, errAged):
 		code = codes.Unavailable
 	case errors.Is(err, errSlow), errors.Is(err, errSilent):
 		code = codes.DeadlineExceeded
@@ -182,6 +192,8 @@ func asStatus(err error) error {
 		code = codes.ResourceExhausted
 	case errors.Is(err, errNode):
 		code = codes.InvalidArgument
+	case errors.Is(err, errForeign):
+		code = codes.PermissionDenied
 	case errors.Is(err, context.Canceled):
 		code = codes.Canceled
 	default:

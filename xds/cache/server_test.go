@@ -139,11 +139,12 @@ func TestRefusalIsRecordedAndLoggedOnce(t *testing.T) {
 	s.Use(plans(shot(t, "cluster:bad@1 cluster:good@1")))
 	c := s.dial(t)
 	say(t, c, hello("edge", "n"))
-	refuses(t, c, hear(t, c), "cannot add bad: no")
+	const words = "Error adding/updating cluster(s) bad: no"
+	refuses(t, c, hear(t, c), words)
 	logged := s.events.await(t, "node refused a response")
 	want := map[string]any{
 		"fleet": "edge", "node": "n", "type": TypeCluster, "resources": []string{"bad", "good"}, "total": int64(2),
-		"origins": []string{"bank.yaml:bad", "bank.yaml:good"}, "error": "cannot add bad: no",
+		"origins": []string{"bank.yaml:bad", "bank.yaml:good"}, "error": words,
 	}
 	if diff := cmp.Diff(want, logged); diff != "" {
 		t.Error(diff)
@@ -158,7 +159,7 @@ func TestRefusalIsRecordedAndLoggedOnce(t *testing.T) {
 		}
 	}
 	node := s.Nodes()[0]
-	if node.State != StateRefused || node.LastRefusal == nil || node.LastRefusal.Text != "cannot add bad: no" || !node.LastRefusal.Suspects[0].Named {
+	if node.State != StateRefused || node.LastRefusal == nil || node.LastRefusal.Text != words || !node.LastRefusal.Suspects[0].Named {
 		t.Errorf("node %+v, refusal %+v", node, node.LastRefusal)
 	}
 	if got := s.Counters()[0].Refusals; got != 1 {
@@ -196,7 +197,7 @@ func TestBarrierIsBoundedByTheClock(t *testing.T) {
 	if r := hear(t, c); r.GetTypeUrl() != TypeListener {
 		t.Errorf("a response of type %s", r.GetTypeUrl())
 	}
-	s.events.await(t, "node did not acknowledge in time, delivery goes on")
+	s.events.await(t, "node did not acknowledge clusters in time, delivery goes on with what is known to be warm")
 }
 
 func TestNodeThatDoesNotReadIsDisconnected(t *testing.T) {

@@ -17,11 +17,13 @@ type session struct {
 	log    *slog.Logger // names the node
 	id     identity
 	node   Node // what does not change while it is connected
+	secret bool // private keys may be sent to it
 	former word // what the node acknowledged on its stream before
 
 	requests <-chan *discoveryv3.DeltaDiscoveryRequest
 	queue    chan output   // to the goroutine that sends
 	wakeup   chan struct{} // a new snapshot may be there
+	again    atomic.Bool   // what was refused is to be sent again
 
 	mu     sync.Mutex
 	stream *stream // by mu
@@ -40,35 +42,32 @@ func (s *session) poke() {
 // run serves the stream until it ends, and returns why it did; io.EOF when the node closed it.
 func (s *session) run(ctx context.Context) error {
 	s.poke()
-	deadline := time.NewTimer(s.server.settings.Barrier)
-	deadline.Stop()
-	defer deadline.Stop()
-	var before progress
+	deadlines := newDeadlines(s.server.settings)
+	defer deadlines.stop()
+	var before word
 	for {
-		out, err := s.next(ctx, deadline.C, before.waiting)
+		out, err := s.next(ctx, deadlines)
 		if err != nil {
 			return err
 		}
 		if err := s.enqueue(ctx, out); err != nil {
 			return err
 		}
-		now := s.progress()
-		if now.acknowledged != before.acknowledged {
-			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", now.acknowledged.revision)
+		waiting, acknowledged, idle := s.progress()
+		if deadlines.aged && idle {
+			return errAged
+		}
+		if acknowledged != before {
+			s.log.InfoContext(ctx, "node acknowledged a revision", "revision", acknowledged.revision)
 			s.server.settings.Changed(s.id.fleet)
 		}
-		if now.waiting != before.waiting {
-			deadline.Stop()
-			if now.waiting != 0 {
-				deadline.Reset(s.server.settings.Barrier)
-			}
-		}
-		before = now
+		deadlines.set(waiting, time.Now())
+		before = acknowledged
 	}
 }
 
 // next waits for the next event and returns what is to be sent for it.
-func (s *session) next(ctx context.Context, deadline <-chan time.Time, waiting uint64) ([]output, error) {
+func (s *session) next(ctx context.Context, deadlines *deadlines) ([]output, error) {
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -78,8 +77,11 @@ func (s *session) next(ctx context.Context, deadline <-chan time.Time, waiting u
 		return s.request(ctx, req)
 	case <-s.wakeup:
 		return s.use(), nil
-	case <-deadline:
-		return s.expire(ctx, waiting), nil
+	case now := <-deadlines.timer.C:
+		return s.expire(ctx, deadlines.over(now)), nil
+	case <-deadlines.age.C:
+		deadlines.aged = true // it ends when nothing is on its way
+		return nil, nil
 	}
 }
 
@@ -100,91 +102,89 @@ func (s *session) enqueue(ctx context.Context, out []output) error {
 // request takes one request of the node.
 func (s *session) request(ctx context.Context, req *discoveryv3.DeltaDiscoveryRequest) ([]output, error) {
 	s.mu.Lock()
-	out, rejected, err := s.stream.Request(req)
+	out, reply, err := s.stream.Request(req)
 	s.mu.Unlock()
 	if errors.Is(err, errUnservedType) {
 		s.log.DebugContext(ctx, "request ignored", "error", err)
 		return nil, nil
 	}
-	if err == nil && rejected != nil {
-		s.refused(ctx, rejected)
+	if reply != nil {
+		s.server.book.accepted(s.node.Envoy, reply.kind, reply.accepted)
+		if reply.refused {
+			s.refused(ctx, reply)
+		}
 	}
 	return out, err
 }
 
-// refused records a refusal and logs it, once.
-func (s *session) refused(ctx context.Context, r *rejection) {
-	refusal := newRefusal(r, s.server.settings.Now())
-	s.server.nodes.refused(s, refusal)
+// refused records a refusal, and logs it once: when it comes, and when it is known which resource it was.
+func (s *session) refused(ctx context.Context, r *reply) {
 	s.server.counters[r.kind].refusals.Add(1)
-	s.log.WarnContext(ctx, "node refused a response", "type", refusal.Type, "resources", refusal.Names(),
-		"total", refusal.Total, "origins", refusal.Origins(), "error", refusal.Text)
+	refusal := newRefusal(r, s.server.settings.Now())
+	for name, resource := range r.proven {
+		c := charge{s.node.Envoy, r.kind, name, versionOf(resource)}
+		s.server.book.refused(c, s.id, resource, refusal.Text, refusal.Time, s.server.acknowledged(c, s.server.nodes.connected()))
+	}
+	switch {
+	case r.hunted && len(r.proven) == 0:
+		s.log.DebugContext(ctx, "node refused a part of what it refused before", "type", refusal.Type, "total", refusal.Total)
+		return
+	case r.hunted:
+		s.log.WarnContext(ctx, "the refused resource is found", "type", refusal.Type, "resources", refusal.Names(),
+			"origins", refusal.Origins(), "error", refusal.Text)
+	default:
+		s.log.WarnContext(ctx, "node refused a response", "type", refusal.Type, "resources", refusal.Names(),
+			"total", refusal.Total, "origins", refusal.Origins(), "error", refusal.Text)
+	}
+	s.server.nodes.refused(s, refusal)
 	s.server.settings.Changed(s.id.fleet)
 }
 
-// use gives the stream the present snapshot of its node, if that is another one.
+// use gives the stream the present snapshot of its node, if that is another one, and sends again what is to be retried.
 func (s *session) use() []output {
 	next := s.server.snapshot(s.id)
+	if !s.secret {
+		next = next.withoutSecrets()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if next == nil || next == s.stream.target {
-		return nil
+	var out []output
+	if next != nil && next != s.stream.target {
+		out = s.stream.Use(next)
 	}
-	return s.stream.Use(next)
+	if s.again.Swap(false) {
+		out = append(out, s.stream.Retry()...)
+	}
+	return out
 }
 
-// expire ends a wait that took too long.
-func (s *session) expire(ctx context.Context, id uint64) []output {
-	s.log.WarnContext(ctx, "node did not acknowledge in time, delivery goes on", "waited", s.server.settings.Barrier)
+// expire ends waits that took long enough.
+func (s *session) expire(ctx context.Context, over map[wait]uint64) []output {
+	var out []output
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stream.Expire(id)
+	for w := range waits {
+		id, ok := over[w]
+		if !ok || s.stream.Waiting()[w] != id {
+			continue
+		}
+		switch w {
+		case made:
+			s.log.WarnContext(ctx, "node did not acknowledge clusters in time, delivery goes on with what is known to be warm")
+		case warmed:
+			s.log.WarnContext(ctx, "clusters are not warm in time, routes to them are sent", "clusters", s.stream.awaitedNames())
+		case routed:
+			s.log.WarnContext(ctx, "node did not acknowledge routes in time, what they no longer use is removed")
+		}
+		out = append(out, s.stream.Expire(id)...)
+	}
+	return out
 }
 
-// progress is what of a stream's state makes its session act.
-type progress struct {
-	waiting      uint64 // the wait that is to be bounded; 0: none
-	acknowledged word   // the last snapshot that was acknowledged whole
-}
-
-func (s *session) progress() progress {
+// progress is what of a stream's state makes its session act: the waits to be bounded, what was acknowledged whole, and whether
+// nothing is on its way.
+func (s *session) progress() ([waits]uint64, word, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return progress{s.stream.Waiting(), s.stream.acknowledged}
-}
-
-// outline says how the node stands now, without its types.
-func (s *session) outline() Node {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sketch()
-}
-
-// sketch is outline for who holds the lock.
-func (s *session) sketch() Node {
-	node := s.node
-	node.State = s.stream.state()
-	said := s.stream.acknowledged
-	if said == (word{}) && s.stream.resumed {
-		said = s.former
-	}
-	node.Acknowledged, node.AcknowledgedSnapshot = said.revision, said.snapshot
-	if s.stream.target != nil {
-		node.Revision, node.Snapshot = s.stream.target.revision, s.stream.target.version
-	}
-	return node
-}
-
-// describe says how the node stands now.
-func (s *session) describe() Node {
-	s.mu.Lock()
-	node := s.sketch()
-	node.Types = s.stream.status()
-	s.mu.Unlock()
-	for i := range node.Types {
-		k, _ := kindOf(node.Types[i].Type)
-		node.Types[i].Responses = s.sent[k].responses.Load()
-		node.Types[i].Bytes = s.sent[k].bytes.Load()
-	}
-	return node
+	return s.stream.Waiting(), s.stream.acknowledged, s.stream.idle()
 }

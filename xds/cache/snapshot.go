@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -35,6 +37,16 @@ type Resource struct {
 	wire      *discoveryv3.Resource // what is put into responses; shared, never changed
 	field     []byte                // the same as bytes of a response
 	endpoints string                // of a cluster of type EDS: the name of its endpoints' resource
+	eased     bool                  // of such a cluster: it waits for nothing else before it is warm
+	routes    func() destinations   // of a route configuration or virtual host: read once, when they are needed
+}
+
+// destinations returns the routes of a resource and the clusters that they name.
+func (r *Resource) destinations() destinations {
+	if r == nil || r.routes == nil {
+		return nil
+	}
+	return r.routes()
 }
 
 // Body returns the marshalled message. It is shared: do not change it.
@@ -54,6 +66,7 @@ type Snapshot struct {
 	version  string
 	sets     [kinds]set
 	hosts    map[string][]string // route configuration -> names of its virtual hosts, sorted
+	bare     *Snapshot           // the same without secrets; nil where it has none
 }
 
 // NewSnapshot marshals and hashes the resources of a fleet. The revision is a label that is passed on to Nodes and to
@@ -82,8 +95,26 @@ func NewSnapshotAfter(prev *Snapshot, fleet, revision string, items []Item) (*Sn
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
+	if err := s.complete(); err != nil {
+		return nil, err
+	}
 	s.seal()
 	return s, nil
+}
+
+// complete adds an empty list for clusters that lack their endpoints: Envoy would wait for it, and hold up the others.
+func (s *Snapshot) complete() error {
+	for _, c := range s.sets[clusters].byName {
+		if c.endpoints == "" || s.sets[endpoints].byName[c.endpoints] != nil {
+			continue
+		}
+		r, err := newResource(endpoints, Item{Message: &endpointv3.ClusterLoadAssignment{ClusterName: c.endpoints}, Origin: c.Origin})
+		if err != nil {
+			return fmt.Errorf("fleet %s: %s: %w", s.fleet, c.Origin, err)
+		}
+		s.sets[endpoints].byName[r.Name] = r
+	}
+	return nil
 }
 
 // add puts one resource into its set.
@@ -127,6 +158,7 @@ func (s *Snapshot) seal() {
 	for _, names := range s.hosts {
 		slices.Sort(names)
 	}
+	s.strip()
 }
 
 // seal derives the version of a set whose names are in order.
@@ -160,8 +192,13 @@ func newResource(k kind, item Item) (*Resource, error) {
 		return nil, err
 	}
 	r.Origin, r.message = item.Origin, item.Message
+	if k == routeConfigs || k == virtualHosts {
+		r.routes = sync.OnceValue(func() destinations { return destinationsOf(item.Message) })
+	}
 	if c, ok := item.Message.(*clusterv3.Cluster); ok && c.GetType() == clusterv3.Cluster_EDS {
 		r.endpoints = name
+		// Health checks, and secrets of its transport sockets, would have to be waited for.
+		r.eased = len(c.GetHealthChecks()) == 0 && c.GetTransportSocket() == nil && len(c.GetTransportSocketMatches()) == 0
 		if service := c.GetEdsClusterConfig().GetServiceName(); service != "" {
 			r.endpoints = service
 		}

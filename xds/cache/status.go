@@ -7,10 +7,12 @@ type State string
 
 // The states of a node.
 const (
-	StateWaiting      State = "waiting"      // its fleet has no snapshot
-	StateBehind       State = "behind"       // something is on its way, or waits for an acknowledgement
-	StateSynced       State = "synced"       // it has acknowledged all
-	StateRefused      State = "refused"      // it has refused something that it should still have
+	StateWaiting State = "waiting" // its fleet has no snapshot
+	StateBehind  State = "behind"  // something is on its way, or waits for an acknowledgement
+	StateSynced  State = "synced"  // it has acknowledged all
+	StateRefused State = "refused" // it has refused something that it should still have
+	// StateRefusedLocal: it has, and other nodes of its Envoy version have accepted the same, so the trouble is its own.
+	StateRefusedLocal State = "refused (local)"
 	StateDisconnected State = "disconnected" // it has no stream
 )
 
@@ -70,8 +72,9 @@ func (s *stream) state() State {
 	if s.target == nil {
 		return StateWaiting
 	}
-	for k := range s.types {
-		if s.types[k].doubt > 0 {
+	for k := range kinds {
+		t := &s.types[k]
+		if t.doubt > 0 && t.hunt == nil || len(t.refusing(&s.target.sets[k])) > 0 {
 			return StateRefused
 		}
 	}
@@ -94,7 +97,7 @@ func (s *stream) status() []TypeStatus {
 
 func (s *stream) typeStatus(k kind) TypeStatus {
 	t := &s.types[k]
-	status := TypeStatus{Type: k.url(), Refused: t.doubt, Outstanding: t.flight != nil}
+	status := TypeStatus{Type: k.url(), Refused: t.doubt, Outstanding: t.flight != nil || len(t.overdue) > 0}
 	if s.target == nil {
 		return status
 	}

@@ -16,10 +16,18 @@ type stream struct {
 	resumed bool // the client had resources from an earlier stream
 	limit   int  // how many names a client may make the stream remember, by type
 	nonces  uint64
-	waiting barrier
-	waitID  uint64
-	// expired tells which waits were given up for the present target.
-	expired      [barriers]bool
+	waitID  uint64        // the last one given out
+	waiting [waits]uint64 // the waits that are on, by their ids
+	expired [waits]bool   // which were given up for the present target
+	leaving leavers
+	warm    map[string]bool // clusters that are known to be warm
+	waived  map[string]bool // clusters that routes wait for no longer
+	awaited map[string]bool // clusters for which the present wait is
+
+	temperature temperature
+	// barred tells whether other nodes have refused a content, so that it is not sent unless the client asks; nil: none is.
+	barred func(k kind, name, version string) bool
+
 	acknowledged word // the snapshot that was last acknowledged whole
 }
 
@@ -34,7 +42,7 @@ type output struct {
 // newStream returns the state of a stream on which nothing has happened. A client that makes it remember more than limit
 // names of one type is refused.
 func newStream(limit int) *stream {
-	s := &stream{limit: limit}
+	s := &stream{limit: limit, leaving: leavers{}, warm: map[string]bool{}, waived: map[string]bool{}}
 	for k := range s.types {
 		s.types[k] = newSubscription()
 	}
@@ -45,7 +53,7 @@ func newStream(limit int) *stream {
 func (s *stream) Use(next *Snapshot) []output {
 	prev := s.target
 	s.target = next
-	s.expired = [barriers]bool{}
+	s.expired = [waits]bool{}
 	for k := range s.types {
 		var before *set
 		if prev != nil {
@@ -53,26 +61,10 @@ func (s *stream) Use(next *Snapshot) []output {
 		}
 		s.types[k].follow(before, &next.sets[k])
 	}
-	return s.flush()
-}
-
-// Expire ends the wait with this id, as Waiting returned it: the client did not answer in time, so delivery goes on without
-// its word. An id that is no longer current is ignored.
-func (s *stream) Expire(id uint64) []output {
-	if id != s.waitID || s.waiting == none {
-		return nil
+	if prev == nil || prev.sets[clusters].version != next.sets[clusters].version {
+		s.temperature = unmeasured
 	}
-	s.expired[s.waiting] = true
-	s.waiting = none
 	return s.flush()
-}
-
-// Waiting returns the id of the wait that is to be bounded by a deadline, 0 where there is none. A new id is a new wait.
-func (s *stream) Waiting() uint64 {
-	if s.waiting == none {
-		return 0
-	}
-	return s.waitID
 }
 
 // flush sends what can be sent now, in the order of delivery.
@@ -80,18 +72,14 @@ func (s *stream) flush() []output {
 	if s.target == nil {
 		return nil
 	}
+	s.ripen()
 	var out []output
-	retire := s.mayRetire()
 	for k := range kinds {
 		t := &s.types[k]
-		if !t.opened || t.flight != nil || k.routing() && !s.mayRoute() {
+		if !t.opened || !s.free(k) {
 			continue
 		}
-		due := s.due(k)
-		if !retire || s.inUse(k) {
-			due.retires = nil
-		}
-		if due.count() > 0 || t.greet {
+		if due := s.sendable(k); due.count() > 0 || t.greet && s.open(k) {
 			out = append(out, s.send(k, due))
 		}
 	}
@@ -102,11 +90,41 @@ func (s *stream) flush() []output {
 	return out
 }
 
+// open tells whether the gate lets anything of a kind through.
+func (s *stream) open(k kind) bool { return !k.routing() || s.gate() != shut }
+
+// sendable returns what of a kind is due and need not wait.
+func (s *stream) sendable(k kind) due {
+	if !s.open(k) {
+		return due{}
+	}
+	for {
+		d := s.due(k)
+		d.retires = s.retirable(k, d.retires)
+		if !k.routing() {
+			return d
+		}
+		puts := s.pass(k, d.puts, s.gate())
+		if t := &s.types[k]; t.hunt != nil && len(puts) < len(d.puts) {
+			t.leaveHunt(d.puts, puts)
+			continue // with fewer suspects, so this ends
+		}
+		d.puts = puts
+		return d
+	}
+}
+
 // send makes a response of what is due.
 func (s *stream) send(k kind, d due) output {
 	t := &s.types[k]
 	s.nonces++
-	f := &flight{nonce: strconv.FormatUint(s.nonces, 10), sent: make(map[string]*Resource, d.count())}
+	f := &flight{
+		nonce: strconv.FormatUint(s.nonces, 10), sent: make(map[string]*Resource, d.count()),
+		retires: len(d.retires) > 0, hunt: t.hunt,
+	}
+	if f.hunt != nil {
+		f.hunt.sent()
+	}
 	message := &discoveryv3.DeltaDiscoveryResponse{
 		TypeUrl:           k.url(),
 		Nonce:             f.nonce,
@@ -127,8 +145,15 @@ func (s *stream) send(k kind, d due) output {
 	for _, name := range message.RemovedResources {
 		f.sent[name] = nil
 		delete(t.pending, name)
+		if k == clusters {
+			delete(s.warm, name)
+			s.temperature = unmeasured
+		}
 	}
 	t.greet = false
+	if t.flight != nil {
+		t.overdue = append(t.overdue, t.flight)
+	}
 	t.flight = f
 	return output{kind: k, message: message, fields: fields, size: proto.Size(message)}
 }

@@ -117,10 +117,12 @@ func TestReconnectNamesWhatVanishedAndSendsWhatChanged(t *testing.T) {
 	c := newClient(t, "cluster:a@1 cluster:b@2 listener:l@1")
 	c.asks("cluster", "=a@1 =b@1 =gone@1", "cluster +b") // what goes away waits for the routes
 	c.asks("listener", "=l@1 =old@1")
+	c.asks("eds", "")
 	c.acks("cluster", "listener -old")
 	c.asks("rds", "")
 	c.asks("vhost", "")
-	c.acks("listener", "cluster -gone")
+	c.acks("listener")
+	c.expire(graced, "cluster -gone")
 }
 
 func TestOneResponseIsOutstandingAndChangesCoalesce(t *testing.T) {
@@ -204,4 +206,15 @@ func TestUnservedTypeIsNoReasonToEndTheStream(t *testing.T) {
 		t.Errorf("error %v, want %v", err, errUnservedType)
 	}
 	c.asks("secret", "+s", "secret +s")
+}
+
+// The server ended after it had sent a route configuration, and before the virtual hosts that follow it.
+func TestReconnectSendsHostsThatWereOwed(t *testing.T) {
+	const words = "rds:rc@1 rds:other@1 vhost:rc/a@1 vhost:rc/b@1 vhost:other/x@1"
+	c := newClient(t, words)
+	c.asks("rds", "+rc +other =rc@1 =other@1")
+	c.asks("vhost", "=other/x@1", "vhost +rc/a +rc/b")
+	c = newClient(t, words)
+	c.asks("vhost", "=other/x@1")
+	c.asks("rds", "+rc +other =rc@1 =other@1", "vhost +rc/a +rc/b")
 }

@@ -1,5 +1,7 @@
 package cache
 
+import "slices"
+
 // reason says why a name waits to be looked at, weakest first.
 type reason int
 
@@ -22,22 +24,30 @@ type subscription struct {
 	// held is what the client has by its own word or its acknowledgements: name to version, "" if it was told that there is
 	// no such resource. No entry: it was never told anything.
 	held    map[string]string
-	doubt   int               // how many of held are uncertain
-	pending map[string]reason // names to be looked at before the next response
-	flight  *flight           // the one response that is not answered yet, or nil
+	doubt   int                  // how many of held are uncertain
+	has     map[string]*Resource // of those that it accepted on this stream and that name routes: what is in them
+	pending map[string]reason    // names to be looked at before the next response
+	flight  *flight              // the last response that is not answered yet, or nil
+	overdue []*flight            // those before it that are not answered either; only of clusters
 	refused refusals
+	hunt    *hunt             // for the guilty of a refused response, or nil
+	insist  map[string]string // contents to be sent although other nodes refused them: name to version
 }
 
 // flight is a response on its way.
 type flight struct {
-	nonce string
-	sent  map[string]*Resource // by name; nil: named in removed_resources
+	nonce   string
+	sent    map[string]*Resource // by name; nil: named in removed_resources
+	retires bool                 // it takes away what waited for its grace
+	hunt    *hunt                // whose suspects it tries, or nil
 }
 
 func newSubscription() subscription {
 	return subscription{
 		names:   map[string]struct{}{},
 		held:    map[string]string{},
+		has:     map[string]*Resource{},
+		insist:  map[string]string{},
 		pending: map[string]reason{},
 		refused: refusals{},
 	}
@@ -76,6 +86,7 @@ func (t *subscription) forget(name string) {
 		t.doubt--
 	}
 	delete(t.held, name)
+	delete(t.has, name)
 }
 
 // follow puts on the list what differs between the set that was wanted and the one that is wanted now; prev is nil where
@@ -102,6 +113,51 @@ func (t *subscription) follow(prev, next *set) {
 		}
 	}
 	t.refused.prune(t, next)
+	t.revise(next)
+}
+
+// revise takes out of the hunt what changed meanwhile: it is sent as any other change.
+func (t *subscription) revise(next *set) {
+	if t.hunt == nil {
+		return
+	}
+	for name, r := range t.hunt.contents {
+		if versionOf(next.byName[name]) != versionOf(r) {
+			t.hunt.drop(name)
+			t.pend(name, changed)
+		}
+	}
+}
+
+// leaveHunt takes those out of the hunt that are not among the others: they wait as they would without it.
+func (t *subscription) leaveHunt(all, others []string) {
+	for _, name := range all {
+		if !slices.Contains(others, name) {
+			t.hunt.drop(name)
+			t.pend(name, changed)
+		}
+	}
+}
+
+// abandon ends the hunt; what it did not clear stays suspect.
+func (t *subscription) abandon() {
+	rest := map[string]*Resource{}
+	for _, name := range t.hunt.left() {
+		rest[name] = t.hunt.contents[name]
+	}
+	t.refused.add(rest)
+	t.hunt = nil
+}
+
+// refusing returns those resources of the wanted set that the client wants and has refused.
+func (t *subscription) refusing(wanted *set) []*Resource {
+	var all []*Resource
+	for name := range t.refused {
+		if r := wanted.byName[name]; r != nil && t.wants(name) && t.refused.has(name, r.Version) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // reviewAll puts all that the client wants or has on the list.

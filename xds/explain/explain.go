@@ -156,16 +156,25 @@ func (r request) noListener(rev *gateway.Revision, fleet string) string {
 func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listener) (answer Answer, found bool) {
 	own := slices.DeleteFunc(slices.Clone(rev.Routes), func(x *gateway.Route) bool { return x.Gateway.Name != g.Name })
 	host := r.virtualHost(l, own)
-	name := translate.ListenerName(g, l)
+	name := routeConfiguration(g, l)
 	answer = Answer{
 		Fleet: g.Fleet, Gateway: g.Name, Listener: fmt.Sprintf("%s (%s)", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.Port))),
 		VirtualHost: name + "/" + host, Action: "answer 404", Hops: []gateway.Hop{},
 	}
+	if l.TLS != nil && host == gateway.AnyHost {
+		answer.VirtualHost = "" // There is one for each name in the certificates.
+	}
 	if !l.Serves(host) {
+		if l.TLS != nil {
+			answer.Action = "end the handshake" // Where the client names the host there; on a connection to another one, answer 421.
+		}
 		answer.Why = fmt.Sprintf("listener %s serves %s, not the host %q", l.Name, strings.Join(l.Hosts, ", "), r.host)
 		return answer, false
 	}
 	for _, x := range translate.Candidates(host, own) {
+		if l.Redirect != nil && !translate.AnswersChallenges(x) {
+			continue
+		}
 		if why := r.fails(&x.Match); why != "" {
 			if len(answer.Rejected) < maxRejected {
 				answer.Rejected = append(answer.Rejected, Rejected{Route: x.Name, Why: why})
@@ -175,8 +184,26 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		describe(&answer, x)
 		return answer, true
 	}
+	if l.Redirect != nil {
+		answer.Action = fmt.Sprintf("redirect %d", l.Redirect.Status)
+		answer.Why = fmt.Sprintf("listener %s sends its clients to port %d by HTTPS", l.Name, g.RedirectPort(l, host))
+		return answer, r.port != 0 // Without a port another listener may be meant.
+	}
 	answer.Why = fmt.Sprintf("no route of host %q matches %s %s", host, r.method, r.path)
 	return answer, false
+}
+
+// routeConfiguration returns the name of a listener's route configuration. One with TLS has one for each certificate; which of
+// several is good for a host stands in no document.
+func routeConfiguration(g *gateway.Gateway, l *gateway.Listener) string {
+	name := translate.ListenerName(g, l)
+	switch {
+	case l.TLS == nil:
+		return name
+	case len(l.TLS.Certificates) == 1:
+		return name + "~" + l.TLS.Certificates[0]
+	}
+	return name + "~CERTIFICATE"
 }
 
 // virtualHost returns the narrowest host pattern of a listener that covers the request's host.

@@ -12,10 +12,12 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -82,6 +84,9 @@ func inline(c *clusterv3.Cluster, endpoints *endpointv3.ClusterLoadAssignment) {
 func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listenerv3.Listener, error) {
 	l = proto.CloneOf(l)
 	for _, chain := range l.FilterChains {
+		if err := inlineCertificate(chain.GetTransportSocket(), res); err != nil {
+			return l, err
+		}
 		for _, f := range chain.Filters {
 			manager := &hcmv3.HttpConnectionManager{}
 			if err := f.GetTypedConfig().UnmarshalTo(manager); err != nil {
@@ -101,6 +106,30 @@ func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listener
 		}
 	}
 	return l, nil
+}
+
+// inlineCertificate makes a TLS socket read its certificate from the files that the document names.
+func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources) error {
+	if socket == nil {
+		return nil
+	}
+	context := &tlsv3.DownstreamTlsContext{}
+	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
+		return fmt.Errorf("read the TLS socket: %w", err)
+	}
+	common := context.GetCommonTlsContext()
+	for _, wanted := range common.GetTlsCertificateSdsSecretConfigs() {
+		i := slices.IndexFunc(res.Certificates, func(c translate.Certificate) bool { return c.Name == wanted.GetName() })
+		if i < 0 {
+			return fmt.Errorf("the certificate %s is not there", wanted.GetName())
+		}
+		common.TlsCertificates = append(common.TlsCertificates, res.Certificates[i].FileSecret().GetTlsCertificate())
+	}
+	common.TlsCertificateSdsSecretConfigs = nil
+	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
+		return fmt.Errorf("write the TLS socket: %w", err)
+	}
+	return nil
 }
 
 func inlineFilter(filter *hcmv3.HttpFilter, res *translate.Resources) error {

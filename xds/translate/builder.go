@@ -12,20 +12,21 @@ import (
 // builder remembers during one translation what many routes share. Without it a route is built once for each host at which it
 // answers, and a key set is hashed for each route that accepts its issuer: 5,000 routes then take far longer.
 type builder struct {
-	clusters  map[*gateway.Upstream]string
-	providers map[*gateway.Issuer]string
-	filters   map[string]bool  // Every filter that listeners have.
-	gateway   *gateway.Gateway // That is being translated.
-	notFound  *routev3.Route   // Its answer where no route matches.
-	routes    map[*gateway.Route]*routev3.Route
-	wires     map[*routev3.Route][]byte
-	observed  *gateway.Observed
+	clusters              map[*gateway.Upstream]string
+	providers             map[*gateway.Issuer]string
+	filters               map[string]bool // Every filter that listeners have.
+	pairs                 map[string]gateway.KeyPair
+	gateway               *gateway.Gateway // That is being translated.
+	notFound, misdirected *routev3.Route   // Its answers where no route matches.
+	routes                map[*gateway.Route]*routev3.Route
+	wires                 map[*routev3.Route][]byte
+	observed              *gateway.Observed
 }
 
 func newBuilder() *builder {
 	b := &builder{
 		clusters: map[*gateway.Upstream]string{}, providers: map[*gateway.Issuer]string{},
-		filters: map[string]bool{}, notFound: notFound(gateway.Headers{}), routes: map[*gateway.Route]*routev3.Route{},
+		filters: map[string]bool{}, notFound: notFound(gateway.Headers{}), misdirected: misdirected(gateway.Headers{}), routes: map[*gateway.Route]*routev3.Route{},
 		wires: map[*routev3.Route][]byte{},
 	}
 	for _, f := range httpFilters(gateway.Timeouts{}) {

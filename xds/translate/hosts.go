@@ -23,7 +23,15 @@ type placedHost struct {
 // others, which answers 404. Each is complete in itself: the routes of wider patterns are in it too, after its own. before
 // holds those of the translation before, by name: one that would be made from the same routes is taken from there.
 func (b *builder) virtualHosts(routeConfiguration string, l *gateway.Listener, known patterns, before map[string]*placedHost) []*placedHost {
+	return b.hostsBut(b.notFound, routeConfiguration, l, known, before)
+}
+
+// hostsBut is virtualHosts where another route answers for hosts that the listener does not serve.
+func (b *builder) hostsBut(stranger *routev3.Route, routeConfiguration string, l *gateway.Listener, known patterns, before map[string]*placedHost) []*placedHost {
 	hosts := []string{gateway.AnyHost}
+	if stranger != b.notFound {
+		hosts = append(hosts, l.Hosts...)
+	}
 	for pattern := range known {
 		hosts = append(hosts, l.ServedHosts(pattern)...)
 	}
@@ -41,9 +49,18 @@ func (b *builder) virtualHosts(routeConfiguration string, l *gateway.Listener, k
 		}
 		placed := b.virtualHost(name, host, covering(from))
 		placed.gateway, placed.from = b.gateway, from
+		if !l.Serves(host) {
+			placed.answer(stranger)
+		}
 		out = append(out, placed)
 	}
 	return out
+}
+
+// answer makes one route the whole of a virtual host.
+func (p *placedHost) answer(routes ...*routev3.Route) {
+	p.routes = routes
+	p.host.Routes = routes
 }
 
 // virtualHost returns one virtual host, given the routes that can match there.
@@ -51,7 +68,7 @@ func (b *builder) virtualHost(name, host string, candidates []*gateway.Route) *p
 	vh := &routev3.VirtualHost{Name: name, Domains: []string{host}}
 	placed := &placedHost{host: vh, routes: []*routev3.Route{b.notFound}}
 	if len(candidates) == 0 {
-		vh.Routes = placed.routes
+		placed.answer(b.notFound)
 		return placed
 	}
 	t := b.newTree(candidates)

@@ -33,20 +33,13 @@ const (
 // a rewrite, that a failed authorization let a request through.
 const envoyHeaders = "x-envoy-"
 
-// listener returns an Envoy listener with the one fixed order of filters. It depends on the Gateway document alone, so that
-// no change of an API ever drains it.
-func listener(g *gateway.Gateway, l *gateway.Listener) *listenerv3.Listener {
+// listener returns an Envoy listener with the one fixed order of filters. It depends on the Gateway document alone, and on the
+// names in its certificates, so that no change of an API ever drains it.
+func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *listenerv3.Listener {
 	name := ListenerName(g, l)
 	out := &listenerv3.Listener{
-		Name:    name,
-		Address: socketAddress(l.Address, uint32(l.Port)),
-		FilterChains: []*listenerv3.FilterChain{{
-			Name: name,
-			Filters: []*listenerv3.Filter{{
-				Name:       "envoy.filters.network.http_connection_manager",
-				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(g, name))},
-			}},
-		}},
+		Name:       name,
+		Address:    socketAddress(l.Address, uint32(l.Port)),
 		StatPrefix: name,
 	}
 	if g.Trust.ProxyProtocol {
@@ -57,12 +50,34 @@ func listener(g *gateway.Gateway, l *gateway.Listener) *listenerv3.Listener {
 			},
 		}}
 	}
+	if l.TLS != nil {
+		out.ListenerFilters = append(out.ListenerFilters, tlsInspector())
+		out.FilterChainMatcher = serverNames(g, l, shown)
+		for _, s := range shown {
+			chain := filterChain(g, l, chainName(g, l, s.Certificate))
+			chain.TransportSocket, chain.TransportSocketConnectTimeout = tlsSocket(l.TLS, s.Certificate), durationpb.New(handshakeTimeout)
+			out.FilterChains = append(out.FilterChains, chain)
+		}
+		return out
+	}
+	out.FilterChains = []*listenerv3.FilterChain{filterChain(g, l, name)}
 	return out
 }
 
-func connectionManager(g *gateway.Gateway, name string) *hcmv3.HttpConnectionManager {
+// filterChain returns a filter chain, which has a route configuration of its own name.
+func filterChain(g *gateway.Gateway, l *gateway.Listener, name string) *listenerv3.FilterChain {
+	return &listenerv3.FilterChain{
+		Name: name,
+		Filters: []*listenerv3.Filter{{
+			Name:       "envoy.filters.network.http_connection_manager",
+			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(g, l, name))},
+		}},
+	}
+}
+
+func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hcmv3.HttpConnectionManager {
 	m := &hcmv3.HttpConnectionManager{
-		StatPrefix: name,
+		StatPrefix: ListenerName(g, l),
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
@@ -89,6 +104,9 @@ func connectionManager(g *gateway.Gateway, name string) *hcmv3.HttpConnectionMan
 	}
 	if g.Health != "" {
 		m.HttpFilters = append([]*hcmv3.HttpFilter{on("envoy.filters.http.health_check", healthAnswer(g.Health))}, m.HttpFilters...)
+	}
+	if l.Redirect != nil {
+		stripPort(m)
 	}
 	trust(m, g.Trust)
 	return m

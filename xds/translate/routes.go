@@ -53,11 +53,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 
 // notFound returns the route of a gateway that answers where no other does.
 func notFound(headers gateway.Headers) *routev3.Route {
-	out := &routev3.Route{
-		Name:                 "not-found",
-		Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
-		TypedPerFilterConfig: map[string]*anypb.Any{envoy.FilterGuard: packed(noGuard())},
-	}
+	out := everything("not-found")
 	changeHeaders(out, headers, out.Name)
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out

@@ -8,6 +8,7 @@ package translate
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -30,6 +31,7 @@ type Resources struct {
 	Listeners    []*listenerv3.Listener
 	Routes       []*routev3.RouteConfiguration // Their virtual hosts come by VHDS.
 	VirtualHosts []*routev3.VirtualHost        // Named "ROUTE-CONFIGURATION/HOST".
+	Certificates []Certificate                 // What the listeners show, by name. They hold private keys.
 	// Origins tells from which document a resource came, by its name.
 	Origins map[string]gateway.Place
 
@@ -59,6 +61,10 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	}
 	b := newBuilder()
 	b.observed = observed
+	if observed != nil {
+		b.pairs = observed.Certificates
+	}
+	out.addCertificates(b, rev)
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
 		if r.Gateway.Fleet != fleet {
@@ -117,32 +123,77 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 	})
 }
 
-// addGateway adds the listeners of a gateway, each with its route configuration and one virtual host for each host. before
-// are the virtual hosts of the translation before.
+// addGateway adds the listeners of a gateway, each with its route configurations and one virtual host for each host. before
+// are the virtual hosts of the translation before. A listener with TLS of whose certificates nothing is observed is left out:
+// it could answer nobody.
 func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gateway.Route, before map[string]*placedHost) gateway.Faults {
 	var faults gateway.Faults
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
 	known := byPattern(own)
-	b.gateway, b.notFound = g, notFound(g.Headers)
+	b.gateway, b.notFound, b.misdirected = g, notFound(g.Headers), misdirected(g.Headers)
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
 		name := ListenerName(g, l)
-		out.Listeners = append(out.Listeners, listener(g, l))
-		out.Routes = append(out.Routes, routeConfiguration(name))
-		out.Origins[name] = g.Origin.At("listeners")
-		for _, vh := range b.virtualHosts(name, l, known, before) {
-			out.VirtualHosts = append(out.VirtualHosts, vh.host)
-			out.Origins[vh.host.Name] = vh.origin
-			out.placed[vh.host.Name] = vh
-			if vh.checked {
+		out.Origins[name] = g.Origin.At(fmt.Sprintf("listeners[%d]", i))
+		switch {
+		case l.TLS != nil:
+			shown := l.Show(b.pairs)
+			if len(shown) == 0 {
 				continue
 			}
-			found := b.checkKeys(vh)
-			vh.checked = len(found) == 0
-			faults = append(faults, found...)
+			out.Listeners = append(out.Listeners, listener(g, l, shown))
+			for _, s := range shown {
+				chain := chainName(g, l, s.Certificate)
+				out.Origins[chain] = out.Origins[name]
+				faults = append(faults, out.addRoutes(b, chain, b.hostsOfChain(chain, l, s, known, before))...)
+			}
+		case l.Redirect != nil:
+			out.Listeners = append(out.Listeners, listener(g, l, nil))
+			faults = append(faults, out.addRoutes(b, name, b.redirectingHosts(name, g, l, known))...)
+		default:
+			out.Listeners = append(out.Listeners, listener(g, l, nil))
+			faults = append(faults, out.addRoutes(b, name, b.virtualHosts(name, l, known, before))...)
 		}
 	}
 	return faults
+}
+
+// addRoutes adds a route configuration and its virtual hosts.
+func (out *Resources) addRoutes(b *builder, name string, hosts []*placedHost) gateway.Faults {
+	var faults gateway.Faults
+	out.Routes = append(out.Routes, routeConfiguration(name))
+	for _, vh := range hosts {
+		out.VirtualHosts = append(out.VirtualHosts, vh.host)
+		out.Origins[vh.host.Name] = vh.origin
+		out.placed[vh.host.Name] = vh
+		if vh.checked {
+			continue
+		}
+		found := b.checkKeys(vh)
+		vh.checked = len(found) == 0
+		faults = append(faults, found...)
+	}
+	return faults
+}
+
+// addCertificates adds the certificates that the fleet's listeners name, each once.
+func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
+	used := map[string]bool{}
+	for _, g := range rev.Gateways {
+		for i := range g.Listeners {
+			if l := &g.Listeners[i]; l.TLS != nil && g.Fleet == out.Fleet {
+				for _, name := range l.TLS.Certificates {
+					used[name] = true
+				}
+			}
+		}
+	}
+	for _, c := range rev.Certificates {
+		if pair, ok := b.pairs[c.Name]; ok && used[c.Name] {
+			out.Certificates = append(out.Certificates, Certificate{Name: c.Name, Pair: pair})
+			out.Origins[c.Name] = c.Origin.At("")
+		}
+	}
 }
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
