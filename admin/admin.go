@@ -52,6 +52,8 @@ type Options struct {
 	Revisions Revisions
 	Explain   Explainer
 	Endpoints Endpoints
+	Tokens    Tokens
+	Authority Authority
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,30 +129,19 @@ func (e *refusedError) Error() string { return e.detail }
 
 // get asks and reads the JSON answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	target := c.base + path
 	if len(query) > 0 {
-		path += "?" + query.Encode()
+		target += "?" + query.Encode()
 	}
-	return c.call(ctx, http.MethodGet, path, http.NoBody, out)
-}
-
-// post sends a value as JSON and reads the JSON answer into out.
-func (c *Client) post(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("write JSON for the management API: %w", err)
-	}
-	return c.call(ctx, http.MethodPost, path, bytes.NewReader(body), out)
-}
-
-// call asks, with a body of JSON or none, and reads the JSON answer into out.
-func (c *Client) call(ctx context.Context, method, path string, in io.Reader, out any) error {
-	request, err := http.NewRequestWithContext(ctx, method, c.base+path, in)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask the management API: %w", err)
 	}
-	if method == http.MethodPost {
-		request.Header.Set("Content-Type", "application/json")
-	}
+	return c.do(request, out)
+}
+
+// do sends a request and reads the JSON answer into out; nil: there is none.
+func (c *Client) do(request *http.Request, out any) error {
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -166,8 +154,11 @@ func (c *Client) call(ctx context.Context, method, path string, in io.Reader, ou
 	if err != nil {
 		return fmt.Errorf("read the management API's answer: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode >= http.StatusMultipleChoices {
 		return refusal(response.StatusCode, body)
+	}
+	if out == nil {
+		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("what answers at %s is not Gatehouse's management API: %w", c.address, err)

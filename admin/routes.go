@@ -61,6 +61,7 @@ func (o *Options) describe(api huma.API) {
 		Errors:  []int{http.StatusBadRequest, http.StatusServiceUnavailable},
 	}, o.explain)
 	o.describeEndpoints(api)
+	o.describeJoining(api)
 }
 
 // nodesQuery selects nodes.

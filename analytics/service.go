@@ -24,6 +24,9 @@ type Options struct {
 	// Records gets each batch's records, in the order of their stream, after they were counted; nil: nobody does. It is
 	// called by many streams at once, holds up its stream while it runs, and must not keep the slice.
 	Records func([]Record)
+	// Caller tells which node a stream comes from where its connection proves it; then nothing that the stream says of itself
+	// counts. nil: no connection does.
+	Caller func(context.Context) (fleet, node string, known bool)
 }
 
 // Service receives the access logs of the Envoys (gRPC envoy.service.accesslog.v3.AccessLogService) and answers queries
@@ -35,6 +38,7 @@ type Service struct {
 	now      func() time.Time
 	linger   time.Duration
 	records  func([]Record)
+	caller   func(context.Context) (fleet, node string, known bool)
 	table    atomic.Pointer[Table]
 	rollups  *rollups
 	counters *counters
@@ -57,6 +61,9 @@ func New(o Options) (*Service, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Caller == nil {
+		o.Caller = func(context.Context) (string, string, bool) { return "", "", false }
+	}
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 20_000
 	}
@@ -71,7 +78,7 @@ func New(o Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		log: o.Log, now: o.Now, linger: o.Linger, records: o.Records,
+		log: o.Log, now: o.Now, linger: o.Linger, records: o.Records, caller: o.Caller,
 		rollups: r, counters: newCounters(), stopping: make(chan struct{}),
 	}
 	s.table.Store(&Table{})

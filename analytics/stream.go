@@ -24,7 +24,7 @@ type server = grpc.ClientStreamingServer[alsv3.StreamAccessLogsMessage, alsv3.St
 type source struct {
 	stream      uint64
 	fleet, node string
-	named       bool // The node header said so; then it counts and the identifier does not.
+	named       bool // The certificate or the node header said so; then that counts and the identifier does not.
 	foreign     bool // Another log than ours.
 	sequence    uint64
 }
@@ -101,10 +101,13 @@ func (s *Service) consume(src *source, messages <-chan []byte, ended <-chan erro
 	}
 }
 
-// source reads the node header of a call.
+// source tells where a stream comes from: by its connection's certificate, or by its node header.
 func (s *Service) source(ctx context.Context) *source {
 	src := &source{stream: s.streams.Add(1), fleet: None, node: None}
-	if values := metadata.ValueFromIncomingContext(ctx, envoy.HeaderNode); len(values) > 0 {
+	if fleet, node, known := s.caller(ctx); known {
+		src.name(fleet, node)
+		src.named = true
+	} else if values := metadata.ValueFromIncomingContext(ctx, envoy.HeaderNode); len(values) > 0 {
 		fleet, node, _ := strings.Cut(values[0], "/")
 		src.name(fleet, node)
 		src.named = true

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,6 +43,9 @@ type Options struct {
 	Logger *slog.Logger
 	Limit  time.Duration    // For one evaluation of one policy, which is tried twice; 0: 10 ms.
 	Now    func() time.Time // The policies' clock; nil: time.Now.
+	// Caller tells for which fleet a Check's Envoy may ask, where its connection proves one: it is answered for that fleet's
+	// routes alone. An error tells that the call contradicts its connection. nil: no connection proves anything.
+	Caller func(context.Context) (fleet string, known bool, err error)
 }
 
 // Service answers Checks by the tables it was given. It starts no goroutine.
@@ -51,6 +55,7 @@ type Service struct {
 	evaluator evaluator
 	tally     tally
 	held      atomic.Pointer[held]
+	caller    func(context.Context) (fleet string, known bool, err error)
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -65,6 +70,18 @@ type entry struct {
 	rules *rules
 	tally *apiTally
 	last  int // The number of the last table that had it.
+	seen  []seen
+}
+
+// seen is a fleet that has a route with these rules.
+type seen struct {
+	fleet string
+	last  int // The number of the last table that said so.
+}
+
+// of tells whether a fleet has a route with these rules, or had one not long ago.
+func (e *entry) of(fleet string) bool {
+	return slices.ContainsFunc(e.seen, func(s seen) bool { return s.fleet == fleet })
 }
 
 // New returns a Service without a table: it answers 503 to every Check until it is given one.
@@ -75,8 +92,11 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Caller == nil {
+		o.Caller = func(context.Context) (string, bool, error) { return "", false, nil }
+	}
 	size := cachedValues
-	s := &Service{apis: map[[2]string]*apiTally{}}
+	s := &Service{caller: o.Caller, apis: map[[2]string]*apiTally{}}
 	s.evaluator = evaluator{
 		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
@@ -100,9 +120,32 @@ func (s *Service) Use(t *Table) {
 		}
 	}
 	for hash, r := range t.rules {
-		after[hash] = &entry{rules: r, tally: s.apiTallyOf(r.api, r.version), last: s.used}
+		after[hash] = &entry{rules: r, tally: s.apiTallyOf(r.api, r.version), last: s.used, seen: s.seenIn(t.fleets[hash], before[hash])}
 	}
 	s.held.Store(&after)
+}
+
+// seenIn returns which fleets have a route with rules, by the newest table and by those before it; s.mu is held.
+func (s *Service) seenIn(fleets []string, before *entry) []seen {
+	now := make([]seen, len(fleets))
+	for i, f := range fleets {
+		now[i] = seen{f, s.used}
+	}
+	if before == nil {
+		return now
+	}
+	for _, b := range before.seen {
+		if s.used-b.last < heldTables && !slices.Contains(fleets, b.fleet) {
+			now = append(now, b)
+		}
+	}
+	return now
+}
+
+// stranger reports whether a Check comes from an Envoy that may not ask it.
+func (s *Service) stranger(ctx context.Context, e *entry) bool {
+	fleet, known, err := s.caller(ctx)
+	return err != nil || known && !e.of(fleet)
 }
 
 // Check answers whether a request may go on. The error is always nil: Envoy treats an error as the filter's failure mode
@@ -115,6 +158,10 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		return unknownRules().refuse(r.grpc(), &s.tally), nil
 	}
 	r.rules = e.rules
+	if s.stranger(ctx, e) {
+		s.tally.strangers.Add(1)
+		return strange().refuse(r.grpc(), &s.tally), nil
+	}
 	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
 		s.tally.expired.Add(1)
 		return expired().refuse(r.grpc(), &s.tally), nil

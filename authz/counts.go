@@ -47,6 +47,7 @@ const Other = "other"
 type Counts struct {
 	Decisions      []DecisionCount // By API and version, in no order; only numbers above zero.
 	UnknownRules   uint64          // Checks whose rules hash was missing or unknown.
+	Strangers      uint64          // Checks of Envoys that may not ask for that route's fleet, or that contradict their certificates.
 	Expired        uint64          // Checks that came after their deadline and were not decided.
 	Undefined      uint64          // Evaluations without an answer, counted as denied.
 	Timeouts       uint64          // Evaluations that were stopped at the limit.
@@ -65,7 +66,7 @@ type DecisionCount struct {
 
 // tally holds the counters behind Counts.
 type tally struct {
-	unknownRules, expired, undefined, timeouts, errors, panics, droppedHeaders, mappedStatuses atomic.Uint64
+	unknownRules, strangers, expired, undefined, timeouts, errors, panics, droppedHeaders, mappedStatuses atomic.Uint64
 }
 
 // apiTally counts the results of one version of an API.
@@ -77,7 +78,7 @@ type apiTally struct {
 // Counts returns what was counted up to now.
 func (s *Service) Counts() Counts {
 	c := Counts{
-		UnknownRules: s.tally.unknownRules.Load(), Expired: s.tally.expired.Load(), Undefined: s.tally.undefined.Load(), Timeouts: s.tally.timeouts.Load(),
+		UnknownRules: s.tally.unknownRules.Load(), Strangers: s.tally.strangers.Load(), Expired: s.tally.expired.Load(), Undefined: s.tally.undefined.Load(), Timeouts: s.tally.timeouts.Load(),
 		Errors: s.tally.errors.Load(), Panics: s.tally.panics.Load(), DroppedHeaders: s.tally.droppedHeaders.Load(),
 		MappedStatuses: s.tally.mappedStatuses.Load(),
 	}

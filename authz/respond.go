@@ -176,6 +176,13 @@ func unknownRules() *decision {
 		"The rules of this operation are not known here yet.", header{"retry-after", "1"})
 }
 
+// strange is the decision about a request of an Envoy that may not ask for this route. It is told no more than about rules that
+// do not exist.
+func strange() *decision {
+	return refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemRulesUnknown,
+		"The rules of this operation are not known here.", header{"retry-after", "1"})
+}
+
 // expired is the decision about a request whose Envoy has stopped waiting.
 func expired() *decision {
 	return refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemAuthzAway,

@@ -14,6 +14,7 @@ import (
 // Table holds the compiled rules of one revision, by the hash that travels with the route. It is immutable.
 type Table struct {
 	rules    map[string]*rules
+	fleets   map[string][]string // Whose routes have these rules.
 	policies map[content]*policy
 }
 
@@ -41,11 +42,14 @@ func contentOf(p *gateway.Policy) content {
 // is new in it. Every policy of the revision is compiled, also one that no route applies. Where there are faults, the table
 // lacks the routes whose policies have them. Nothing live is touched.
 func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
-	t := &Table{rules: make(map[string]*rules, len(rev.Routes)), policies: map[content]*policy{}}
+	t := &Table{rules: make(map[string]*rules, len(rev.Routes)), fleets: make(map[string][]string, len(rev.Routes)), policies: map[content]*policy{}}
 	compiled, faults := compilePolicies(rev, prev, t)
 	for _, route := range rev.Routes {
 		if !route.CallsAuthorization() {
 			continue
+		}
+		if f := t.fleets[route.Rules]; !slices.Contains(f, route.Fleet()) {
+			t.fleets[route.Rules] = append(f, route.Fleet())
 		}
 		if prev != nil && prev.rules[route.Rules] != nil {
 			t.rules[route.Rules] = prev.rules[route.Rules]

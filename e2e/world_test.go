@@ -39,6 +39,7 @@ type world struct {
 	values map[string]string // What "${NAME}" stands for in documents.
 	log    *buffer
 	names  *nameserver.Server // What the daemon resolves names by; nil: as this machine does.
+	remote server.Remote      // How Envoys of other hosts are served.
 
 	server *server.Server
 	envoys map[string]*envoy.Child
@@ -132,7 +133,7 @@ func (w *world) remove(name string) {
 func (w *world) startServer() {
 	w.t.Helper()
 	o := server.Options{
-		Config: w.dir, State: w.state, Drain: patience,
+		Config: w.dir, State: w.state, Drain: patience, Remote: w.remote,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if w.names != nil {

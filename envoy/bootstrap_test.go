@@ -23,6 +23,7 @@ func full() envoy.Settings {
 	s.Labels = map[string]string{"tier": "gold", "canary": "on", "cell": "7"}
 	s.Connections = 1000
 	s.Heap = 1 << 30
+	s.TrustDomain = "bank.test"
 	return s
 }
 
@@ -58,7 +59,7 @@ func TestBootstrapGolden(t *testing.T) {
 			binary := needs.Envoy(t)
 			here := settings
 			here.Dir = needs.SocketDir(t)
-			if err := envoy.WriteEndpoints(here, everywhere()); err != nil {
+			if _, err := envoy.Prepare(here, everywhere()); err != nil {
 				t.Fatal(err)
 			}
 			for _, config := range [][]byte{asYAML, asJSON} {

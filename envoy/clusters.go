@@ -52,7 +52,7 @@ func xdsService() *corev3.GrpcService {
 	}
 }
 
-// clusters returns the clusters to Gatehouse. Mutual TLS will add a transport socket with certificates by file SDS here.
+// clusters returns the clusters to Gatehouse.
 func clusters(s Settings, p *packer) []*clusterv3.Cluster {
 	names := gatehouseClusters()
 	made := make([]*clusterv3.Cluster, 0, len(names))
@@ -68,6 +68,7 @@ func clusters(s Settings, p *packer) []*clusterv3.Cluster {
 				"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
 			},
 		})
+		secure(made[len(made)-1], s, p)
 	}
 	return made
 }

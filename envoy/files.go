@@ -23,6 +23,11 @@ func Prepare(s Settings, services Services) (string, error) {
 	if err := WriteEndpoints(s, services); err != nil {
 		return "", err
 	}
+	if s.TrustDomain != "" {
+		if err := writeSecrets(s); err != nil {
+			return "", err
+		}
+	}
 	if err := write(s.BootstrapFile(), bootstrap); err != nil {
 		return "", err
 	}
@@ -45,6 +50,23 @@ func WriteEndpoints(s Settings, services Services) error {
 	}
 	for _, cluster := range gatehouseClusters() {
 		if err := write(s.endpointsFile(cluster), responses[cluster]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeSecrets tells an Envoy where its key, its certificate and its trust bundle are.
+func writeSecrets(s Settings) error {
+	files, err := s.secrets()
+	if err != nil {
+		return fmt.Errorf("pack the secrets' places: %w", err)
+	}
+	for path, message := range files {
+		if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+			return fmt.Errorf("make the directory of secrets: %w", err)
+		}
+		if err := write(path, message); err != nil {
 			return err
 		}
 	}

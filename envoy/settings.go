@@ -27,6 +27,9 @@ type Settings struct {
 	Dir string
 	// Connections is the number of client connections beyond which this Envoy accepts no more; 0 means DefaultConnections.
 	Connections int64
+	// TrustDomain makes this Envoy speak mutual TLS with Gatehouse, which must be ServerID of it; the node's key and certificate
+	// are in IdentityDir. Empty: no TLS, as on Unix sockets.
+	TrustDomain string
 	// Heap is the number of heap bytes near which this Envoy frees memory and then refuses requests; 0 sets no limit.
 	Heap uint64
 }
@@ -69,8 +72,8 @@ func (s Settings) connections() int64 {
 // Check reports everything that is wrong with the settings, in one joined error.
 func (s Settings) Check() error {
 	return errors.Join(
-		checkName("fleet", s.Fleet),
-		checkName("node", s.Node),
+		CheckName("fleet", s.Fleet),
+		CheckName("node", s.Node),
 		checkZone(s.Zone),
 		checkLabels(s.Labels),
 		s.checkDir(),
@@ -92,9 +95,9 @@ func (s Settings) checkLimits() error {
 	return nil
 }
 
-// checkName holds fleets and nodes to letters, digits, dot, dash and underscore: they are joined by a slash in
+// CheckName holds fleets and nodes to letters, digits, dot, dash and underscore: they are joined by a slash in
 // HeaderNode, and Envoy would expand a per cent sign there.
-func checkName(what, name string) error {
+func CheckName(what, name string) error {
 	if name == "" {
 		return fmt.Errorf("%s name is missing", what)
 	}
@@ -118,7 +121,7 @@ func checkZone(zone string) error {
 	if zone == "" {
 		return nil
 	}
-	return checkName("zone", zone)
+	return CheckName("zone", zone)
 }
 
 func checkLabels(labels map[string]string) error {
@@ -127,7 +130,7 @@ func checkLabels(labels map[string]string) error {
 	}
 	var faults []error
 	for key, value := range labels {
-		if err := checkName("label", key); err != nil {
+		if err := CheckName("label", key); err != nil {
 			faults = append(faults, err)
 		}
 		if len(value) > labelValueMax || !utf8.ValidString(value) {

@@ -63,6 +63,14 @@ type Route struct {
 	Origin Place  `json:"-"`
 }
 
+// Fleet returns the fleet whose Envoys have the route.
+func (r *Route) Fleet() string {
+	if r.Gateway == nil {
+		return ""
+	}
+	return r.Gateway.Fleet
+}
+
 // Action is what a route does with a request.
 type Action string
 

@@ -14,9 +14,11 @@ const maxCounters = 2_000
 // Counts is what the service has counted since it began. Nothing in it grows with the number of keys.
 type Counts struct {
 	Unknown uint64 // Calls not understood: foreign domain, unknown rules or limit, a key that is not the limit's.
-	Away    uint64 // Calls for which the store could not be asked.
-	Failed  uint64 // Calls that a defect of ours ended.
-	Limits  []LimitCount
+	// Strangers is how many calls came of Envoys that may not ask for that route's fleet, or that contradict their certificates.
+	Strangers uint64
+	Away      uint64 // Calls for which the store could not be asked.
+	Failed    uint64 // Calls that a defect of ours ended.
+	Limits    []LimitCount
 }
 
 // LimitCount is what was counted for one limit, over all its keys.

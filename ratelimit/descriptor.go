@@ -11,7 +11,7 @@ import (
 )
 
 // read makes the charges of a request. An error says what was not understood; no value of a key is in it, as it may be a secret.
-func (w *work) read(tables tables, req *rlsv3.RateLimitRequest) error {
+func (w *work) read(tables tables, who asker, req *rlsv3.RateLimitRequest) error {
 	if req.GetDomain() != envoy.RateLimitDomain {
 		return fmt.Errorf("domain %.64q is not %q", req.GetDomain(), envoy.RateLimitDomain)
 	}
@@ -23,7 +23,7 @@ func (w *work) read(tables tables, req *rlsv3.RateLimitRequest) error {
 		if len(entries) < 2 || entries[0].GetKey() != envoy.DescriptorRules || entries[1].GetKey() != envoy.DescriptorLimit {
 			return fmt.Errorf("a descriptor that does not begin with %q and %q", envoy.DescriptorRules, envoy.DescriptorLimit)
 		}
-		rules, ok := tables.find(entries[0].GetValue())
+		rules, ok := tables.find(entries[0].GetValue(), who)
 		if !ok {
 			return fmt.Errorf("rules %.64q are unknown", entries[0].GetValue())
 		}

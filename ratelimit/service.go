@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,9 +27,25 @@ type Service struct {
 
 	using  sync.Mutex // Held by Use.
 	tables atomic.Pointer[tables]
+	caller Caller
 
-	unknown, away, failed atomic.Uint64
-	works                 sync.Pool
+	unknown, strangers, away, failed atomic.Uint64
+	works                            sync.Pool
+}
+
+// Caller tells for which fleet a call's Envoy may ask, where its connection proves one. The error tells that the call
+// contradicts its connection.
+type Caller func(context.Context) (fleet string, known bool, err error)
+
+// Ask makes the Service answer an Envoy whose fleet is proven for that fleet's routes alone. It is to be called before the
+// first call comes; without it no connection proves anything.
+func (s *Service) Ask(caller Caller) { s.caller = caller }
+
+func (s *Service) asker(ctx context.Context) (who asker, err error) {
+	if s.caller != nil {
+		who.fleet, who.known, err = s.caller(ctx)
+	}
+	return who, err
 }
 
 // New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE.
@@ -54,7 +71,7 @@ func (s *Service) Use(t *Table) {
 
 // Counts returns what was counted until now, limits in order of their names.
 func (s *Service) Counts() Counts {
-	c := Counts{Unknown: s.unknown.Load(), Away: s.away.Load(), Failed: s.failed.Load()}
+	c := Counts{Unknown: s.unknown.Load(), Strangers: s.strangers.Load(), Away: s.away.Load(), Failed: s.failed.Load()}
 	if live := *s.tables.Load(); len(live) > 0 {
 		c.Limits = live[0].counts()
 	}
@@ -78,8 +95,16 @@ func (s *Service) ShouldRateLimit(ctx context.Context, req *rlsv3.RateLimitReque
 }
 
 func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *work) (*rlsv3.RateLimitResponse, error) {
-	if err := w.read(*s.tables.Load(), req); err != nil {
+	who, err := s.asker(ctx)
+	if err != nil {
+		s.strangers.Add(1)
+		return nil, status.Error(codes.PermissionDenied, err.Error())
+	}
+	if err := w.read(*s.tables.Load(), who, req); err != nil {
 		s.unknown.Add(1)
+		if who.known && w.read(*s.tables.Load(), asker{}, req) == nil {
+			s.strangers.Add(1)
+		}
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
@@ -95,10 +120,16 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 // tables are those of the last revisions, newest first.
 type tables []*Table
 
-// find returns the rules of a hash. The newest table nearly always has them.
-func (ts tables) find(hash string) (rules, bool) {
+// asker is who asks: an Envoy of one fleet, where its connection proves that.
+type asker struct {
+	fleet string
+	known bool
+}
+
+// find returns the rules of a hash, if they are those of a route of the asker's fleet. The newest table nearly always has them.
+func (ts tables) find(hash string, who asker) (rules, bool) {
 	for _, t := range ts {
-		if rs, ok := t.rules[hash]; ok {
+		if rs, ok := t.rules[hash]; ok && (!who.known || slices.Contains(t.fleets[hash], who.fleet)) {
 			return rs, true
 		}
 	}

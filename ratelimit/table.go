@@ -26,6 +26,7 @@ const (
 type Table struct {
 	revision string
 	rules    map[string]rules
+	fleets   map[string][]string // Whose routes have these rules.
 	counters map[label]*counter
 }
 
@@ -48,7 +49,7 @@ type limit struct {
 // Compile makes the Table of a revision. What prev (nil at first) has under the same rules hash is used again, and counters
 // go on counting. It touches nothing live. The Table is to be used only if there are no faults.
 func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
-	t := &Table{revision: rev.ID, rules: map[string]rules{}, counters: map[label]*counter{}}
+	t := &Table{revision: rev.ID, rules: map[string]rules{}, fleets: map[string][]string{}, counters: map[label]*counter{}}
 	if prev != nil {
 		t.counters = maps.Clone(prev.counters)
 	}
@@ -56,6 +57,9 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	for _, r := range rev.Routes {
 		if len(r.Limits) == 0 {
 			continue
+		}
+		if f := t.fleets[r.Rules]; !slices.Contains(f, r.Fleet()) {
+			t.fleets[r.Rules] = append(f, r.Fleet())
 		}
 		if prev != nil {
 			if known, ok := prev.rules[r.Rules]; ok {
@@ -106,6 +110,9 @@ func (t *Table) replaces(old *Table) bool {
 	}
 	for hash := range old.rules {
 		if _, ok := t.rules[hash]; !ok {
+			return false
+		}
+		if slices.ContainsFunc(old.fleets[hash], func(f string) bool { return !slices.Contains(t.fleets[hash], f) }) {
 			return false
 		}
 	}

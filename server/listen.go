@@ -29,7 +29,7 @@ func (s *Server) bind(ctx context.Context, address string) (net.Listener, string
 		return nil, "", fmt.Errorf("the address %q is neither unix:/path nor IP:port: %w", address, err)
 	}
 	if !ap.Addr().IsLoopback() {
-		return nil, "", fmt.Errorf("the address %s can be reached from other hosts, and nothing there proves who calls: use a Unix socket, or 127.0.0.1", address)
+		return nil, "", fmt.Errorf("the address %s can be reached from other hosts, and nothing there proves who calls: use a Unix socket, or 127.0.0.1; Envoys of other hosts come to --nodes-address, over mutual TLS", address)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -109,6 +109,9 @@ func (s *Server) listen(ctx context.Context) error {
 		d := newGRPCDoor(l, g.options...)
 		g.register(d.server)
 		s.doors = append(s.doors, door{name: g.name, serve: d.serve, stop: d.stop, close: l.Close})
+	}
+	if err := s.listenRemote(ctx); err != nil {
+		return err
 	}
 	l, bound, err := s.bind(ctx, cmp.Or(want.Admin, s.socket("admin")))
 	if err != nil {

@@ -34,6 +34,8 @@ const defaultDrain = 10 * time.Second
 // Addresses are where a server listens: "unix:/path", or "IP:port" on loopback.
 type Addresses struct {
 	XDS, Authz, RateLimit, AccessLog, Admin string
+
+	Nodes, Join string // IP:port of the doors for Envoys of other hosts, as bound; see Remote for where they are to be.
 }
 
 // Options of a Server.
@@ -41,6 +43,7 @@ type Options struct {
 	Config     string                      // Directory of documents, watched; empty: an empty configuration.
 	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
 	Listen     Addresses                   // An empty field: a socket in State.
+	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
 	AdminToken string                      // Asked of callers of the management API over TCP.
 	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
 	Drain      time.Duration               // Bounds a stop; 0: 10 s.
@@ -64,6 +67,8 @@ type Server struct {
 	observed  *observed.Observer
 	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
+	remote    *remote       // nil: no Envoys of other hosts.
+	impostors atomic.Uint64 // Calls that contradicted their certificates.
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
@@ -95,7 +100,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now})
+	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode})
 	if err != nil {
 		return nil, fmt.Errorf("access log service: %w", err)
 	}
@@ -106,15 +111,17 @@ func New(o Options) (*Server, error) {
 		options:   o,
 		log:       o.Logger,
 		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true}),
-		authz:     authz.New(authz.Options{Logger: o.Logger, Now: o.Now}),
 		ratelimit: ratelimit.New(memory.New(memory.Options{Clock: o.Now}), o.Logger),
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
 	}
+	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
+	s.ratelimit.Ask(s.callerFleet)
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
+	s.registry.MustRegister(newRemoteMetrics(s))
 	return s, nil
 }
 
@@ -124,13 +131,15 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := s.listen(ctx); err != nil {
-		s.closeDoors()
+	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	if err := s.openStore(ctx); err != nil {
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, s.closeStore())
+	}
+	if err := s.listen(ctx); err != nil {
 		s.closeDoors()
-		return err
+		return errors.Join(err, s.closeStore())
 	}
 	s.observed.Start()
 	if err := s.Reload(ctx); err != nil {
@@ -155,8 +164,11 @@ func (s *Server) Start(ctx context.Context) error {
 			return errors.Join(err, s.closeStore())
 		}
 	}
+	if s.remote != nil {
+		s.tasks.Go(func() { s.remote.joining.Tend(running) })
+	}
 	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
-		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin)
+		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin, "nodes", s.addrs.Nodes, "join", s.addrs.Join)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gatehouse/gatehouse/envoy"
 )
@@ -51,20 +52,25 @@ is ready, as a health check.`,
 	orEnvironment(f, "node", "GATEHOUSE_NODE")
 	f.StringVar(&o.settings.Dir, "dir", "", "`DIRECTORY` for the Envoy's files (default: STATE/FLEET/NODE)")
 	orEnvironment(f, "dir", "GATEHOUSE_DIR")
-	f.StringVar(&o.settings.Zone, "zone", "", "the `ZONE` in which the Envoy runs")
-	orEnvironment(f, "zone", "GATEHOUSE_ZONE")
-	f.StringToStringVar(&o.settings.Labels, "label", nil, "a label as `KEY=VALUE`; may be repeated")
-	orEnvironment(f, "label", "GATEHOUSE_LABELS")
-	f.Lookup("label").DefValue = ""
-	f.Int64Var(&o.settings.Connections, "connections", envoy.DefaultConnections, "`NUMBER` of client connections beyond which it accepts no more")
-	orEnvironment(f, "connections", "GATEHOUSE_CONNECTIONS")
-	f.Uint64Var(&o.settings.Heap, "heap", 0, "`BYTES` of heap near which it refuses requests; 0: no limit")
-	orEnvironment(f, "heap", "GATEHOUSE_HEAP")
+	addEnvoy(f, &o.settings)
 	o.format.add(c, "output", "o", "print the path of what was written, or the bootstrap itself")
 	f.BoolVar(&o.check, "check", false, "ask the Envoy whether it is ready: exit code 0 or 1")
 	o.services.add(c, true)
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
 	return c
+}
+
+// addEnvoy adds the flags that describe an Envoy beside its name.
+func addEnvoy(f *pflag.FlagSet, s *envoy.Settings) {
+	f.StringVar(&s.Zone, "zone", "", "the `ZONE` in which the Envoy runs")
+	orEnvironment(f, "zone", "GATEHOUSE_ZONE")
+	f.StringToStringVar(&s.Labels, "label", nil, "a label as `KEY=VALUE`; may be repeated")
+	orEnvironment(f, "label", "GATEHOUSE_LABELS")
+	f.Lookup("label").DefValue = ""
+	f.Int64Var(&s.Connections, "connections", envoy.DefaultConnections, "`NUMBER` of client connections beyond which it accepts no more")
+	orEnvironment(f, "connections", "GATEHOUSE_CONNECTIONS")
+	f.Uint64Var(&s.Heap, "heap", 0, "`BYTES` of heap near which it refuses requests; 0: no limit")
+	orEnvironment(f, "heap", "GATEHOUSE_HEAP")
 }
 
 func (o *bootstrapOptions) run(ctx context.Context) error {

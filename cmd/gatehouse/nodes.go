@@ -36,14 +36,14 @@ func newNodes(env surroundings) *cobra.Command {
   disconnected     it has gone`,
 		Example: `  gatehouse nodes
   gatehouse nodes --fleet edge -o json`,
-		Args: noWords,
+		Args: unknownVerb,
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)
 	c.Flags().StringVar(&o.fleet, "fleet", "", "only this `FLEET`")
 	orEnvironment(c.Flags(), "fleet", "GATEHOUSE_FLEET")
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
-	c.AddCommand(newNodesShow(env), newNodesDrain(env))
+	c.AddCommand(newNodesShow(env), newNodesDrain(env), newNodesJoin(env), newNodesRenew(env), newNodesToken(env), newNodesAuthority(env))
 	return c
 }
 

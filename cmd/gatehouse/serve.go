@@ -39,7 +39,9 @@ faulty one leaves what is served as it is and is logged with every fault. An API
 fault of its own does not hold up the others.
 
 Everything is served on Unix sockets in the state directory, which only this user can
-open; --socket-uid lets in others. An address may also be IP:port, on loopback only.
+open; --socket-uid lets in others. An address may also be IP:port, on loopback only. Envoys
+of other hosts are served at --nodes-address, over mutual TLS, once they have joined at
+--join-address: see "gatehouse nodes join".
 
 SIGTERM or Ctrl-C drains and ends; the second one ends at once. SIGHUP loads the
 documents again. With --check nothing is served: the daemon at the same addresses is
@@ -64,6 +66,7 @@ asked whether it is ready, as a health check.`,
 	address(&o.server.Listen.AccessLog, "accesslog-address", "access logs", "GATEHOUSE_ACCESSLOG_ADDRESS")
 	address(&o.server.Listen.Admin, "admin-address", "the management API", "GATEHOUSE_ADMIN_ADDRESS")
 	addAdminToken(c, &o.token)
+	addRemote(c, &o.server.Remote)
 	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
 	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
@@ -89,6 +92,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 	}
 	if o.server.Drain <= 0 {
 		return usageError{fmt.Errorf("--drain: %s is no time to end in: write a duration above zero, such as 10s", o.server.Drain)}
+	}
+	if err := checkRemote(&o.server.Remote); err != nil {
+		return err
 	}
 	for _, uid := range o.uids {
 		if uid > math.MaxUint32 {

@@ -211,3 +211,12 @@ func TestMissingEndpointsAreAnEmptyList(t *testing.T) {
 	c.use("cluster:a@2", "cluster +a", "eds +a") // again after a change, or Envoy waits for it
 	c.sends(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: TypeCluster, ResponseNonce: c.nonces["cluster"]})
 }
+
+// An answer to a later response means that the earlier one will not be answered any more.
+func TestUnansweredClustersAreSentAgain(t *testing.T) {
+	c := hung(t)
+	c.use(around + "vhost:rc/a@1-a vhost:rc/new@1-hung")
+	c.expire(made, "vhost +rc/new")
+	c.use(around+"cluster:b@1 vhost:rc/a@1-a vhost:rc/new@1-hung", "cluster +b")
+	c.acks("cluster", "cluster +hung")
+}

@@ -1,0 +1,143 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/gatehouse/gatehouse/join"
+	"github.com/gatehouse/gatehouse/xds/cache"
+)
+
+// Remote says how Envoys of other hosts reach the server: by mutual TLS, and with a certificate for which they join.
+type Remote struct {
+	Nodes    string        // IP:port at which xDS, authorization, limits and access logs are served over mutual TLS; empty: nowhere.
+	Join     string        // IP:port at which nodes join and renew; empty: nowhere.
+	Hosts    []string      // Names and addresses in the doors' certificate, beside those that they are bound to.
+	Services []string      // IP:port by which nodes are to reach Nodes; empty: the address at which they joined.
+	Domain   string        // The trust domain; empty: join.DefaultDomain.
+	Life     time.Duration // Of certificates; 0: join.DefaultLife.
+	Window   time.Duration // After its end a certificate may be renewed for this long; 0: join.DefaultWindow; below 0: not at all.
+	Own      join.OwnFiles // An authority of one's own; all empty: the built-in one.
+}
+
+// A connection ends after a sixth of the life of a certificate, so that who shows no new one is out soon: certificates are
+// renewed when a third is left. Calls under way may take this long more.
+const (
+	agesPerLife = 6
+	ageGrace    = 5 * time.Second
+)
+
+// remote is what serves Envoys of other hosts.
+type remote struct {
+	authority *join.Authority
+	joining   *join.Service
+	hosts     []string
+}
+
+// openRemote opens the authority where Envoys of other hosts are served.
+func (s *Server) openRemote(ctx context.Context) error {
+	o := s.options.Remote
+	if o.Nodes == "" && o.Join == "" {
+		return nil
+	}
+	kept, r := s.store, &remote{hosts: hostsOf(o)}
+	var err error
+	settings := join.Options{Domain: o.Domain, Life: o.Life, Window: o.Window, Now: s.options.Now, Log: s.log}
+	if o.Own == (join.OwnFiles{}) {
+		r.authority, err = join.Open(ctx, keptRoots{kept.Authority}, settings)
+	} else {
+		r.authority, err = join.OpenOwn(ctx, o.Own, settings)
+	}
+	if err != nil {
+		return err
+	}
+	r.joining = join.New(join.ServiceOptions{
+		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Services: s.advertised, Now: s.options.Now, Log: s.log,
+	})
+	s.remote = r
+	return nil
+}
+
+// hostsOf returns what the doors' certificate names: what is given, what the doors are bound to, and this host.
+func hostsOf(o Remote) []string {
+	hosts := append([]string{}, o.Hosts...)
+	for _, address := range []string{o.Nodes, o.Join} {
+		if at, err := netip.ParseAddrPort(address); err == nil && !at.Addr().IsUnspecified() {
+			hosts = append(hosts, at.Addr().String())
+		}
+	}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
+	return hosts
+}
+
+// advertised returns where nodes are told that the services are.
+func (s *Server) advertised() []string {
+	if given := s.options.Remote.Services; len(given) > 0 {
+		return given
+	}
+	if s.addrs.Nodes == "" {
+		return nil
+	}
+	return []string{s.addrs.Nodes}
+}
+
+// listenRemote binds the doors for Envoys of other hosts.
+func (s *Server) listenRemote(ctx context.Context) error {
+	o := s.options.Remote
+	if o.Nodes != "" {
+		l, err := bindTLS(ctx, o.Nodes)
+		if err != nil {
+			return fmt.Errorf("nodes: %w", err)
+		}
+		s.addrs.Nodes = l.Addr().String()
+		d := s.nodesDoor(l)
+		for _, register := range []func(grpc.ServiceRegistrar){s.xds.Register, s.authz.Register, s.ratelimit.Register, s.analytics.Register} {
+			register(d.server)
+		}
+		s.doors = append(s.doors, door{name: "nodes", serve: d.serve, stop: d.stop, close: l.Close})
+	}
+	if o.Join != "" {
+		l, err := bindTLS(ctx, o.Join)
+		if err != nil {
+			return fmt.Errorf("join: %w", err)
+		}
+		s.addrs.Join = l.Addr().String()
+		s.doors = append(s.doors, door{
+			name:  "join",
+			serve: func() error { return s.remote.joining.Serve(l, s.remote.hosts) },
+			stop:  s.remote.joining.Stop, close: l.Close,
+		})
+	}
+	return nil
+}
+
+// bindTLS listens at an address that other hosts may reach.
+func bindTLS(ctx context.Context, address string) (net.Listener, error) {
+	if _, err := netip.ParseAddrPort(address); err != nil {
+		return nil, fmt.Errorf("the address %q is not IP:port", address)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+// nodesDoor returns the gRPC server that asks for certificates.
+func (s *Server) nodesDoor(l net.Listener) *grpcDoor {
+	age := max(s.remote.authority.Life()/agesPerLife, time.Second)
+	return newGRPCDoor(l, cache.ServerOption(),
+		grpc.Creds(s.remote.authority.Credentials(s.remote.hosts)),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace)}),
+		grpc.StreamInterceptor(s.provenStream),
+	)
+}
