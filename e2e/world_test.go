@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
+	"github.com/gatehouse/gatehouse/internal/nameserver"
 	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/server"
 )
@@ -37,7 +38,8 @@ type world struct {
 	state  string
 	values map[string]string // What "${NAME}" stands for in documents.
 	log    *buffer
-	remote server.Remote // How Envoys of other hosts are served.
+	names  *nameserver.Server // What the daemon resolves names by; nil: as this machine does.
+	remote server.Remote      // How Envoys of other hosts are served.
 
 	server *server.Server
 	envoys map[string]*envoy.Child
@@ -130,10 +132,14 @@ func (w *world) remove(name string) {
 // startServer starts the daemon on the world's documents; it ends with the test.
 func (w *world) startServer() {
 	w.t.Helper()
-	s, err := server.New(server.Options{
+	o := server.Options{
 		Config: w.dir, State: w.state, Drain: patience, Remote: w.remote,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	if w.names != nil {
+		o.Resolver, o.Refresh = w.names.Resolver(), 200*time.Millisecond
+	}
+	s, err := server.New(o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 // files is where what is observed is read.
 type files struct {
 	observed.Certificates
+	Learnt *gateway.Observed // Endpoints and key sets; nil: none.
 	// Tolerant says that a certificate that cannot be used is shown and left out instead of standing against everything: at a
 	// start nothing is served yet, and the other hosts must be.
 	Tolerant bool
@@ -46,13 +47,18 @@ func observe(rev *gateway.Revision, from files, before *compiled) (now *gateway.
 	}
 	pairs, refused := gateway.Replace(rev, used, fresh)
 	kept = append(kept, refused...).Sort()
-	return &gateway.Observed{Certificates: pairs}, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
+	now = &gateway.Observed{Certificates: pairs}
+	if from.Learnt != nil {
+		now.Endpoints, now.KeySets = from.Learnt.Endpoints, from.Learnt.KeySets
+	}
+	return now, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
 }
 
-// certificates is where the configuration's certificates are read.
-func (s *Server) certificates() files {
+// sources is where what is observed now is read.
+func (s *Server) sources() files {
 	return files{
 		Certificates: observed.Certificates{Dir: s.options.Config, Now: s.options.Now},
+		Learnt:       s.observed.Now(),
 		Tolerant:     s.live.Load().compiled == nil,
 	}
 }
@@ -65,7 +71,7 @@ func (s *Server) follow(ctx context.Context) error {
 	}
 	s.files.Store(watch)
 	if now := s.live.Load(); now.compiled != nil {
-		watch.Follow(s.certificates().Files(now.revision.Certificates))
+		watch.Follow(s.sources().Files(now.revision.Certificates))
 	}
 	s.tasks.Go(func() {
 		s.refresh()
@@ -83,9 +89,9 @@ func (s *Server) followAlso(list []*gateway.Certificate, used *compiled) {
 	if watch == nil {
 		return // Not started; the first refresh reads what changes until then.
 	}
-	paths := s.certificates().Files(list)
+	paths := s.sources().Files(list)
 	if used != nil {
-		paths = append(paths, s.certificates().Files(used.revision.Certificates)...)
+		paths = append(paths, s.sources().Files(used.revision.Certificates)...)
 	}
 	watch.Follow(paths)
 }
@@ -98,7 +104,7 @@ func (s *Server) refresh() {
 	if before.compiled == nil || len(before.revision.Certificates) == 0 {
 		return
 	}
-	now, kept, faults := observe(before.revision, s.certificates(), before.compiled)
+	now, kept, faults := observe(before.revision, s.sources(), before.compiled)
 	next := *before.compiled
 	next.observed, next.kept = now, append(kept, faults...).Sort()
 	changed := s.logObserved(before.compiled, &next)

@@ -33,8 +33,18 @@ func (s *Server) Reload(ctx context.Context) error {
 	docs, faults := s.load()
 	before := s.live.Load()
 	s.followAlso(docs.Certificates, before.compiled)
-	next, substitutions, remaining := propose(docs, faults, s.certificates(), before.compiled)
+	from := s.sources()
+	from.Learnt = s.observed.Prepare(ctx, docs)
+	for _, f := range docs.Watched {
+		if !s.observed.Knows(f.Object) {
+			faults = append(faults, f)
+		}
+	}
+	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
 	if len(remaining) > 0 {
+		if before.compiled != nil {
+			s.observed.Want(before.revision)
+		}
 		refused := *before
 		refused.faults = remaining
 		s.live.Store(&refused)
@@ -96,6 +106,7 @@ func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
 	}
 	s.logKept(s.live.Load().compiled, next)
 	s.live.Store(now)
+	s.observed.Want(next.revision)
 	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
 	s.options.Used(next.revision)
 }

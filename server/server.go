@@ -27,6 +27,7 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
@@ -52,6 +53,8 @@ type Options struct {
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
+	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -69,6 +72,8 @@ type Server struct {
 	authz     *authz.Service
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
+	observed  *observed.Observer
+	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
@@ -137,6 +142,7 @@ func New(o Options) (*Server, error) {
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
 	s.live.Store(&live{})
+	s.observed = s.newObserver()
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s))
 	return s, nil
@@ -161,29 +167,33 @@ func (s *Server) start(ctx context.Context) error {
 	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := s.openRemote(ctx); err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return err
+	}
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, s.closeStore())
 	}
 	if s.options.Predecessor != nil {
 		if err := s.greet(ctx); err != nil {
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	if err := s.listen(ctx); err != nil {
 		s.closeDoors()
-		return errors.Join(err, s.remote.close())
+		return errors.Join(err, s.closeStore())
 	}
+	s.observed.Start()
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 		if s.options.Predecessor != nil {
 			s.closeDoors()
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	if s.options.Predecessor != nil {
 		if err := s.takeOver(ctx); err != nil {
 			s.closeDoors()
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	return s.serve(ctx)
@@ -193,6 +203,7 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context) error {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
+	s.tasks.Go(func() { s.observe(running) })
 	for _, d := range s.doors {
 		s.tasks.Go(func() {
 			if err := d.serve(); err != nil && !s.handed.Load() {
@@ -205,7 +216,8 @@ func (s *Server) serve(ctx context.Context) error {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()
-			return errors.Join(err, s.remote.close())
+			s.observed.Stop()
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	if s.remote != nil {
@@ -287,10 +299,11 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
-	failed = append(failed, s.remote.close())
 	if s.forward != nil {
 		failed = append(failed, s.forward.Close())
 	}
+	s.observed.Stop()
+	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
 	return errors.Join(failed...)
 }
