@@ -109,3 +109,17 @@ func (s State) Restarted(now time.Time) State {
 	}
 	return s
 }
+
+// leave ends the part of a fleet that no configuration names any more. Its nodes keep what they have, and new ones wait.
+func (s State) leave(now time.Time) (State, []Event) {
+	if s.Base.None() {
+		return s, nil
+	}
+	s = s.clone()
+	var events []Event
+	if s.Active() {
+		events = append(events, s.end(now, Superseded, because(CodeSuperseded, "the fleet is in no configuration any more")))
+	}
+	s.Base = Version{}
+	return s, events
+}
