@@ -67,6 +67,7 @@ func (o *Options) describe(api huma.API) {
 	}, o.explain)
 	o.describeJoining(api)
 	o.describeExport(api)
+	o.describeRollouts(api)
 }
 
 // nodesQuery selects nodes.

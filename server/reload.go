@@ -16,6 +16,7 @@ const quarantineRounds = 3
 // live is what the server serves, and what it thought of the last reload.
 type live struct {
 	*compiled
+	entry         int64 // Of the history.
 	since         time.Time
 	substitutions []gateway.Substitution
 	faults        gateway.Faults // Of the last reload; what is served may be older.
@@ -43,8 +44,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		}
 		return remaining
 	}
-	s.use(next, substitutions)
-	return nil
+	return s.apply(ctx, docs, next, substitutions)
 }
 
 // load reads the documents; without a directory there are none.
@@ -81,23 +81,6 @@ func propose(docs *gateway.Documents, faults gateway.Faults, from files, before 
 	return nil, nil, append(last, gateway.Fault{
 		Code: gateway.CodeTranslate, Message: fmt.Sprintf("faults remain after %d rounds of quarantine", quarantineRounds),
 	})
-}
-
-// use swaps the revision in. The services come first, the Envoys last: no route arrives whose rules nobody knows.
-func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
-	s.authz.Use(next.authz)
-	s.ratelimit.Use(next.ratelimit)
-	s.analytics.Use(next.analytics)
-	next.xds.Use(s.xds)
-	now := &live{compiled: next, since: s.options.Now(), substitutions: substitutions}
-	for _, q := range substitutions {
-		now.faults = append(now.faults, q.Faults...)
-		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
-	}
-	s.logKept(s.live.Load().compiled, next)
-	s.live.Store(now)
-	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
-	s.options.Used(next.revision)
 }
 
 // watch reloads whenever the directory changes, until ctx ends.

@@ -27,7 +27,9 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
+	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
 // defaultDrain bounds a stop where Options do not.
@@ -52,6 +54,9 @@ type Options struct {
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
+	Rollout    rollout.Strategy            // How a change moves through a fleet.
+	Guard      Guard                       // Which changes are held until somebody confirms them.
+	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -74,12 +79,19 @@ type Server struct {
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
 	buckets   *memory.Store
 	alone     []alone
+	rollouts  *rollout.Engine
+	store     *store.Store // From Start on.
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
+	latest    store.Entry   // By reloading: the newest entry, in force or not.
 	live      atomic.Pointer[live]
-	draining  atomic.Bool
-	files     atomic.Pointer[observed.Files]
+	entries   entries
+	known     known
+
+	nodesChanged atomic.Bool // Since the store heard of them.
+	draining     atomic.Bool
+	files        atomic.Pointer[observed.Files]
 
 	addrs Addresses
 	doors []door // What listens, in the order of starting.
@@ -114,7 +126,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode})
+	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode, Step: o.Step})
 	if err != nil {
 		return nil, fmt.Errorf("access log service: %w", err)
 	}
@@ -136,6 +148,15 @@ func New(o Options) (*Server, error) {
 	}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
+	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Changed: func(string) {
+		s.nodesChanged.Store(true)
+		s.rollouts.Wake()
+	}})
+	s.rollouts = rollout.New(rollout.Surroundings{
+		Fleets: fleets{s}, Meter: fleets{s}, Store: &ledger{server: s, last: map[string]*line{}},
+		Deliver: s.deliver, Tell: s.told, Now: o.Now, Log: o.Logger,
+	})
 	s.live.Store(&live{})
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s))
@@ -161,17 +182,8 @@ func (s *Server) start(ctx context.Context) error {
 	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	if err := s.openRemote(ctx); err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return err
-	}
-	if s.options.Predecessor != nil {
-		if err := s.greet(ctx); err != nil {
-			return errors.Join(err, s.remote.close())
-		}
-	}
-	if err := s.listen(ctx); err != nil {
-		s.closeDoors()
-		return errors.Join(err, s.remote.close())
 	}
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
@@ -205,7 +217,7 @@ func (s *Server) serve(ctx context.Context) error {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.store.Close())
 		}
 	}
 	if s.remote != nil {
@@ -214,6 +226,8 @@ func (s *Server) serve(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		s.log.Error("not everything runs", "error", err)
 	}
+	s.tasks.Go(func() { s.rollouts.Run(running) })
+	s.tasks.Go(func() { s.noteNodes(running) })
 	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
 		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin, "nodes", s.addrs.Nodes, "join", s.addrs.Join)
 	if s.options.Predecessor != nil {
@@ -287,9 +301,13 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
-	failed = append(failed, s.remote.close())
 	if s.forward != nil {
 		failed = append(failed, s.forward.Close())
+	}
+	if s.store != nil {
+		if err := s.store.Close(); err != nil {
+			failed = append(failed, err)
+		}
 	}
 	s.log.Info("stopped")
 	return errors.Join(failed...)
