@@ -3,20 +3,46 @@ package config
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // LoadFiles is Load for files that were loaded before (gateway.Documents.Files), by their paths: a configuration of the
-// history becomes what it was.
-func LoadFiles(files map[string][]byte, opts Options) (*gateway.Documents, gateway.Faults) {
-	fsys, err := inMemory(files)
+// history becomes what it was. Secrets in files are in no history; they are read from the directory as it is now ("": there is
+// none).
+func LoadFiles(files map[string][]byte, dir string, opts Options) (*gateway.Documents, gateway.Faults) {
+	stored, err := inMemory(files)
 	if err != nil {
 		return &gateway.Documents{}, gateway.Faults{{Code: gateway.CodeFile, Message: err.Error()}}
 	}
-	return LoadFS(fsys, opts)
+	if dir == "" {
+		return LoadFS(stored, opts)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return LoadFS(stored, opts) // A secret that is missing is reported where it is named.
+	}
+	defer root.Close()
+	return LoadFS(&layers{FS: stored, below: root.FS()}, opts)
+}
+
+// layers is a file system whose files hide those of the one below. Only its own are listed.
+type layers struct {
+	fs.FS
+	below fs.FS
+}
+
+// Open opens a file.
+func (l *layers) Open(name string) (fs.File, error) {
+	file, err := l.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l.below.Open(name)
+	}
+	return file, err
 }
 
 // inMemory returns files as a file system. An archive that is not compressed is one.

@@ -196,7 +196,7 @@ listeners: [{name: elsewhere, address: 192.0.2.1, port: ${ELSEWHEREPORT}}]
 `
 }
 
-// stopsAtOne pauses a change of a policy at the first wave.
+// stopsAtOne pauses a change of a policy at the first wave, aborts it, and rolls it out again.
 func (w *world) stopsAtOne() {
 	w.t.Helper()
 	w.write("shop.yaml", shop(guarded, "GOOD"))
@@ -218,6 +218,12 @@ func (w *world) stopsAtOne() {
 		w.t.Errorf("after the abort %+v", r)
 	}
 	w.eventually("all have the policy before again", func() bool { return w.probes(20)[http.StatusOK] == 20 })
+	if err := w.admin().Confirm(w.t.Context(), 6); err != nil {
+		w.t.Fatal(err)
+	}
+	if r, _ := w.follow(6); r.Phase != "live" {
+		w.t.Errorf("tried again it is %s: %+v", r.Phase, r.Reason)
+	}
 }
 
 // TestRolloutOutlivesTheDaemon stops the daemon in the first wave: the next one goes on with the same Envoy, and ends it.

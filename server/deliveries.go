@@ -34,7 +34,7 @@ func (m management) Rollouts(ctx context.Context) (admin.Deliveries, error) {
 
 func (m management) delivery(s rollout.State) admin.Rollout {
 	r := s.Rollout
-	nodes, _ := fleets{m.Server}.Observe(s.Fleet, r.To)
+	nodes, _ := fleets(m).Observe(s.Fleet, r.To)
 	out := admin.Rollout{
 		Fleet: s.Fleet, Entry: r.To.Entry, Revision: r.To.Revision, From: r.From.Entry, Phase: string(r.Phase),
 		Wave: r.Wave + 1, Waves: len(r.Strategy.Waves), Nodes: []admin.RolloutMember{}, Known: len(nodes),

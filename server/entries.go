@@ -18,6 +18,7 @@ const (
 	stateHeld       = "held"       // Waits for somebody to confirm it.
 	stateRolling    = "rolling"    // Some fleet does not have it wholly yet.
 	stateLive       = "live"       // Every fleet has it, or had it.
+	stateAborted    = "aborted"    // Somebody ended its rollout in some fleet.
 	stateRefused    = "refused"    // A gate broke in some fleet.
 	stateSuperseded = "superseded" // A newer entry came first.
 )
@@ -113,7 +114,7 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 		}
 	}
 	delete(files, nothing)
-	docs, faults := config.LoadFiles(files, config.Options{LookupEnv: s.options.Lookup})
+	docs, faults := config.LoadFiles(files, s.options.Config, config.Options{LookupEnv: s.options.Lookup})
 	docs.Files = files
 	next, done, remaining := propose(docs, faults, before)
 	if len(remaining) > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -76,8 +77,8 @@ func (s *Server) supersedeHeld(ctx context.Context, number int64) {
 	}
 }
 
-// Confirm begins the rollout of a held entry. It returns admin.ErrNotFound where there is no such entry, and admin.ErrConflict
-// where it is not held.
+// Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns admin.ErrNotFound where there is no such entry, and admin.ErrConflict
+// where it is none of these, or not the newest.
 func (s *Server) Confirm(ctx context.Context, number int64) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -87,21 +88,21 @@ func (s *Server) Confirm(ctx context.Context, number int64) error {
 		return fmt.Errorf("%w: there is no entry %d", admin.ErrNotFound, number)
 	case err != nil:
 		return err
-	case stored.State != stateHeld:
+	case !slices.Contains([]string{stateHeld, stateRefused, stateAborted}, stored.State):
 		return fmt.Errorf("%w: entry %d is %s, not held", admin.ErrConflict, number, stored.State)
+	case number != s.latest.Number:
+		return fmt.Errorf("%w: entry %d is newer", admin.ErrConflict, s.latest.Number)
 	}
 	e, err := s.rebuild(ctx, number, 0)
 	if err != nil {
 		return err
 	}
-	if err := s.store.History.SetState(ctx, number, stateHeld, stateRolling, ""); err != nil {
+	if err := s.store.History.SetState(ctx, number, stored.State, stateRolling, ""); err != nil {
 		return err
 	}
 	e.State, e.Reason = stateRolling, ""
-	if number == s.latest.Number {
-		s.latest = e.Entry
-	}
-	s.log.Info("held configuration confirmed", "entry", number)
+	s.latest = e.Entry
+	s.log.Info("configuration confirmed", "entry", number, "was", stored.State)
 	return s.begin(ctx, e)
 }
 

@@ -37,7 +37,7 @@ puts them back.`),
 		newOrder(env, admin.Resume, "Let a paused rollout go on", `Lets a paused rollout go on. One that was paused for want of requests goes on without
 waiting for more of them in its present wave.`),
 		newOrder(env, admin.Abort, "End a rollout, and put its Envoys back", `Ends a rollout and gives its Envoys back what the others have. The same documents are not
-rolled out again: change them, or write them anew.`))
+rolled out again, unless "gatehouse confirm" says so.`))
 	return c
 }
 
@@ -208,10 +208,13 @@ func newConfirm(env surroundings) *cobra.Command {
 	var d daemon
 	c := &cobra.Command{
 		Use:   "confirm REV",
-		Short: "Roll out a change that is held because it takes much away",
+		Short: "Roll out a change that is held, or was refused or aborted",
 		Long: `A change that removes more than half of the routes or of the clusters, and at least ten of
 them, or that leaves no Gateway, is held: nobody gets it until it is confirmed by its number
-in the history, which "gatehouse rollout status" tells. A newer change takes its place.`,
+in the history, which "gatehouse rollout status" tells. A newer change takes its place.
+
+The newest change may also be confirmed after it was refused or aborted: it is rolled out
+again.`,
 		Example: "  gatehouse confirm 42",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -38,6 +38,9 @@ type Surroundings struct {
 	Tick    time.Duration      // How often rollouts are looked at when nothing happens; 0: 1 s.
 }
 
+// rests is how often within a tick rollouts are looked at at most.
+const rests = 10
+
 // storeTimeout bounds a call to the store.
 const storeTimeout = 10 * time.Second
 
@@ -135,6 +138,11 @@ func (e *Engine) Run(ctx context.Context) {
 		case <-e.wake:
 		}
 		e.look(ctx)
+		select { // A fleet that acknowledges all at once is not looked at once for each node.
+		case <-ctx.Done():
+			return
+		case <-time.After(e.with.Tick / rests):
+		}
 	}
 }
 
@@ -143,6 +151,9 @@ func (e *Engine) look(ctx context.Context) {
 	e.acting.Lock()
 	defer e.acting.Unlock()
 	for _, s := range e.States() {
+		if !s.Active() && !e.unsaved[s.Fleet] {
+			continue
+		}
 		next, events := s.Observe(e.observe(s))
 		if err := e.take(ctx, []step{{s, next, events}}); err != nil {
 			e.with.Log.ErrorContext(ctx, "rollout cannot be stored and waits", "fleet", s.Fleet, "error", err)
