@@ -61,7 +61,7 @@ func fleetOfFive(t *testing.T) *world {
 	w := prepare(t, map[string]string{"gateway.yaml": gateway, "shop.yaml": ""}, map[string]string{"GOOD": good, "BAD": bad})
 	w.write("shop.yaml", shop(open, "GOOD"))
 	w.tune = func(o *server.Options) {
-		o.Step = 250 * time.Millisecond
+		o.Step, o.Grace = 250*time.Millisecond, 200*time.Millisecond
 		o.Rollout = rollout.Strategy{
 			Soak: time.Second, Patience: patience, Lag: 1300 * time.Millisecond, Before: 10 * time.Second,
 			Gates: rollout.Gates{Requests: 20, Latency: -1},

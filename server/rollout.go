@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,47 +23,71 @@ type fleets struct{ *Server }
 // Observe returns the nodes of a fleet and what they refuse of a version.
 func (f fleets) Observe(fleet string, to rollout.Version) ([]rollout.Node, []rollout.Refusal) {
 	var nodes []rollout.Node
-	var refusals []rollout.Refusal
 	seen := map[string]bool{}
-	for _, n := range f.xds.Nodes() {
-		if n.Fleet != fleet {
-			continue
-		}
+	for _, n := range f.xds.Fleet(fleet) {
 		seen[n.Name] = true
 		nodes = append(nodes, rollout.Node{
-			Name: n.Name, Envoy: n.Envoy, Connected: n.State != cache.StateDisconnected,
-			Acknowledged: n.Acknowledged, Labels: n.Labels,
+			Name: n.Name, Envoy: n.Envoy, Labels: n.Labels,
+			Connected: n.State != cache.StateDisconnected, Acknowledged: n.Acknowledged,
 		})
-		if n.State == cache.StateRefused && n.LastRefusal != nil && n.Revision == to.Revision {
-			refusals = add(refusals, refused(n))
-		}
 	}
 	for _, n := range f.known.of(fleet, f.options.Now()) {
 		if !seen[n.Name] { // It has not come back since this process started.
 			nodes = append(nodes, rollout.Node{Name: n.Name, Envoy: n.Envoy, Labels: n.Labels})
 		}
 	}
-	return nodes, refusals
+	return nodes, f.refusals(fleet, to)
 }
 
-// refused says what a node refuses. Where Envoy does not name the resource, the whole response is it.
-func refused(n cache.Node) rollout.Refusal {
-	r := n.LastRefusal
-	out := rollout.Refusal{Resource: path.Ext("x" + r.Type)[1:], Text: r.Text, Nodes: []string{n.Name}}
-	for _, s := range r.Suspects {
-		if s.Named || r.Total == 1 {
-			out.Resource, out.Origin = out.Resource+" "+s.Name, s.Origin
-			break
+// refusals returns what nodes refuse of a version that they would not refuse of what the fleet had before.
+func (f fleets) refusals(fleet string, to rollout.Version) []rollout.Refusal {
+	var all []rollout.Refusal
+	wanted, before := f.snapshot(fleet, to), f.snapshot(fleet, f.base(fleet))
+	for _, v := range f.xds.Refused() {
+		if v.Fleet != fleet || v.Version != versionIn(wanted, v) || v.Version == versionIn(before, v) {
+			continue
+		}
+		one := rollout.Refusal{Resource: kindOf(v.Type) + " " + v.Name, Text: v.Text, Origin: v.Origin, Nodes: v.Nodes}
+		if v.Acknowledged {
+			one.Accepted = []string{v.Envoy}
+		}
+		all = add(all, one)
+	}
+	return all
+}
+
+// base returns what finished last in a fleet.
+func (f fleets) base(fleet string) rollout.Version {
+	for _, s := range f.rollouts.States() {
+		if s.Fleet == fleet {
+			return s.Base
 		}
 	}
-	return out
+	return rollout.Version{}
 }
 
-// add puts refusals of one resource together.
+// versionIn returns which version of a refused resource a snapshot has, "" for none.
+func versionIn(s *cache.Snapshot, v cache.Verdict) string {
+	if s == nil {
+		return ""
+	}
+	for _, r := range s.Resources(v.Type) {
+		if r.Name == v.Name {
+			return r.Version
+		}
+	}
+	return ""
+}
+
+// kindOf returns the last word of a type URL.
+func kindOf(url string) string { return url[strings.LastIndexByte(url, '.')+1:] }
+
+// add puts refusals of one resource by nodes of several Envoy versions together.
 func add(all []rollout.Refusal, one rollout.Refusal) []rollout.Refusal {
 	for i := range all {
 		if all[i].Resource == one.Resource {
 			all[i].Nodes = append(all[i].Nodes, one.Nodes...)
+			all[i].Accepted = append(all[i].Accepted, one.Accepted...)
 			return all
 		}
 	}

@@ -57,6 +57,7 @@ type Options struct {
 	Rollout    rollout.Strategy            // How a change moves through a fleet.
 	Guard      Guard                       // Which changes are held until somebody confirms them.
 	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
+	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -149,7 +150,7 @@ func New(o Options) (*Server, error) {
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
-	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Changed: func(string) {
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Grace: o.Grace, Changed: func(string) {
 		s.nodesChanged.Store(true)
 		s.rollouts.Wake()
 	}})

@@ -119,12 +119,6 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 	}
 	n.Admin = node.GetMetadata().GetFields()[envoy.KeyAdmin].GetStringValue()
 	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
-	if labels := node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields(); len(labels) > 0 {
-		n.Labels = make(map[string]string, len(labels))
-		for key, value := range labels {
-			n.Labels[key] = value.GetStringValue()
-		}
-	}
 	n.Labels = labels(node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields())
 	return n
 }
