@@ -23,6 +23,7 @@ type gatewayDocument struct {
 	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
 	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
+	Rollout   *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
 	Allow     reserved         `yaml:"allow" jsonschema:"-" reserved:"every team may expose its APIs on every host; remove it"`
 }
 
@@ -71,8 +72,9 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Timeouts: gateway.Timeouts{
 			Authorization: d.Timeouts.Authorization.or(authorizationTimeout), Limits: d.Timeouts.Limits.or(limitsTimeout),
 		},
-		Health: string(d.Health),
-		Origin: o.origin(),
+		Health:  string(d.Health),
+		Rollout: d.Rollout.rollout(o),
+		Origin:  o.origin(),
 	}
 	if g.Fleet == "" {
 		g.Fleet = g.Name

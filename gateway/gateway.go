@@ -20,8 +20,9 @@ type Gateway struct {
 	Timeouts  Timeouts
 	// Health is the path at which the Envoys themselves answer whoever balances load over them: 200, or 503 while an Envoy
 	// drains. Empty: nowhere.
-	Health string
-	Origin Origin `json:"-"`
+	Health  string
+	Rollout *Rollout `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	Origin  Origin   `json:"-"`
 }
 
 // Listener is one address on which a Gateway accepts requests.

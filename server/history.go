@@ -139,7 +139,7 @@ func (s *Server) begin(ctx context.Context, e *entry) error {
 	s.setLive(e, before)
 	changes := map[string]rollout.Change{}
 	for fleet := range e.xds.Fleets {
-		changes[fleet] = rollout.Change{To: e.version(), Strategy: s.options.Rollout, Same: func(v rollout.Version) bool {
+		changes[fleet] = rollout.Change{To: e.version(), Strategy: s.strategy(e.revision.RolloutOf(fleet)), Same: func(v rollout.Version) bool {
 			old := s.entries.get(v.Entry)
 			if old == nil || old.xds.Snapshot(fleet) == nil || e.xds.Snapshot(fleet) == nil {
 				return false
@@ -157,6 +157,27 @@ func (s *Server) begin(ctx context.Context, e *entry) error {
 	}
 	s.pruneEntries()
 	return nil
+}
+
+// strategy returns how a change moves, as the documents say; what they do not say is as the options say.
+func (s *Server) strategy(written *gateway.Rollout) rollout.Strategy {
+	out := s.options.Rollout
+	if written == nil {
+		return out
+	}
+	if len(written.Waves) > 0 {
+		out.Waves = nil
+	}
+	for _, w := range written.Waves {
+		out.Waves = append(out.Waves, rollout.Wave(w))
+	}
+	const percent = 100
+	out.Soak, out.Patience = cmp.Or(written.Soak, out.Soak), cmp.Or(written.Patience, out.Patience)
+	out.Gates.Requests = cmp.Or(written.Requests, out.Gates.Requests)
+	out.Gates.Errors = cmp.Or(written.Errors/percent, out.Gates.Errors)
+	out.Gates.Denials = cmp.Or(written.Denials/percent, out.Gates.Denials)
+	out.Gates.Latency = cmp.Or(written.Latency, out.Gates.Latency)
+	return out
 }
 
 // useServices makes the services answer for an entry, and for all that other nodes have: they come first, the Envoys last, so

@@ -24,11 +24,11 @@ type Strategy struct {
 	Gates  Gates         `json:"gates"`
 }
 
-// Wave says which nodes a wave has; exactly one field is set.
+// Wave says which nodes a wave has: by one of its fields, by Percent where the others are empty.
 type Wave struct {
 	Nodes   []string          `json:"nodes,omitempty"`   // By name.
 	Labels  map[string]string `json:"labels,omitempty"`  // Nodes that have all of these.
-	Percent int               `json:"percent,omitempty"` // Of the known nodes, rounded up.
+	Percent float64           `json:"percent,omitempty"` // Of the known nodes, rounded up, at least one.
 }
 
 // Gates are the limits whose break stops a rollout. A field of 0 takes the default, a negative margin switches its gate off.
@@ -49,17 +49,11 @@ const all = 100
 // Check tells what is wrong with a strategy.
 func (s Strategy) Check() error {
 	for i, w := range s.Waves {
-		set := 0
-		for _, is := range []bool{len(w.Nodes) > 0, len(w.Labels) > 0, w.Percent != 0} {
-			if is {
-				set++
-			}
-		}
-		switch {
-		case set != 1:
+		switch named := len(w.Nodes) > 0 || len(w.Labels) > 0; {
+		case named && w.Percent != 0, len(w.Nodes) > 0 && len(w.Labels) > 0:
 			return fmt.Errorf("wave %d: write nodes, labels or percent, one of them", i+1)
-		case w.Percent < 0 || w.Percent > all:
-			return fmt.Errorf("wave %d: %d percent is not between 1 and 100", i+1, w.Percent)
+		case !(w.Percent >= 0 && w.Percent <= all): // Also what is no number.
+			return fmt.Errorf("wave %d: %v percent is not between 0 and 100", i+1, w.Percent)
 		}
 	}
 	for _, d := range []time.Duration{s.Soak, s.Patience, s.Absence, s.Lag, s.Before} {

@@ -3,6 +3,7 @@ package rollout
 import (
 	"bytes"
 	"crypto/sha256"
+	"math"
 	"slices"
 )
 
@@ -33,7 +34,10 @@ func order(fleet string, nodes []Node) []Node {
 	return out
 }
 
-// has reports whether a wave names a node, or, by percentage, how many nodes a wave has of those that are known.
+// named reports whether a wave tells its nodes by name or label.
+func (w Wave) named() bool { return len(w.Nodes) > 0 || len(w.Labels) > 0 }
+
+// has reports whether a wave that tells its nodes by name or label has one.
 func (w Wave) has(n Node) bool {
 	if len(w.Labels) == 0 {
 		return slices.Contains(w.Nodes, n.Name)
@@ -47,7 +51,7 @@ func (w Wave) has(n Node) bool {
 }
 
 // size returns how many of the known nodes a percentage is, rounded up.
-func (w Wave) size(known int) int { return (w.Percent*known + all - 1) / all }
+func (w Wave) size(known int) int { return max(1, int(math.Ceil(w.Percent*float64(known)/all))) }
 
 // enter begins a wave: it makes its nodes members and notes what they did before.
 func (s *State) enter(wave int, o *Observation) Event {
@@ -56,7 +60,7 @@ func (s *State) enter(wave int, o *Observation) Event {
 	r.unsettle()
 	w := r.Strategy.Waves[wave]
 	for _, n := range order(s.Fleet, o.Nodes) {
-		if w.Percent == 0 && w.has(n) || w.Percent > 0 && len(r.Members) < w.size(len(o.Nodes)) {
+		if w.named() && w.has(n) || !w.named() && len(r.Members) < w.size(len(o.Nodes)) {
 			r.add(n.Name, Member{Wave: wave})
 		}
 	}
