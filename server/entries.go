@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/gatehouse/gatehouse/config"
@@ -57,6 +59,13 @@ func (s *entries) put(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.byNumber[e.Number] = e
+}
+
+// all returns them, in no order.
+func (s *entries) all() []*entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.byNumber))
 }
 
 // prune forgets all but some.
@@ -116,7 +125,7 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 	delete(files, nothing)
 	docs, faults := config.LoadFiles(files, s.options.Config, config.Options{LookupEnv: s.options.Lookup})
 	docs.Files = files
-	next, done, remaining := propose(docs, faults, before)
+	next, done, remaining := propose(docs, faults, s.tolerant(), before)
 	if len(remaining) > 0 {
 		return nil, fmt.Errorf("entry %d of the history: %w", number, remaining)
 	}

@@ -103,7 +103,7 @@ func (s *Server) Confirm(ctx context.Context, number int64) error {
 	e.State, e.Reason = stateRolling, ""
 	s.latest = e.Entry
 	s.log.Info("configuration confirmed", "entry", number, "was", stored.State)
-	return s.begin(ctx, e)
+	return s.rollOut(ctx, e)
 }
 
 // held returns the entries that wait to be confirmed.

@@ -6,28 +6,47 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
-// openHistory opens the store and takes up what the process before left: what each node is to have, and what it may ask the
-// services about. Nothing is served yet.
-func (s *Server) openHistory(ctx context.Context) error {
+// openStore opens the store, listens, and takes up what the process before left: what each node is to have, and what it may
+// ask the services about. Nothing is served yet. After an error nothing is open.
+func (s *Server) openStore(ctx context.Context) error {
 	opened, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
 	if err != nil {
 		return err
 	}
 	s.store = opened
-	if err := s.restore(ctx); err != nil {
-		return errors.Join(fmt.Errorf("take up the history: %w", err), opened.Close())
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, opened.Close())
+	}
+	if s.options.Predecessor != nil {
+		err = s.greet(ctx)
+	}
+	if err == nil {
+		err = s.listen(ctx)
+	}
+	if err == nil {
+		if err = s.restore(ctx); err != nil {
+			err = fmt.Errorf("take up the history: %w", err)
+		}
+	}
+	if err != nil {
+		s.closeDoors()
+		return errors.Join(err, opened.Close())
 	}
 	return nil
 }
 
 // restore rebuilds every entry that a node has or is to have.
 func (s *Server) restore(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.restored = true
 	if err := s.known.load(ctx, s.store.Nodes); err != nil {
 		return err
 	}
@@ -109,7 +128,7 @@ func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compi
 		s.log.Warn("configuration held", "entry", e.Number, "reason", e.Reason, "confirm", fmt.Sprintf("gatehouse confirm %d", e.Number))
 		return nil
 	}
-	return s.begin(ctx, e)
+	return s.rollOut(ctx, e)
 }
 
 // renew takes the configuration of the newest entry, loaded again: what is in it the same way may resolve otherwise (secrets
@@ -131,8 +150,8 @@ func (s *Server) renew(next *compiled, substitutions []gateway.Substitution) err
 	return nil
 }
 
-// begin begins the rollout of an entry in all its fleets.
-func (s *Server) begin(ctx context.Context, e *entry) error {
+// rollOut begins the rollout of an entry in all its fleets.
+func (s *Server) rollOut(ctx context.Context, e *entry) error {
 	before := s.live.Load()
 	s.useServices(e)
 	s.entries.put(e)
@@ -157,6 +176,32 @@ func (s *Server) begin(ctx context.Context, e *entry) error {
 	}
 	s.pruneEntries()
 	return nil
+}
+
+// rollingOut is what one process alone may do: take rollouts further, and write down what nodes acknowledge. Before it does, it
+// reads how far the process before it came.
+func (s *Server) rollingOut() alone {
+	var cancel context.CancelFunc
+	var tasks sync.WaitGroup
+	start := func() error {
+		ctx, end := context.WithCancel(context.Background())
+		cancel = end
+		reading, done := context.WithTimeout(ctx, storeTimeout)
+		defer done()
+		err := s.rollouts.Restore(reading)
+		s.rollouts.Deliver()
+		tasks.Go(func() { s.rollouts.Run(ctx) })
+		tasks.Go(func() { s.noteNodes(ctx) })
+		return err
+	}
+	stop := func(context.Context) error { // Each step of these ends by itself within the store's own bound.
+		if cancel != nil {
+			cancel()
+		}
+		tasks.Wait()
+		return nil
+	}
+	return alone{name: "rollouts", start: start, stop: stop}
 }
 
 // strategy returns how a change moves, as the documents say; what they do not say is as the options say.
@@ -209,6 +254,7 @@ func (s *Server) setLive(e *entry, before *live) {
 			s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
 		}
 	}
+	s.logKept(s.live.Load().compiled, e.compiled)
 	s.live.Store(now)
 	s.log.Info("revision in use", "entry", e.Number, "revision", e.revision.ID, "routes", len(e.revision.Routes), "quarantined", len(e.substitutions))
 	s.options.Used(e.revision)

@@ -57,6 +57,22 @@ func (s *Server) certificates() files {
 	}
 }
 
+// tolerant is the same for what was served before: a certificate that has expired since takes nothing but itself away.
+func (s *Server) tolerant() files {
+	from := s.certificates()
+	from.Tolerant = true
+	return from
+}
+
+// usedFiles returns the files of certificates of all that some node has or is to have.
+func (s *Server) usedFiles() []string {
+	var paths []string
+	for _, e := range s.entries.all() {
+		paths = append(paths, s.certificates().Files(e.revision.Certificates)...)
+	}
+	return paths
+}
+
 // follow watches the files of the revision in use, until ctx ends, and takes over what they hold whenever that changed.
 func (s *Server) follow(ctx context.Context) error {
 	watch, err := observed.WatchFiles(ctx, s.log)
@@ -64,9 +80,7 @@ func (s *Server) follow(ctx context.Context) error {
 		return fmt.Errorf("watch certificates: %w", err)
 	}
 	s.files.Store(watch)
-	if now := s.live.Load(); now.compiled != nil {
-		watch.Follow(s.certificates().Files(now.revision.Certificates))
-	}
+	watch.Follow(s.usedFiles())
 	s.tasks.Go(func() {
 		s.refresh()
 		for range watch.Changed() {
@@ -76,44 +90,61 @@ func (s *Server) follow(ctx context.Context) error {
 	return nil
 }
 
-// followAlso watches the files of certificates that are about to be read, beside those of the revision in use: what changes
-// while they are read is told of then.
-func (s *Server) followAlso(list []*gateway.Certificate, used *compiled) {
+// followAlso watches the files of certificates that are about to be read, beside those in use: what changes while they are
+// read is told of then.
+func (s *Server) followAlso(list []*gateway.Certificate) {
 	watch := s.files.Load()
 	if watch == nil {
 		return // Not started; the first refresh reads what changes until then.
 	}
-	paths := s.certificates().Files(list)
-	if used != nil {
-		paths = append(paths, s.certificates().Files(used.revision.Certificates)...)
-	}
-	watch.Follow(paths)
+	watch.Follow(append(s.certificates().Files(list), s.usedFiles()...))
 }
 
-// refresh takes over what is observed of the revision in use. There is no new revision: the Envoys get other secrets alone.
+// refresh takes over what is observed, for each entry that some node has or is to have. There is no new revision: the Envoys get
+// other secrets alone.
 func (s *Server) refresh() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	before := s.live.Load()
-	if before.compiled == nil || len(before.revision.Certificates) == 0 {
-		return
+	deliver := false
+	for _, e := range s.entries.all() {
+		next, changed := s.observeAgain(e.compiled)
+		if next == nil {
+			continue
+		}
+		deliver = deliver || changed
+		now := *e
+		now.compiled = next
+		s.entries.put(&now)
+		if before := s.live.Load(); before.entry == e.Number {
+			after := *before
+			after.compiled = next
+			s.live.Store(&after)
+		}
 	}
-	now, kept, faults := observe(before.revision, s.certificates(), before.compiled)
-	next := *before.compiled
+	if deliver {
+		s.rollouts.Deliver()
+	}
+}
+
+// observeAgain returns a configuration with what is observed now, and whether Envoys get anything else by it; nil where it
+// observes nothing, or what it observes cannot be used.
+func (s *Server) observeAgain(before *compiled) (*compiled, bool) {
+	if len(before.revision.Certificates) == 0 {
+		return nil, false
+	}
+	now, kept, faults := observe(before.revision, s.certificates(), before)
+	next := *before
 	next.observed, next.kept = now, append(kept, faults...).Sort()
-	changed := s.logObserved(before.compiled, &next)
+	changed := s.logObserved(before, &next)
 	if changed {
 		table, found := xds.Compile(next.revision, now, before.xds)
 		if len(found) > 0 { // What was compiled once before can be said to Envoy.
 			s.log.Error("what was observed cannot be used", "faults", gateway.Faults(found).Error())
-			return
+			return nil, false
 		}
 		next.xds = table
-		next.xds.Use(s.xds)
 	}
-	after := *before
-	after.compiled = &next
-	s.live.Store(&after)
+	return &next, changed
 }
 
 // logObserved tells of each certificate that changed, and of each that has a new fault. It reports whether any changed.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,9 +32,12 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if !s.restored {
+		return errors.New("the server has not started: it loads its documents when it does")
+	}
 	docs, faults := s.load()
 	before := s.live.Load()
-	s.followAlso(docs.Certificates, before.compiled)
+	s.followAlso(docs.Certificates)
 	next, substitutions, remaining := propose(docs, faults, s.certificates(), before.compiled)
 	if len(remaining) > 0 {
 		refused := *before

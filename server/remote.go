@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,7 +12,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/gatehouse/gatehouse/join"
-	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
 )
 
@@ -38,7 +36,6 @@ const (
 
 // remote is what serves Envoys of other hosts.
 type remote struct {
-	store     *store.Store
 	authority *join.Authority
 	joining   *join.Service
 	hosts     []string
@@ -50,19 +47,17 @@ func (s *Server) openRemote(ctx context.Context) error {
 	if o.Nodes == "" && o.Join == "" {
 		return nil
 	}
-	kept, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
-	if err != nil {
-		return err
-	}
-	r := &remote{store: kept, hosts: hostsOf(o)}
+	kept := s.store
+	r := &remote{hosts: hostsOf(o)}
 	settings := join.Options{Domain: o.Domain, Life: o.Life, Window: o.Window, Now: s.options.Now, Log: s.log}
+	var err error
 	if o.Own == (join.OwnFiles{}) {
 		r.authority, err = join.Open(ctx, keptRoots{kept.Authority}, settings)
 	} else {
 		r.authority, err = join.OpenOwn(ctx, o.Own, settings)
 	}
 	if err != nil {
-		return errors.Join(err, kept.Close())
+		return err
 	}
 	r.joining = join.New(join.ServiceOptions{
 		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Services: s.advertised, Now: s.options.Now, Log: s.log,
@@ -146,12 +141,4 @@ func (s *Server) nodesDoor(l net.Listener) *grpcDoor {
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace)}),
 		grpc.StreamInterceptor(s.provenStream),
 	)
-}
-
-// close ends what only Envoys of other hosts need.
-func (r *remote) close() error {
-	if r == nil {
-		return nil
-	}
-	return r.store.Close()
 }

@@ -242,6 +242,7 @@ func (l *ledger) Save(ctx context.Context, states []rollout.State) error {
 func (l *ledger) States(ctx context.Context) ([]rollout.State, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	clear(l.last)
 	open, err := l.server.store.Rollouts.Open(ctx)
 	if err != nil {
 		return nil, err

@@ -85,6 +85,7 @@ type Server struct {
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
+	restored  bool          // By reloading: the history is taken up; nothing is loaded before.
 	latest    store.Entry   // By reloading: the newest entry, in force or not.
 	live      atomic.Pointer[live]
 	entries   entries
@@ -138,7 +139,6 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode}),
 		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
 		buckets:   buckets,
 		analytics: records,
@@ -150,7 +150,7 @@ func New(o Options) (*Server, error) {
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
-	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Grace: o.Grace, Changed: func(string) {
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(string) {
 		s.nodesChanged.Store(true)
 		s.rollouts.Wake()
 	}})
@@ -158,6 +158,7 @@ func New(o Options) (*Server, error) {
 		Fleets: fleets{s}, Meter: fleets{s}, Store: &ledger{server: s, last: map[string]*line{}},
 		Deliver: s.deliver, Tell: s.told, Now: o.Now, Log: o.Logger,
 	})
+	s.alone = append(s.alone, s.rollingOut())
 	s.live.Store(&live{})
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s))
@@ -190,13 +191,13 @@ func (s *Server) start(ctx context.Context) error {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 		if s.options.Predecessor != nil {
 			s.closeDoors()
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.store.Close())
 		}
 	}
 	if s.options.Predecessor != nil {
 		if err := s.takeOver(ctx); err != nil {
 			s.closeDoors()
-			return errors.Join(err, s.remote.close())
+			return errors.Join(err, s.store.Close())
 		}
 	}
 	return s.serve(ctx)
@@ -227,8 +228,6 @@ func (s *Server) serve(ctx context.Context) error {
 	if err := s.begin(); err != nil {
 		s.log.Error("not everything runs", "error", err)
 	}
-	s.tasks.Go(func() { s.rollouts.Run(running) })
-	s.tasks.Go(func() { s.noteNodes(running) })
 	s.log.Info("serving", "xds", s.addrs.XDS, "authz", s.addrs.Authz, "ratelimit", s.addrs.RateLimit,
 		"accesslog", s.addrs.AccessLog, "admin", s.addrs.Admin, "nodes", s.addrs.Nodes, "join", s.addrs.Join)
 	if s.options.Predecessor != nil {
@@ -306,9 +305,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		failed = append(failed, s.forward.Close())
 	}
 	if s.store != nil {
-		if err := s.store.Close(); err != nil {
-			failed = append(failed, err)
-		}
+		failed = append(failed, s.store.Close())
 	}
 	s.log.Info("stopped")
 	return errors.Join(failed...)
