@@ -134,7 +134,12 @@ func (e *refusedError) Error() string { return e.detail }
 
 // get asks and reads the JSON answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
-	request, err := c.question(ctx, path, query)
+	return c.ask(ctx, http.MethodGet, path, query, out)
+}
+
+// ask sends a request without a body and reads the JSON answer into out; nil: there is none.
+func (c *Client) ask(ctx context.Context, method, path string, query url.Values, out any) error {
+	request, err := c.question(ctx, method, path, query)
 	if err != nil {
 		return err
 	}
@@ -143,19 +148,19 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 
 // fetch asks and returns the answer as it came.
 func (c *Client) fetch(ctx context.Context, path string, query url.Values) ([]byte, error) {
-	request, err := c.question(ctx, path, query)
+	request, err := c.question(ctx, http.MethodGet, path, query)
 	if err != nil {
 		return nil, err
 	}
 	return c.send(request)
 }
 
-func (c *Client) question(ctx context.Context, path string, query url.Values) (*http.Request, error) {
+func (c *Client) question(ctx context.Context, method, path string, query url.Values) (*http.Request, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, method, target, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("ask the management API: %w", err)
 	}

@@ -68,6 +68,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeEndpoints(api)
 	o.describeJoining(api)
 	o.describeExport(api)
+	o.describeRollouts(api)
 }
 
 // nodesQuery selects nodes.

@@ -86,6 +86,7 @@ type Suspect struct {
 // Revision is the configuration in use, and what the last load found.
 type Revision struct {
 	ID            string                 `json:"id" doc:"Content id; empty while none is in use"`
+	Entry         int64                  `json:"entry,omitempty" doc:"Number of its history entry (REV)"`
 	Since         time.Time              `json:"since,omitzero"`
 	Substitutions []gateway.Substitution `json:"substitutions" nullable:"false" doc:"APIs served by something else than their documents say"`
 	Faults        []gateway.Fault        `json:"faults" nullable:"false" doc:"What the last load of the documents found"`

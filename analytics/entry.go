@@ -75,6 +75,9 @@ func (t *Table) letThrough(r *Record, e *entry) LetThrough {
 	return LetThrough{Authorization: e.letThrough, Limits: limited && e.limitRules != r.Rules}
 }
 
+// detailsDenied is what Envoy's response code details say of a request that the authorization service denied.
+const detailsDenied = "ext_authz_denied"
+
 // responder tells who answered by Envoy's response code details. Only what came from an upstream says so
 // ("via_upstream", or with a cache "insert_via_upstream"); an answer that broke off came from it as well.
 func responder(r *Record) Responder {
@@ -83,7 +86,7 @@ func responder(r *Record) Responder {
 		return Nobody
 	case strings.HasSuffix(r.Details, "via_upstream"), strings.HasPrefix(r.Details, "upstream_reset_after_response_started"):
 		return Upstream
-	case r.Details == "ext_authz_denied", r.Details == "request_rate_limited":
+	case r.Details == detailsDenied, r.Details == "request_rate_limited":
 		return Gatehouse
 	}
 	return Envoy

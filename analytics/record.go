@@ -51,6 +51,19 @@ type LetThrough struct {
 	Limits        bool
 }
 
+// Denied reports whether authentication or authorization denied the request: with 401 or 403 in Envoy (token verification,
+// the guard), with any status below 500 in Gatehouse. What an upstream denies is its own affair, a limit is no denial, and
+// an authorization that is away is an error.
+func (r *Record) Denied() bool {
+	switch r.Answered {
+	case Gatehouse:
+		return r.Details == detailsDenied && r.Status < 500
+	case Envoy:
+		return r.Status == 401 || r.Status == 403
+	}
+	return false
+}
+
 func (r *Record) routed() bool { return r.API != "" }
 
 // Responder is who answered a request.

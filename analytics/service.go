@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,12 @@ type Options struct {
 	// MaxSeries bounds the rollups; 0: 20,000. One takes 1.6 KB after 100 requests of one API (32 MB for 20,000), and at
 	// most 20 KB when its latencies are spread evenly from 10 us to 24 h.
 	MaxSeries int
+	// Step is in which steps the last minutes of each node are kept; 0: 10 s.
+	Step time.Duration
+	// Recent is how long they are kept; 0: 10 min. With both as they are by default a busy node takes 125 KB.
+	Recent time.Duration
+	// RecentNodes bounds of how many nodes; 0: 1,000. Beyond it the one that said nothing for longest is forgotten.
+	RecentNodes int
 	// Linger is how long a stream still takes what was on its way when Stop was called; 0: 100 ms.
 	Linger time.Duration
 	// Records gets each batch's records, in the order of their stream, after they were counted; nil: nobody does. It is
@@ -41,6 +48,7 @@ type Service struct {
 	caller   func(context.Context) (fleet, node string, known bool)
 	table    atomic.Pointer[Table]
 	rollups  *rollups
+	recent   *recent
 	counters *counters
 
 	received, ignored, unrouted, failed atomic.Uint64
@@ -77,9 +85,13 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	last, err := newRecent(cmp.Or(o.Step, 10*time.Second), cmp.Or(o.Recent, 10*time.Minute), cmp.Or(o.RecentNodes, 1000))
+	if err != nil {
+		return nil, fmt.Errorf("make the bins of latency sketches: %w", err)
+	}
 	s := &Service{
 		log: o.Log, now: o.Now, linger: o.Linger, records: o.Records, caller: o.Caller,
-		rollups: r, counters: newCounters(), stopping: make(chan struct{}),
+		rollups: r, recent: last, counters: newCounters(), stopping: make(chan struct{}),
 	}
 	s.table.Store(&Table{})
 	return s, nil
@@ -91,6 +103,13 @@ func (s *Service) Use(t *Table) {
 		t = &Table{}
 	}
 	s.table.Store(t)
+}
+
+// Figures adds up what nodes of a fleet reported in the last minutes, span by span, in whole steps (Options.Step) that began
+// within a span. Records count when they arrive, up to Envoy's flush interval after the request. What is older than
+// Options.Recent, or from before this process, is not known.
+func (s *Service) Figures(fleet string, spans []Span) Figures {
+	return s.recent.figures(fleet, spans, s.now())
 }
 
 // Stop ends all streams: each takes what arrives within Options.Linger, counts it, and ends with status OK. New streams are

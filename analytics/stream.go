@@ -173,6 +173,7 @@ func (s *Service) take(src *source, message []byte) error {
 // count adds a record to its rollup and to the counters for /metrics.
 func (s *Service) count(table *Table, r *Record, now time.Time) {
 	o := table.operation(r)
+	s.recent.add(r, now)
 	rules, _ := table.rulesOf(r)
 	if !r.routed() {
 		s.unrouted.Add(1)

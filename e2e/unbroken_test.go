@@ -13,6 +13,8 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/gatehouse/gatehouse/server"
 )
 
 // TestUnbroken changes the configuration in every way that there is, while 500 requests a second go through an Envoy. Not one
@@ -44,7 +46,9 @@ func twoBackends(t *testing.T, more map[string]string) *world {
 	second, _ := backend(t, "second", "")
 	documents := site()
 	maps.Copy(documents, more)
-	w := newWorld(t, documents, map[string]string{"FIRST": first, "SECOND": second})
+	w := prepare(t, documents, map[string]string{"FIRST": first, "SECOND": second})
+	w.tune = func(o *server.Options) { o.Guard.Removal = -1 } // All that comes goes again, with nobody to confirm it.
+	w.startServer()
 	w.startEnvoy("edge", "edge-1")
 	return w
 }

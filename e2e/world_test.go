@@ -41,6 +41,7 @@ type world struct {
 	names  *nameserver.Server // What the daemon resolves names by; nil: as this machine does.
 	remote server.Remote      // How Envoys of other hosts are served.
 
+	tune   func(*server.Options) // Changes how the daemon is set up; nil: nothing.
 	server *server.Server
 	envoys map[string]*envoy.Child
 	cancel context.CancelFunc
@@ -132,14 +133,17 @@ func (w *world) remove(name string) {
 // startServer starts the daemon on the world's documents; it ends with the test.
 func (w *world) startServer() {
 	w.t.Helper()
-	o := server.Options{
+	options := server.Options{
 		Config: w.dir, State: w.state, Drain: patience, Remote: w.remote,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if w.names != nil {
-		o.Resolver, o.Refresh = w.names.Resolver(), 200*time.Millisecond
+		options.Resolver, options.Refresh = w.names.Resolver(), 200*time.Millisecond
 	}
-	s, err := server.New(o)
+	if w.tune != nil {
+		w.tune(&options)
+	}
+	s, err := server.New(options)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -322,6 +326,12 @@ func (w *world) eventually(what string, holds func() bool) {
 // backend starts an echo backend, on a port of its own or a given one, and returns its address and what stops it.
 func backend(t *testing.T, name, address string) (string, func()) {
 	t.Helper()
+	return backendWith(t, echo.Settings{Name: name}, address)
+}
+
+// backendWith starts an echo backend with settings.
+func backendWith(t *testing.T, settings echo.Settings, address string) (string, func()) {
+	t.Helper()
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
@@ -329,7 +339,7 @@ func backend(t *testing.T, name, address string) (string, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler, err := echo.New(echo.Settings{Name: name})
+	handler, err := echo.New(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +349,7 @@ func backend(t *testing.T, name, address string) (string, func()) {
 	stop := sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("backend %s: %v", name, err)
+			t.Errorf("backend %s: %v", settings.Name, err)
 		}
 	})
 	t.Cleanup(stop)

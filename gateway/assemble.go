@@ -38,6 +38,7 @@ func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
 	}
 	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
 	a.checkListeners(rev.Gateways)
+	a.checkRollouts(rev.Gateways)
 	a.checkIssuers(rev.Issuers)
 	a.checkTLS(rev)
 	var parts []*part

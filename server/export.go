@@ -39,13 +39,16 @@ func (m management) Export(fleet string, keys bool, format admin.Format) ([]byte
 	return envoy.RenderYAML(bootstrap)
 }
 
-// finished returns what all of a fleet should have: today what is in use.
+// finished returns what the last finished rollout gave to a fleet.
 func (m management) finished(fleet string) (*translate.Resources, error) {
 	now := m.live.Load()
 	if now.compiled == nil {
 		return nil, admin.ErrNoRevision
 	}
 	res, ok := now.xds.Fleets[fleet]
+	if base := m.entries.get(fleets(m).base(fleet).Entry); base != nil && base.xds.Fleets[fleet] != nil {
+		res, ok = base.xds.Fleets[fleet], true
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w: %q; there is %s", admin.ErrNoFleet, fleet, strings.Join(slices.Sorted(maps.Keys(now.xds.Fleets)), ", "))
 	}

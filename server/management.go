@@ -22,7 +22,7 @@ type management struct{ *Server }
 func (s *Server) adminDoor(l net.Listener) (door, error) {
 	m := management{s}
 	service, err := admin.New(admin.Options{
-		Ready: s, Nodes: m, Revisions: m, Explain: m, Endpoints: m, Tokens: m, Authority: m, Export: m,
+		Ready: s, Nodes: m, Revisions: m, Explain: m, Endpoints: m, Rollouts: m, Tokens: m, Authority: m, Export: m,
 		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
 		Version: version.Read().Version,
 		Token:   s.options.AdminToken,
@@ -93,7 +93,7 @@ func refusal(r *cache.Refusal) *admin.Refusal {
 func (m management) Revision() admin.Revision {
 	now := m.live.Load()
 	out := admin.Revision{
-		Since: now.since, Substitutions: append([]gateway.Substitution{}, now.substitutions...),
+		Entry: now.entry, Since: now.since, Substitutions: append([]gateway.Substitution{}, now.substitutions...),
 		Faults: append(append(gateway.Faults{}, now.faults...), m.observed.Faults()...).Sort(),
 	}
 	if now.compiled != nil {

@@ -63,6 +63,22 @@ func (s *Server) sources() files {
 	}
 }
 
+// tolerant is the same for what was served before: a certificate that has expired since takes nothing but itself away.
+func (s *Server) tolerant() files {
+	from := s.sources()
+	from.Tolerant = true
+	return from
+}
+
+// usedFiles returns the files of certificates of all that some node has or is to have.
+func (s *Server) usedFiles() []string {
+	var paths []string
+	for _, e := range s.entries.all() {
+		paths = append(paths, s.sources().Files(e.revision.Certificates)...)
+	}
+	return paths
+}
+
 // follow watches the files of the revision in use, until ctx ends, and takes over what they hold whenever that changed.
 func (s *Server) follow(ctx context.Context) error {
 	watch, err := observed.WatchFiles(ctx, s.log)
@@ -70,9 +86,7 @@ func (s *Server) follow(ctx context.Context) error {
 		return fmt.Errorf("watch certificates: %w", err)
 	}
 	s.files.Store(watch)
-	if now := s.live.Load(); now.compiled != nil {
-		watch.Follow(s.sources().Files(now.revision.Certificates))
-	}
+	watch.Follow(s.usedFiles())
 	s.tasks.Go(func() {
 		s.refresh()
 		for range watch.Changed() {
@@ -82,44 +96,70 @@ func (s *Server) follow(ctx context.Context) error {
 	return nil
 }
 
-// followAlso watches the files of certificates that are about to be read, beside those of the revision in use: what changes
-// while they are read is told of then.
-func (s *Server) followAlso(list []*gateway.Certificate, used *compiled) {
+// followAlso watches the files of certificates that are about to be read, beside those in use: what changes while they are
+// read is told of then.
+func (s *Server) followAlso(list []*gateway.Certificate) {
 	watch := s.files.Load()
 	if watch == nil {
 		return // Not started; the first refresh reads what changes until then.
 	}
-	paths := s.sources().Files(list)
-	if used != nil {
-		paths = append(paths, s.sources().Files(used.revision.Certificates)...)
-	}
-	watch.Follow(paths)
+	watch.Follow(append(s.sources().Files(list), s.usedFiles()...))
 }
 
-// refresh takes over what is observed of the revision in use. There is no new revision: the Envoys get other secrets alone.
+// refresh takes over what is observed, for each entry that some node has or is to have. There is no new revision: the Envoys get
+// other endpoints, keys and secrets alone. A reload does the same for its own; whichever comes second sees what the first did.
 func (s *Server) refresh() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	before := s.live.Load()
-	if before.compiled == nil || len(before.revision.Certificates) == 0 {
-		return
-	}
-	now, kept, faults := observe(before.revision, s.sources(), before.compiled)
-	next := *before.compiled
-	next.observed, next.kept = now, append(kept, faults...).Sort()
-	changed := s.logObserved(before.compiled, &next)
-	if changed {
-		table, found := xds.Compile(next.revision, now, before.xds)
-		if len(found) > 0 { // What was compiled once before can be said to Envoy.
-			s.log.Error("what was observed cannot be used", "faults", gateway.Faults(found).Error())
-			return
+	deliver := false
+	for _, e := range s.entries.all() {
+		next, changed := s.observeAgain(e.compiled)
+		if next == nil {
+			continue
 		}
-		next.xds = table
-		next.xds.Use(s.xds)
+		deliver = deliver || changed
+		now := *e
+		now.compiled = next
+		s.entries.put(&now)
+		if before := s.live.Load(); before.entry == e.Number {
+			after := *before
+			after.compiled = next
+			s.live.Store(&after)
+		}
 	}
-	after := *before
-	after.compiled = &next
-	s.live.Store(&after)
+	if deliver {
+		s.rollouts.Deliver()
+	}
+}
+
+// observeAgain returns a configuration with what is observed now, and whether Envoys get anything else by it; nil where what is
+// observed cannot be used.
+func (s *Server) observeAgain(before *compiled) (*compiled, bool) {
+	from := s.sources()
+	from.Learnt = s.learnt(before)
+	next := *before
+	if len(before.revision.Certificates) > 0 {
+		now, kept, faults := observe(before.revision, from, before)
+		next.observed, next.kept = now, append(kept, faults...).Sort()
+		if s.logObserved(before, &next) {
+			table, found := xds.Compile(next.revision, now, before.xds)
+			if len(found) > 0 { // What was compiled once before can be said to Envoy.
+				s.log.Error("what was observed cannot be used", "faults", gateway.Faults(found).Error())
+				return nil, false
+			}
+			next.xds = table
+			return &next, true
+		}
+	}
+	now := *before.observed
+	now.Endpoints, now.KeySets = from.Learnt.Endpoints, from.Learnt.KeySets
+	table, err := before.xds.Observe(&now)
+	if err != nil {
+		s.log.Error("what is observed cannot be sent", "error", err)
+		return nil, false
+	}
+	next.observed, next.xds = &now, table
+	return &next, table != before.xds
 }
 
 // logObserved tells of each certificate that changed, and of each that has a new fault. It reports whether any changed.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ const quarantineRounds = 3
 // live is what the server serves, and what it thought of the last reload.
 type live struct {
 	*compiled
+	entry         int64 // Of the history.
 	since         time.Time
 	substitutions []gateway.Substitution
 	faults        gateway.Faults // Of the last reload; what is served may be older.
@@ -30,21 +32,17 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	if !s.restored {
+		return errors.New("the server has not started: it loads its documents when it does")
+	}
 	docs, faults := s.load()
 	before := s.live.Load()
-	s.followAlso(docs.Certificates, before.compiled)
+	s.followAlso(docs.Certificates)
 	from := s.sources()
 	from.Learnt = s.observed.Prepare(ctx, docs)
-	for _, f := range docs.Watched {
-		if !s.observed.Knows(f.Object) {
-			faults = append(faults, f)
-		}
-	}
-	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
+	next, substitutions, remaining := propose(docs, s.unread(docs, faults), from, before.compiled)
 	if len(remaining) > 0 {
-		if before.compiled != nil {
-			s.observed.Want(before.revision)
-		}
+		s.want()
 		refused := *before
 		refused.faults = remaining
 		s.live.Store(&refused)
@@ -53,8 +51,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		}
 		return remaining
 	}
-	s.use(next, substitutions)
-	return nil
+	return s.apply(ctx, docs, next, substitutions)
 }
 
 // load reads the documents; without a directory there are none.
@@ -93,22 +90,14 @@ func propose(docs *gateway.Documents, faults gateway.Faults, from files, before 
 	})
 }
 
-// use swaps the revision in. The services come first, the Envoys last: no route arrives whose rules nobody knows.
-func (s *Server) use(next *compiled, substitutions []gateway.Substitution) {
-	s.authz.Use(next.authz)
-	s.ratelimit.Use(next.ratelimit)
-	s.analytics.Use(next.analytics)
-	next.xds.Use(s.xds)
-	now := &live{compiled: next, since: s.options.Now(), substitutions: substitutions}
-	for _, q := range substitutions {
-		now.faults = append(now.faults, q.Faults...)
-		s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
+// unread adds to the faults of documents those of watched files of which nothing good is known.
+func (s *Server) unread(docs *gateway.Documents, faults gateway.Faults) gateway.Faults {
+	for _, f := range docs.Watched {
+		if !s.observed.Knows(f.Object) {
+			faults = append(faults, f)
+		}
 	}
-	s.logKept(s.live.Load().compiled, next)
-	s.live.Store(now)
-	s.observed.Want(next.revision)
-	s.log.Info("revision in use", "revision", next.revision.ID, "routes", len(next.revision.Routes), "quarantined", len(substitutions))
-	s.options.Used(next.revision)
+	return faults
 }
 
 // watch reloads whenever the directory changes, until ctx ends.

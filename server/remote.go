@@ -47,9 +47,10 @@ func (s *Server) openRemote(ctx context.Context) error {
 	if o.Nodes == "" && o.Join == "" {
 		return nil
 	}
-	kept, r := s.store, &remote{hosts: hostsOf(o)}
-	var err error
+	kept := s.store
+	r := &remote{hosts: hostsOf(o)}
 	settings := join.Options{Domain: o.Domain, Life: o.Life, Window: o.Window, Now: s.options.Now, Log: s.log}
+	var err error
 	if o.Own == (join.OwnFiles{}) {
 		r.authority, err = join.Open(ctx, keptRoots{kept.Authority}, settings)
 	} else {

@@ -29,6 +29,7 @@ import (
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
+	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
 // defaultDrain bounds a stop where Options do not.
@@ -55,6 +56,10 @@ type Options struct {
 	Now        func() time.Time            // nil: time.Now.
 	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
 	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
+	Rollout    rollout.Strategy            // How a change moves through a fleet.
+	Guard      Guard                       // Which changes are held until somebody confirms them.
+	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
+	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -79,12 +84,19 @@ type Server struct {
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
 	buckets   *memory.Store
 	alone     []alone
+	rollouts  *rollout.Engine
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
+	restored  bool          // By reloading: the history is taken up; nothing is loaded before.
+	latest    store.Entry   // By reloading: the newest entry, in force or not.
 	live      atomic.Pointer[live]
-	draining  atomic.Bool
-	files     atomic.Pointer[observed.Files]
+	entries   entries
+	known     known
+
+	nodesChanged atomic.Bool // Since the store heard of them.
+	draining     atomic.Bool
+	files        atomic.Pointer[observed.Files]
 
 	addrs Addresses
 	doors []door // What listens, in the order of starting.
@@ -119,7 +131,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode})
+	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode, Step: o.Step})
 	if err != nil {
 		return nil, fmt.Errorf("access log service: %w", err)
 	}
@@ -130,7 +142,6 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		xds:       cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode}),
 		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
 		buckets:   buckets,
 		analytics: records,
@@ -141,6 +152,16 @@ func New(o Options) (*Server, error) {
 	}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
+	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(string) {
+		s.nodesChanged.Store(true)
+		s.rollouts.Wake()
+	}})
+	s.rollouts = rollout.New(rollout.Surroundings{
+		Fleets: fleets{s}, Meter: fleets{s}, Store: &ledger{server: s, last: map[string]*line{}},
+		Deliver: s.deliver, Tell: s.told, Now: o.Now, Log: o.Logger,
+	})
+	s.alone = append(s.alone, s.rollingOut())
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
@@ -170,19 +191,6 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	if err := s.openRemote(ctx); err != nil {
-		return errors.Join(err, s.closeStore())
-	}
-	if s.options.Predecessor != nil {
-		if err := s.greet(ctx); err != nil {
-			return errors.Join(err, s.closeStore())
-		}
-	}
-	if err := s.listen(ctx); err != nil {
-		s.closeDoors()
-		return errors.Join(err, s.closeStore())
-	}
-	s.observed.Start()
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 		if s.options.Predecessor != nil {

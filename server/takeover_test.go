@@ -50,6 +50,11 @@ func TestRulesOfAnotherVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.openStore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.store.Close() }()
+	defer s.closeDoors()
 	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,276 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/store"
+	"github.com/gatehouse/gatehouse/xds/rollout"
+)
+
+// openStore opens the store, listens, and takes up what the process before left: what each node is to have, and what it may
+// ask the services about. Nothing is served yet. After an error nothing is open.
+func (s *Server) openStore(ctx context.Context) error {
+	opened, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
+	if err != nil {
+		return err
+	}
+	s.store = opened
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, opened.Close())
+	}
+	if s.options.Predecessor != nil {
+		err = s.greet(ctx)
+	}
+	if err == nil {
+		err = s.listen(ctx)
+	}
+	s.observed.Start()
+	if err == nil {
+		if err = s.restore(ctx); err != nil {
+			err = fmt.Errorf("take up the history: %w", err)
+		}
+	}
+	if err != nil {
+		s.closeDoors()
+		return errors.Join(err, opened.Close())
+	}
+	return nil
+}
+
+// restore rebuilds every entry that a node has or is to have.
+func (s *Server) restore(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.restored = true
+	if err := s.known.load(ctx, s.store.Nodes); err != nil {
+		return err
+	}
+	if err := s.rollouts.Restore(ctx); err != nil {
+		return err
+	}
+	latest, err := s.store.History.Latest(ctx)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.latest = latest
+	s.restoreNodes(ctx)
+	var newest *entry
+	for _, state := range s.rollouts.States() {
+		for _, v := range state.Versions() {
+			e, err := s.rebuild(ctx, v.Entry, 0)
+			if err != nil {
+				// Nodes keep what they have; the directory's configuration is what they get next.
+				s.log.Error("what a fleet has cannot be rebuilt", "fleet", state.Fleet, "entry", v.Entry, "error", err)
+				s.rollouts.Forget(state.Fleet)
+				break
+			}
+			s.entries.put(e)
+			if newest == nil || newest.Number < e.Number {
+				newest = e
+			}
+		}
+	}
+	if newest != nil {
+		s.useServices(newest)
+		s.setLive(newest, nil)
+		s.log.Info("history taken up", "entry", newest.Number, "revision", newest.Content)
+	}
+	s.rollouts.Deliver()
+	return nil
+}
+
+// restoreNodes makes the services answer for what known nodes acknowledged last: until they hear of something newer they ask
+// by its rules.
+func (s *Server) restoreNodes(ctx context.Context) {
+	for _, number := range s.known.acknowledged() {
+		e, err := s.rebuild(ctx, number, 0)
+		if err != nil {
+			s.log.Warn("what nodes acknowledged last cannot be rebuilt", "entry", number, "error", err)
+			continue
+		}
+		s.authz.Use(e.authz)
+		s.ratelimit.Use(e.ratelimit)
+		s.analytics.Use(e.analytics)
+	}
+}
+
+// apply makes a history entry of a configuration that compiles, and begins its rollout, unless it is to be confirmed first.
+func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compiled, substitutions []gateway.Substitution) error {
+	if s.latest.Number > 0 && s.latest.Content == next.revision.ID {
+		return s.renew(next, substitutions)
+	}
+	before := s.live.Load()
+	e := &entry{compiled: next, substitutions: substitutions, Entry: store.Entry{
+		Content: next.revision.ID, Author: "directory", Message: "directory changed", Parent: before.entry, State: stateRolling,
+	}}
+	if before.compiled != nil {
+		if e.Reason = s.options.Guard.holds(before.revision, next.revision); e.Reason != "" {
+			e.State = stateHeld
+		}
+	}
+	if err := s.record(ctx, docs, e); err != nil {
+		return fmt.Errorf("record the configuration: %w", err)
+	}
+	s.supersedeHeld(ctx, e.Number)
+	s.latest = e.Entry
+	if e.State == stateHeld {
+		refused := *before
+		refused.faults = nil
+		s.live.Store(&refused)
+		s.want()
+		s.log.Warn("configuration held", "entry", e.Number, "reason", e.Reason, "confirm", fmt.Sprintf("gatehouse confirm %d", e.Number))
+		return nil
+	}
+	return s.rollOut(ctx, e)
+}
+
+// renew takes the configuration of the newest entry, loaded again: what is in it the same way may resolve otherwise (secrets
+// of the environment).
+func (s *Server) renew(next *compiled, substitutions []gateway.Substitution) error {
+	current := s.live.Load()
+	if s.entries.get(s.latest.Number) == nil || current.entry != s.latest.Number {
+		// It was refused, aborted or is held: what is served stays.
+		now := *current
+		now.faults = nil
+		s.live.Store(&now)
+		return nil
+	}
+	e := &entry{Entry: s.latest, compiled: next, substitutions: substitutions}
+	s.useServices(e)
+	s.entries.put(e)
+	s.setLive(e, nil)
+	s.rollouts.Deliver()
+	return nil
+}
+
+// rollOut begins the rollout of an entry in all its fleets.
+func (s *Server) rollOut(ctx context.Context, e *entry) error {
+	before := s.live.Load()
+	s.useServices(e)
+	s.entries.put(e)
+	s.setLive(e, before)
+	changes := map[string]rollout.Change{}
+	for fleet := range e.xds.Fleets {
+		changes[fleet] = rollout.Change{To: e.version(), Strategy: s.strategy(e.revision.RolloutOf(fleet)), Same: func(v rollout.Version) bool {
+			old := s.entries.get(v.Entry)
+			if old == nil || old.xds.Snapshot(fleet) == nil || e.xds.Snapshot(fleet) == nil {
+				return false
+			}
+			return old.xds.Snapshot(fleet).Version() == e.xds.Snapshot(fleet).Version()
+		}}
+	}
+	if err := s.rollouts.Begin(ctx, changes); err != nil {
+		s.live.Store(before)
+		s.setState(ctx, e.Number, stateRefused, err.Error())
+		return fmt.Errorf("begin the rollout of entry %d: %w", e.Number, err)
+	}
+	if len(changes) == 0 {
+		s.setState(ctx, e.Number, stateLive, "")
+	}
+	s.pruneEntries()
+	return nil
+}
+
+// rollingOut is what one process alone may do: take rollouts further, and write down what nodes acknowledge. Before it does, it
+// reads how far the process before it came.
+func (s *Server) rollingOut() alone {
+	var cancel context.CancelFunc
+	var tasks sync.WaitGroup
+	start := func() error {
+		ctx, end := context.WithCancel(context.Background())
+		cancel = end
+		reading, done := context.WithTimeout(ctx, storeTimeout)
+		defer done()
+		err := s.rollouts.Restore(reading)
+		s.rollouts.Deliver()
+		tasks.Go(func() { s.rollouts.Run(ctx) })
+		tasks.Go(func() { s.noteNodes(ctx) })
+		return err
+	}
+	stop := func(context.Context) error { // Each step of these ends by itself within the store's own bound.
+		if cancel != nil {
+			cancel()
+		}
+		tasks.Wait()
+		return nil
+	}
+	return alone{name: "rollouts", start: start, stop: stop}
+}
+
+// strategy returns how a change moves, as the documents say; what they do not say is as the options say.
+func (s *Server) strategy(written *gateway.Rollout) rollout.Strategy {
+	out := s.options.Rollout
+	if written == nil {
+		return out
+	}
+	if len(written.Waves) > 0 {
+		out.Waves = nil
+	}
+	for _, w := range written.Waves {
+		out.Waves = append(out.Waves, rollout.Wave(w))
+	}
+	const percent = 100
+	out.Soak, out.Patience = cmp.Or(written.Soak, out.Soak), cmp.Or(written.Patience, out.Patience)
+	out.Gates.Requests = cmp.Or(written.Requests, out.Gates.Requests)
+	out.Gates.Errors = cmp.Or(written.Errors/percent, out.Gates.Errors)
+	out.Gates.Denials = cmp.Or(written.Denials/percent, out.Gates.Denials)
+	out.Gates.Latency = cmp.Or(written.Latency, out.Gates.Latency)
+	return out
+}
+
+// useServices makes the services answer for an entry, and for all that other nodes have: they come first, the Envoys last, so
+// that no route arrives whose rules nobody knows.
+func (s *Server) useServices(e *entry) {
+	var all []*entry
+	for _, state := range s.rollouts.States() {
+		for _, v := range state.Versions() {
+			if old := s.entries.get(v.Entry); old != nil && old != e && !slices.Contains(all, old) {
+				all = append(all, old)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.Number, b.Number) })
+	for _, one := range append(all, e) {
+		s.authz.Use(one.authz)
+		s.ratelimit.Use(one.ratelimit)
+	}
+	s.analytics.Use(e.analytics)
+}
+
+// setLive makes an entry the one by which requests are explained and faulty APIs replaced. before is what was so before (nil:
+// it is no change).
+func (s *Server) setLive(e *entry, before *live) {
+	now := &live{compiled: e.compiled, entry: e.Number, since: s.options.Now(), substitutions: e.substitutions}
+	for _, q := range e.substitutions {
+		now.faults = append(now.faults, q.Faults...)
+		if before != nil {
+			s.log.Error("quarantined", "object", q.Object.String(), "with", q.With, "faults", q.Faults.Error())
+		}
+	}
+	s.logKept(s.live.Load().compiled, e.compiled)
+	s.live.Store(now)
+	s.want()
+	s.log.Info("revision in use", "entry", e.Number, "revision", e.revision.ID, "routes", len(e.revision.Routes), "quarantined", len(e.substitutions))
+	s.options.Used(e.revision)
+}
+
+// pruneEntries forgets entries that no node has any more.
+func (s *Server) pruneEntries() {
+	keep := map[int64]bool{s.live.Load().entry: true}
+	for _, state := range s.rollouts.States() {
+		for _, v := range state.Versions() {
+			keep[v.Entry] = true
+		}
+	}
+	s.entries.prune(keep)
+	s.want()
+}
