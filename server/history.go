@@ -183,9 +183,15 @@ func (s *Server) rollOut(ctx context.Context, e *entry) error {
 // rollingOut is what one process alone may do: take rollouts further, and write down what nodes acknowledge. Before it does, it
 // reads how far the process before it came.
 func (s *Server) rollingOut() alone {
+	var mu sync.Mutex // Somebody may stop the server during a hand-over.
 	var cancel context.CancelFunc
 	var tasks sync.WaitGroup
 	start := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if cancel != nil {
+			return nil // A hand-over failed before it was stopped.
+		}
 		ctx, end := context.WithCancel(context.Background())
 		cancel = end
 		reading, done := context.WithTimeout(ctx, storeTimeout)
@@ -197,8 +203,11 @@ func (s *Server) rollingOut() alone {
 		return err
 	}
 	stop := func(context.Context) error { // Each step of these ends by itself within the store's own bound.
+		mu.Lock()
+		defer mu.Unlock()
 		if cancel != nil {
 			cancel()
+			cancel = nil
 		}
 		tasks.Wait()
 		return nil
