@@ -53,6 +53,7 @@ type Options struct {
 	Nodes     Fleet
 	Revisions Revisions
 	Explain   Explainer
+	Endpoints Endpoints
 	Tokens    Tokens
 	Authority Authority
 	Export    Exporter

@@ -238,7 +238,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/v1/nodes", 200, "application/json", `{"nodes":[]}`},
 		{"GET", "/v1/explain", 422, "application/problem+json", "query.url"},
 		{"GET", "/v1/explain?url=/&header=x", 400, "application/problem+json", `the header \"x\" is not written as name:value`},
-		{"POST", "/v1/nodes", 405, "application/problem+json", "only answers GET"},
+		{"POST", "/v1/nodes", 405, "application/problem+json", "this path takes GET, HEAD"},
 		{"GET", "/nothing", 404, "application/problem+json", "/openapi.json lists"},
 	} {
 		status, mediaType, body := get(t, c, tt.method, tt.path)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -49,13 +50,28 @@ func problems(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		probe := *r
-		probe.Method = http.MethodGet
-		if _, pattern := mux.Handler(&probe); pattern != "" && r.Method != http.MethodGet {
-			w.Header().Set("Allow", "GET, HEAD")
-			problem(w, http.StatusMethodNotAllowed, "this API only answers GET so far")
+		if allow := allowed(mux, r); allow != "" {
+			w.Header().Set("Allow", allow)
+			problem(w, http.StatusMethodNotAllowed, "this path takes "+allow)
 			return
 		}
 		problem(w, http.StatusNotFound, "nothing is served at "+r.URL.Path+"; /openapi.json lists what is")
 	})
+}
+
+// allowed returns the methods that a path takes, empty where nothing is served there.
+func allowed(mux *http.ServeMux, r *http.Request) string {
+	var methods []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		probe := *r
+		probe.Method = method
+		if _, pattern := mux.Handler(&probe); pattern == "" {
+			continue
+		}
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return strings.Join(methods, ", ")
 }

@@ -14,17 +14,14 @@ import (
 // ErrNotFound tells that what was asked for is not there.
 var ErrNotFound = errors.New("not found")
 
-// ErrConflict tells that what was asked for cannot be done as things stand.
-var ErrConflict = errors.New("not possible now")
-
 // Rollouts knows which configuration is on its way to which Envoys, and takes orders about it.
 type Rollouts interface {
 	// Rollouts returns the state of every fleet, and what waits to be confirmed.
 	Rollouts(ctx context.Context) (Deliveries, error)
-	// Order pauses, resumes or aborts the rollout of a fleet, or of all where it is "". It returns ErrConflict where that is
+	// Order pauses, resumes or aborts the rollout of a fleet, or of all where it is "". It returns ErrUnable where that is
 	// not possible.
 	Order(ctx context.Context, order Order, fleet string) error
-	// Confirm begins the rollout of a held entry. It returns ErrNotFound or ErrConflict.
+	// Confirm begins the rollout of a held entry. It returns ErrNotFound or ErrUnable.
 	Confirm(ctx context.Context, entry int64) error
 }
 
@@ -138,7 +135,7 @@ func asProblem(err error) error {
 		return nil
 	case errors.Is(err, ErrNotFound):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, ErrUnable):
 		return huma.Error409Conflict(err.Error())
 	}
 	return huma.Error500InternalServerError(err.Error())

@@ -65,6 +65,7 @@ func (o *Options) describe(api huma.API) {
 		Summary: "Which way a request takes, and why",
 		Errors:  []int{http.StatusBadRequest, http.StatusServiceUnavailable},
 	}, o.explain)
+	o.describeEndpoints(api)
 	o.describeJoining(api)
 	o.describeExport(api)
 	o.describeRollouts(api)

@@ -10,9 +10,6 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// maxSocketPath is what fits a Unix socket's address (sun_path of 108 bytes, one for the end).
-const maxSocketPath = 107
-
 // ip is the address of a listener.
 type ip string
 
@@ -101,35 +98,29 @@ func (host) JSONSchema() *jsonschema.Schema { return pattern(hostForm, "api.bank
 type endpointAddress string
 
 func (v *endpointAddress) parse(text string) error {
-	if socket, ok := strings.CutPrefix(text, "unix:"); ok {
-		if !strings.HasPrefix(socket, "/") || len(socket) > maxSocketPath {
-			return fmt.Errorf("%q is no socket: write unix: and a path from the root, of at most %d characters", text, maxSocketPath)
-		}
-		*v = endpointAddress(text)
-		return nil
-	}
-	const form = "write an IP address and a port, as in 10.0.0.1:9001 or [fd00::1]:9001, or unix:/path"
-	addr, err := netip.ParseAddrPort(text)
-	switch {
-	case err != nil && hostAndPort(text):
-		return &refusal{code: gateway.CodeReserved, text: fmt.Sprintf("%q: host names are not available yet: %s", text, form)}
-	case err != nil || addr.Addr().Zone() != "" || addr.Port() == 0:
-		return fmt.Errorf("%q is no address: %s", text, form)
-	}
-	*v = endpointAddress(addr.String())
-	return nil
-}
-
-// hostAndPort reports whether a text is a host name with a port.
-func hostAndPort(text string) bool {
-	h, port, found := strings.Cut(text, ":")
-	var v host
-	return found && strings.Trim(port, "0123456789") == "" && strings.ContainsAny(h, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") &&
-		v.parse(h) == nil
+	address, err := gateway.ParseEndpointAddress(text)
+	*v = endpointAddress(address)
+	return err
 }
 
 func (endpointAddress) JSONSchema() *jsonschema.Schema {
-	return pattern(`^(unix:/.+|([0-9.]+|\[[0-9A-Fa-f.:]+\]):[0-9]{1,5})$`, "10.0.0.1:9001", "unix:/run/payments.sock")
+	return pattern(`^(unix:/.+|([0-9.]+|\[[0-9A-Fa-f.:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5})$`,
+		"10.0.0.1:9001", "backend.bank.test:9001", "unix:/run/payments.sock")
+}
+
+// recordName is the name of records in DNS.
+type recordName string
+
+func (v *recordName) parse(text string) error {
+	if !gateway.ValidHostName(text) {
+		return fmt.Errorf("%q is no name in DNS: write one without port, as in _http._tcp.bank.test", text)
+	}
+	*v = recordName(strings.ToLower(text))
+	return nil
+}
+
+func (recordName) JSONSchema() *jsonschema.Schema {
+	return pattern(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, "_http._tcp.bank.test")
 }
 
 // limitKey is what a limit counts by.

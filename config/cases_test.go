@@ -67,6 +67,7 @@ func TestCases(t *testing.T) {
 			t.Parallel()
 			whole, files := archive(t, file)
 			docs, faults := config.LoadFS(files, config.Options{LookupEnv: environment})
+			faults = append(faults, docs.Watched...).Sort()
 			if len(faults) > 0 {
 				whole.Files = append(whole.Files, txtar.File{Name: faultsSection, Data: written(faults)})
 			}

@@ -22,6 +22,7 @@ type apiDocument struct {
 	Limits       []limitFields         `yaml:"limits" doc:"How many requests are let through."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Headers      headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
 	Operations   []operationFields     `yaml:"operations" jsonschema:"minItems=1" doc:"What the API can do, beside what its contract lists."`
 	Effects      reserved              `yaml:"effects" jsonschema:"-" reserved:"remove it"`
 	Plans        reserved              `yaml:"plans" jsonschema:"-" reserved:"write limits"`
@@ -31,11 +32,13 @@ type apiDocument struct {
 
 type operationFields struct {
 	ID           name `yaml:"id" jsonschema:"required" doc:"The operation's name. With nothing that matches it refers to the contract's operation."`
-	matchFields  `yaml:",inline"`
+	pathFields   `yaml:",inline"`
+	Match        conditionsFields      `yaml:"match" doc:"What a request must have beside its method and path."`
 	To           []destinationFields   `yaml:"to" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the operation. The API's where not said."`
 	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call. As the API says where not said."`
 	Authorize    []authorizationFields `yaml:"authorize" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
 	Limits       []limitFields         `yaml:"limits" doc:"How many requests are let through, in place of the API's."`
+	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
 }
 
 func (d *apiDocument) add(o *object, docs *gateway.Documents) {
@@ -49,6 +52,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Authorize:    authorizations(d.Authorize),
 		Limits:       limits(d.Limits),
 		WhenAway:     d.WhenAway.whenAway(),
+		Headers:      d.Headers.headers(o, "headers"),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Origin:       o.origin(),
 	}
@@ -79,7 +83,7 @@ func (d *apiDocument) operations(o *object, listed []gateway.Operation, readable
 	operations := slices.Clone(listed)
 	for i := range d.Operations {
 		w, field := &d.Operations[i], fmt.Sprintf("operations[%d]", i)
-		op := gateway.Operation{ID: string(w.ID), Match: w.match(o, field), Field: field}
+		op := gateway.Operation{ID: string(w.ID), Match: w.matching().match(o, field, join(field, "match")), Field: field}
 		w.settings(o, field, &op)
 		at := slices.IndexFunc(listed, func(l gateway.Operation) bool { return l.ID == op.ID })
 		switch {
@@ -87,12 +91,12 @@ func (d *apiDocument) operations(o *object, listed []gateway.Operation, readable
 			o.fault(gateway.CodeBadValue, join(field, "id"), "the id %q is Gatehouse's own: write another", op.ID)
 		case w.Path != nil || w.PathRegex != nil || o.blamed(field):
 			operations = append(operations, op)
-		case at >= 0 && w.matches():
-			o.fault(gateway.CodeConflict, field, "the contract says which requests are %s: remove method, methods, headers and query, or write a path", op.ID)
+		case at >= 0 && w.matching().matches():
+			o.fault(gateway.CodeConflict, field, "the contract says which requests are %s: remove method, methods and match, or write a path", op.ID)
 		case at >= 0:
 			op.Match = listed[at].Match
 			operations[at] = op
-		case d.Contract == "" || w.matches():
+		case d.Contract == "" || w.matching().matches():
 			o.fault(gateway.CodeMissingField, field, "the operation %s has no path: write path or path-regex", op.ID)
 		case readable:
 			o.fault(gateway.CodeDangling, join(field, "id"), "%s", notListed(op.ID, listed))
@@ -112,9 +116,15 @@ func notListed(id string, listed []gateway.Operation) string {
 	return fmt.Sprintf("the contract has no operation %q: correct the id, or write the operation's path", id)
 }
 
+// matching returns all that says which requests are meant.
+func (w *operationFields) matching() *matchFields {
+	return &matchFields{pathFields: w.pathFields, conditionsFields: w.Match}
+}
+
 // settings fills in what the operation says in place of the API.
 func (w *operationFields) settings(o *object, field string, op *gateway.Operation) {
 	op.To = destinations(w.To)
+	op.Headers = w.Headers.headers(o, join(field, "headers"))
 	op.Authenticate = w.Authenticate.authenticate(o, join(field, "authenticate"))
 	if w.Authorize != nil {
 		list := authorizations(w.Authorize)

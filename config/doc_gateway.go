@@ -24,6 +24,7 @@ type gatewayDocument struct {
 	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
 	Rollout   *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
+	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
 	Allow     reserved         `yaml:"allow" jsonschema:"-" reserved:"every team may expose its APIs on every host; remove it"`
 }
 
@@ -74,6 +75,7 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		},
 		Health:  string(d.Health),
 		Rollout: d.Rollout.rollout(o),
+		Headers: d.Headers.headers(o, "headers"),
 		Origin:  o.origin(),
 	}
 	if g.Fleet == "" {

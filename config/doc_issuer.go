@@ -15,7 +15,7 @@ type issuerDocument struct {
 }
 
 type keysFields struct {
-	File   filePath `yaml:"file" doc:"A file that holds the key set (RFC 7517)."`
+	File   filePath `yaml:"file" doc:"A watched file that holds the key set (RFC 7517). Changing it rotates the keys at once, without a new revision."`
 	Inline *keySet  `yaml:"inline" doc:"The key set itself, as YAML or as JSON text."`
 	URL    reserved `yaml:"url" jsonschema:"-" reserved:"save the key set into a file: jwks: {file: ./issuer.jwks.json}"`
 }
@@ -27,7 +27,7 @@ type mintFields struct {
 
 func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Origin: o.origin()}
-	i.KeySet = d.JWKS.keySet(o)
+	i.KeySet, i.KeyFile = d.JWKS.keySet(o)
 	if d.Mint != nil {
 		i.Mint = &gateway.Mint{Key: d.Mint.key(o), Tokens: d.Mint.Tokens}
 	}
@@ -36,8 +36,8 @@ func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 	}
 }
 
-// keySet returns the key set as JSON, checked.
-func (f *keysFields) keySet(o *object) []byte {
+// keySet returns the key set as JSON, checked, and the file in which it is.
+func (f *keysFields) keySet(o *object) (set []byte, file string) {
 	switch {
 	case f.File != "" && f.Inline != nil:
 		o.fault(gateway.CodeConflict, "jwks", "file and inline exclude one another: keep one")
@@ -45,20 +45,20 @@ func (f *keysFields) keySet(o *object) []byte {
 		if err := checkKeySet(f.Inline.json); err != nil && !o.blamed("jwks.inline") {
 			o.fault(gateway.CodeKeySet, "jwks.inline", "%s", err)
 		}
-		return f.Inline.json
+		return f.Inline.json, ""
 	case f.File != "":
-		text, file, ok := o.load.include(o, "jwks.file", string(f.File))
-		if !ok {
-			return nil
-		}
-		if err := checkKeySet(text); err != nil {
-			o.report(gateway.CodeKeySet, gateway.Place{File: file, Line: 1, Column: 1}, "jwks.file", err.Error())
-		}
-		return text
+		file, _ = o.watched("jwks.file", string(f.File), func(file string, text []byte) gateway.Faults {
+			faults := keySetFaults(file, text)
+			if len(faults) == 0 {
+				set = text
+			}
+			return faults
+		})
+		return set, file
 	case !o.blamed("jwks"):
 		o.fault(gateway.CodeMissingField, "jwks", "jwks names no keys: write file: and the path of a key set, or inline:")
 	}
-	return nil
+	return nil, ""
 }
 
 // key resolves the key that signs tokens. nil where it cannot be had here, which is no fault where the environment is not

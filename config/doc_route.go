@@ -16,6 +16,7 @@ type routeDocument struct {
 	Limits       []limitFields         `yaml:"limits" doc:"How many requests are let through."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
 	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
 }
 
@@ -30,8 +31,9 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Authorize:    authorizations(d.Authorize),
 		Limits:       limits(d.Limits),
 		WhenAway:     d.WhenAway.whenAway(),
+		Headers:      d.Headers.headers(o, "headers"),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
-		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match"), Field: "match"}},
+		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match", "match"), Field: "match"}},
 		Origin:       o.origin(),
 	})
 }

@@ -1,10 +1,7 @@
 package config
 
 import (
-	"reflect"
 	"time"
-
-	"go.yaml.in/yaml/v4"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -23,30 +20,14 @@ const (
 
 type upstreamDocument struct {
 	header         `yaml:",inline"`
-	Endpoints      endpointList  `yaml:"endpoints" jsonschema:"required,minItems=1" doc:"The addresses that serve this."`
-	Balance        string        `yaml:"balance" jsonschema:"enum=round-robin,enum=least-request,enum=random,default=least-request" later:"ring-hash maglev" doc:"How the next endpoint is chosen."`
-	Protocol       string        `yaml:"protocol" jsonschema:"enum=http1,enum=http2,default=http1" doc:"What the endpoints speak."`
-	Health         *healthFields `yaml:"health" doc:"Active health checks. Without them every endpoint is taken to be healthy."`
-	Timeout        duration      `yaml:"timeout" jsonschema:"default=15s" doc:"For the whole response."`
-	ConnectTimeout duration      `yaml:"connect-timeout" jsonschema:"default=1s" doc:"For a new connection."`
-	Retries        *retryFields  `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
-	TLS            reserved      `yaml:"tls" jsonschema:"-" reserved:"endpoints are reached by plain HTTP; remove it"`
-}
-
-// endpointList is a list, of which one other form is named for later.
-type endpointList []endpointFields
-
-func (v *endpointList) decode(d *decoder, n *yaml.Node, at *field, r *rule) {
-	if n.Kind == yaml.ScalarNode && n.Value == "pushed" {
-		d.fault(gateway.CodeReserved, n, at, "endpoints: pushed is not available yet: write the addresses as a list")
-		return
-	}
-	d.list(n, reflect.ValueOf(v).Elem(), at, r)
-}
-
-type endpointFields struct {
-	Address endpointAddress `yaml:"address" jsonschema:"required" doc:"IP address and port, or unix:/path for a socket on Envoy's own host."`
-	Weight  *int            `yaml:"weight" jsonschema:"minimum=1,maximum=1000000,default=1" doc:"The endpoint's share, relative to the others."`
+	Endpoints      endpointsFields `yaml:"endpoints" jsonschema:"required,minItems=1" doc:"The addresses that serve this: a list, a file or SRV records that are watched, or pushed through the management API."`
+	Balance        string          `yaml:"balance" jsonschema:"enum=round-robin,enum=least-request,enum=random,default=least-request" later:"ring-hash maglev" doc:"How the next endpoint is chosen."`
+	Protocol       string          `yaml:"protocol" jsonschema:"enum=http1,enum=http2,default=http1" doc:"What the endpoints speak."`
+	Health         *healthFields   `yaml:"health" doc:"Active health checks. Without them every endpoint is taken to be healthy."`
+	Timeout        duration        `yaml:"timeout" jsonschema:"default=15s" doc:"For the whole response."`
+	ConnectTimeout duration        `yaml:"connect-timeout" jsonschema:"default=1s" doc:"For a new connection."`
+	Retries        *retryFields    `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
+	TLS            reserved        `yaml:"tls" jsonschema:"-" reserved:"endpoints are reached by plain HTTP; remove it"`
 }
 
 type healthFields struct {
@@ -74,14 +55,7 @@ func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
 		Health:         d.Health.health(),
 		Origin:         o.origin(),
 	}
-	seen := map[endpointAddress]bool{}
-	for i, e := range d.Endpoints {
-		if e.Address != "" && seen[e.Address] {
-			o.fault(gateway.CodeDuplicate, itemField("endpoints", i, "address"), "the endpoint %s is written twice: remove one, or give it a weight", e.Address)
-		}
-		seen[e.Address] = true
-		u.Endpoints = append(u.Endpoints, gateway.Endpoint{Address: string(e.Address), Weight: value(e.Weight, 1)})
-	}
+	d.Endpoints.endpoints(o, u)
 	if o.sound(docs) {
 		docs.Upstreams = append(docs.Upstreams, u)
 	}

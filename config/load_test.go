@@ -42,11 +42,15 @@ func TestQuickstartIsSound(t *testing.T) {
 	if _, secret := docs.Files["issuer.test-key.json"]; secret {
 		t.Error("the key is among the files of the configuration")
 	}
-	for _, file := range []string{"payments.yaml", "payments.openapi.yaml", "policies/payments.rego", "issuer.jwks.json"} {
+	for _, file := range []string{"payments.yaml", "payments.openapi.yaml", "policies/payments.rego"} {
 		want, err := os.ReadFile("../examples/quickstart/" + file)
 		if err != nil || !bytes.Equal(want, docs.Files[file]) {
 			t.Errorf("%s is not among the files byte for byte: %v", file, err)
 		}
+	}
+	keys, err := os.ReadFile("../examples/quickstart/issuer.jwks.json")
+	if i := docs.Issuers[0]; err != nil || !bytes.Equal(keys, i.KeySet) || i.KeyFile != "issuer.jwks.json" || docs.Files[i.KeyFile] != nil {
+		t.Errorf("the watched key set %s is not read, or among the content: %v", i.KeyFile, err)
 	}
 	if docs.Issuers[0].Mint == nil || len(docs.Issuers[0].Mint.Key) == 0 {
 		t.Error("the key that signs tokens was not resolved")
@@ -169,8 +173,8 @@ func TestSecretsAreNeverTold(t *testing.T) {
 	} {
 		files := single("schema: 1\nkind: Issuer\nname: a\nissuer: a\n" + text + "\n")
 		files["hidden.json"] = &fstest.MapFile{Data: []byte(hidden)}
-		_, faults := config.LoadFS(files, config.Options{LookupEnv: func(string) (string, bool) { return hidden, true }})
-		if len(faults) == 0 {
+		docs, faults := config.LoadFS(files, config.Options{LookupEnv: func(string) (string, bool) { return hidden, true }})
+		if faults = append(faults, docs.Watched...); len(faults) == 0 {
 			t.Errorf("no fault for %s", text)
 		}
 		if strings.Contains(fmt.Sprintf("%+v", faults), hidden) {

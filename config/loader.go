@@ -30,6 +30,8 @@ type loader struct {
 	recalled map[string]*memorised        // Files that became what they became before.
 	reads    map[string]map[string][]byte // By file, what its documents include.
 	passing  map[string]bool              // Files not to be remembered: with faults, or with secrets, which are looked up each time.
+	outside  map[string]bool              // Watched files, which are no part of the content.
+	watches  map[string]map[string]bool   // By file, those that are watched for its documents.
 }
 
 // pending is a document that is read but not built.
@@ -53,6 +55,8 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 		recalled:  map[string]*memorised{},
 		reads:     map[string]map[string][]byte{},
 		passing:   map[string]bool{},
+		outside:   map[string]bool{},
+		watches:   map[string]map[string]bool{},
 	}
 }
 
@@ -226,7 +230,7 @@ func (l *loader) build() bool {
 // reportStrangers reports the files that neither say that they hold documents nor are included by one.
 func (l *loader) reportStrangers() {
 	for _, s := range l.strangers {
-		if _, included := l.docs.Files[s.file]; !included {
+		if _, included := l.docs.Files[s.file]; !included && !l.outside[s.file] {
 			l.report(s.fault)
 		}
 	}

@@ -8,12 +8,22 @@ import (
 
 // matchFields say which requests are meant.
 type matchFields struct {
-	Method    method                     `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
-	Methods   []method                   `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
-	Path      *pathTemplate              `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below. A literal segment matches as it is spelt; /me%3Apay and /me;x=1 are taken by /{id}, not by /me:pay and /me, so protect /{id} as well where the upstream takes them for the same."`
-	PathRegex *pathRegex                 `yaml:"path-regex" doc:"A regular expression (RE2) that begins with a slash, and that the whole path must match."`
-	Headers   map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
-	Query     map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have. The first value of each counts, and nothing is decoded: a=%62 is not a=b. So a condition tells requests apart and protects nothing, as an upstream may read them otherwise."`
+	pathFields       `yaml:",inline"`
+	conditionsFields `yaml:",inline"`
+}
+
+// pathFields are what an operation is told by.
+type pathFields struct {
+	Method    method        `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
+	Methods   []method      `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
+	Path      *pathTemplate `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below. A literal segment matches as it is spelt; /me%3Apay and /me;x=1 are taken by /{id}, not by /me:pay and /me, so protect /{id} as well where the upstream takes them for the same."`
+	PathRegex *pathRegex    `yaml:"path-regex" doc:"A regular expression (RE2) that begins with a slash, and that the whole path must match."`
+}
+
+// conditionsFields are what a request must have beside them.
+type conditionsFields struct {
+	Headers map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
+	Query   map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have. The first value of each counts, and nothing is decoded: a=%62 is not a=b. So a condition tells requests apart and protects nothing, as an upstream may read them otherwise."`
 }
 
 // matches reports whether anything is said about which requests are meant.
@@ -21,12 +31,13 @@ func (m *matchFields) matches() bool {
 	return m.Method != "" || m.Methods != nil || m.Path != nil || m.PathRegex != nil || m.Headers != nil || m.Query != nil
 }
 
-// match builds the match; without a path it is open to every path, which is a fault for an operation.
-func (m *matchFields) match(o *object, field string) gateway.Match {
+// match builds the match; without a path it is open to every path, which is a fault for an operation. Both arguments are
+// fields: of method and path, and of the conditions.
+func (m *matchFields) match(o *object, field, conditioned string) gateway.Match {
 	out := gateway.Match{
 		Methods: texts(m.Methods),
-		Headers: conditions(o, join(field, "headers"), m.Headers, true),
-		Query:   conditions(o, join(field, "query"), m.Query, false),
+		Headers: conditions(o, join(conditioned, "headers"), m.Headers, true),
+		Query:   conditions(o, join(conditioned, "query"), m.Query, false),
 	}
 	if m.Method != "" {
 		if m.Methods != nil {

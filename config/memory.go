@@ -16,6 +16,7 @@ type Memory struct{ files map[string]*memorised }
 type memorised struct {
 	text    []byte
 	reads   map[string][]byte // The files that its documents include, with what was in them.
+	watched map[string]bool   // The files that are watched for its documents, whatever is in them.
 	objects []*object
 	became  *gateway.Documents
 }
@@ -38,6 +39,7 @@ func (l *loader) recall(file string, text []byte) bool {
 	l.recalled[file] = m
 	l.docs.Files[file] = m.text
 	maps.Copy(l.docs.Files, m.reads)
+	maps.Copy(l.outside, m.watched)
 	return true
 }
 
@@ -61,7 +63,7 @@ func (l *loader) memorise(became map[string]*gateway.Documents) {
 	}
 	for file, docs := range became {
 		if !l.passing[file] {
-			next[file] = &memorised{text: l.docs.Files[file], reads: l.reads[file], objects: objects[file], became: docs}
+			next[file] = &memorised{text: l.docs.Files[file], reads: l.reads[file], watched: l.watches[file], objects: objects[file], became: docs}
 		}
 	}
 	maps.Copy(next, l.recalled)

@@ -173,7 +173,7 @@ func (policyDocument) JSONSchemaExtend(s *jsonschema.Schema) { s.OneOf = oneOfFi
 func (keysFields) JSONSchemaExtend(s *jsonschema.Schema) { s.OneOf = oneOfFields("file", "inline") }
 
 // JSONSchemaExtend says that path and path-regex, method and methods exclude one another.
-func (matchFields) JSONSchemaExtend(s *jsonschema.Schema) {
+func (pathFields) JSONSchemaExtend(s *jsonschema.Schema) {
 	for _, pair := range [][]string{{"path", "path-regex"}, {"method", "methods"}} {
 		s.AllOf = append(s.AllOf, &jsonschema.Schema{Not: &jsonschema.Schema{Required: pair}})
 	}

@@ -133,7 +133,7 @@ func TestSchemaRefusesMistakes(t *testing.T) {
 		"bad duration":          upstream + "timeout: 5",
 		"bad percentage":        upstream + "retries: {budget: 20}",
 		"no endpoints":          "kind: Upstream\nname: a\nendpoints: []",
-		"host name":             "kind: Upstream\nname: a\nendpoints: [{address: 'bank.test:80'}]",
+		"host name":             "kind: Upstream\nname: a\nendpoints: [{address: 'bank.test'}]",
 		"port out of range":     "kind: Gateway\nname: a\nlisteners: [{name: a, port: 80800}]",
 		"port as text":          "kind: Gateway\nname: a\nlisteners: [{name: a, port: '80'}]",
 		"hosts without list":    "kind: Gateway\nname: a\nlisteners: [{name: a, port: 80, hosts: a.test}]",

@@ -29,9 +29,7 @@ const moment = 150 * time.Millisecond
 // again. Afterwards the Envoy has exactly what the documents say. Meanwhile routes that ask nobody lose nothing; the others
 // answer as their failure mode says, and only while the daemon is away.
 func killedAtAnyMoment(t *testing.T, p programs) {
-	w := newTown(t, p, map[string]string{
-		"bank.yaml": strings.ReplaceAll(outage, "limit: 1000,", "limit: 1000000,"), "pushed.yaml": pushed(0), // A limit that is never reached.
-	})
+	w := newTown(t, p, map[string]string{"bank.yaml": strings.ReplaceAll(outage, "limit: 1000,", "limit: 100000000,"), "pushed.yaml": pushed(0)})
 	w.answersAgain(whole())
 	var away atomic.Bool
 	stop := w.watchRoutes(&away)

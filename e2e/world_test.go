@@ -23,6 +23,7 @@ import (
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
+	"github.com/gatehouse/gatehouse/internal/nameserver"
 	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/server"
 )
@@ -37,7 +38,8 @@ type world struct {
 	state  string
 	values map[string]string // What "${NAME}" stands for in documents.
 	log    *buffer
-	remote server.Remote // How Envoys of other hosts are served.
+	names  *nameserver.Server // What the daemon resolves names by; nil: as this machine does.
+	remote server.Remote      // How Envoys of other hosts are served.
 
 	tune   func(*server.Options) // Changes how the daemon is set up; nil: nothing.
 	server *server.Server
@@ -134,6 +136,9 @@ func (w *world) startServer() {
 	options := server.Options{
 		Config: w.dir, State: w.state, Drain: patience, Remote: w.remote,
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if w.names != nil {
+		options.Resolver, options.Refresh = w.names.Resolver(), 200*time.Millisecond
 	}
 	if w.tune != nil {
 		w.tune(&options)

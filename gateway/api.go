@@ -31,6 +31,7 @@ type API struct {
 	Authorize    []Authorization
 	Limits       []Limit
 	WhenAway     WhenAway
+	Headers      Headers       `json:",omitzero"`
 	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
 	Operations   []Operation
 	Origin       Origin `json:"-"`
@@ -128,6 +129,7 @@ type Operation struct {
 	Authenticate *Authenticate    // nil: the API's.
 	Authorize    *[]Authorization // nil: the API's.
 	Limits       *[]Limit         // nil: the API's.
+	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`

@@ -23,6 +23,7 @@ const (
 	CodeDuplicateKey Code = "GH114" // One key twice in a mapping.
 	CodeKeySet       Code = "GH115" // A key set that cannot verify tokens, or holds what must stay secret.
 	CodeConflict     Code = "GH116" // Fields that exclude one another.
+	CodeHeader       Code = "GH118" // A header that a document may not change.
 
 	CodeCertificateFile Code = "GH121" // A chain or a private key that cannot be read.
 	CodeKeyMismatch     Code = "GH122" // A private key that belongs to another certificate.

@@ -22,6 +22,7 @@ type Gateway struct {
 	// drains. Empty: nowhere.
 	Health  string
 	Rollout *Rollout `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
 	Origin  Origin   `json:"-"`
 }
 
@@ -52,7 +53,8 @@ type Timeouts struct {
 // Upstream is a group of endpoints that serve the same thing. It becomes an Envoy cluster.
 type Upstream struct {
 	Name           string
-	Endpoints      []Endpoint
+	Endpoints      []Endpoint // As written, or as the watched file says when the documents are loaded.
+	Discovery      *Discovery `json:",omitempty"` // nil: the endpoints are written out.
 	Balance        Balance
 	Protocol       Protocol
 	Health         *Health // nil: endpoints are taken to be healthy.
@@ -60,12 +62,6 @@ type Upstream struct {
 	ConnectTimeout time.Duration
 	Retries        *Retries // nil: never retried.
 	Origin         Origin   `json:"-"`
-}
-
-// Endpoint is one address of an Upstream.
-type Endpoint struct {
-	Address string // "IP:port", or "unix:/path" for a socket on the Envoy's host.
-	Weight  int    // Relative to the other endpoints; at least 1.
 }
 
 // Balance is how an Upstream's next endpoint is chosen.
@@ -108,9 +104,20 @@ type Issuer struct {
 	Name      string
 	Issuer    string   // The iss claim, byte for byte.
 	Audiences []string // One of them must be in aud; empty: aud is not looked at.
-	KeySet    []byte   // JWKS (RFC 7517), public keys only.
-	Mint      *Mint    `json:"-"` // Only for examples and tests.
+	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
+	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is written out.
+	Mint      *Mint    `json:"-"`          // Only for examples and tests.
 	Origin    Origin   `json:"-"`
+}
+
+// Settings returns what an Issuer's document says. The content of a watched key file is not among it: keys rotate at once
+// for all, without a new Revision and without new rules.
+func (i *Issuer) Settings() Issuer {
+	out := *i
+	if i.KeyFile != "" {
+		out.KeySet = nil
+	}
+	return out
 }
 
 // Mint lets `gatehouse token mint` sign tokens of an example's issuer. It is never for production.

@@ -14,6 +14,9 @@ type Documents struct {
 	// Broken names the objects that were left out because of their own faults, so that what refers to them is not
 	// reported a second time.
 	Broken map[Ref]bool
+	// Watched are the faults of files that are watched (key sets, endpoints). They are no part of the content: where a good
+	// state of such a file is known from before, it stays in use.
+	Watched Faults
 }
 
 // Revision is one configuration, whole and resolved. Nothing changes it after Assemble.
@@ -53,6 +56,7 @@ type Route struct {
 	Limits    []Limit
 	WhenAway  WhenAway
 	Timeouts  Timeouts // The Gateway's, or the API's own.
+	Headers   Headers  // Of the operation over the API over the Gateway.
 	Allow     []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.

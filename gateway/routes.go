@@ -32,6 +32,7 @@ func (a *assembler) routes(api *API) []*Route {
 			r.Gateway, r.Hosts, r.Base = g, hosts, e.Base
 			r.Match.Path = r.Match.Path.Join(e.Base)
 			r.Timeouts = g.Timeouts
+			r.Headers = r.Headers.Over(g.Headers)
 			if api.Timeout > 0 {
 				r.Timeouts.Authorization = api.Timeout
 			}
@@ -102,7 +103,7 @@ func (a *assembler) operations(api *API) []Route {
 func (a *assembler) route(api *API, operation string, action Action, place Place) Route {
 	r := Route{
 		API: api.Name, Version: api.Version, Operation: operation, Action: action,
-		Object: api.Ref(), WhenAway: api.WhenAway, Public: action != ActionForward, Origin: place,
+		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Public: action != ActionForward, Origin: place,
 	}
 	if api.Kind == KindRoute {
 		r.API, r.Operation = "-", api.Name
@@ -117,6 +118,7 @@ func (a *assembler) route(api *API, operation string, action Action, place Place
 func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match = op.Match
+	r.Headers = op.Headers.Over(api.Headers)
 	to, field := api.To, "to"
 	if op.To != nil {
 		to, field = op.To, op.Field+".to"

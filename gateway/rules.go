@@ -30,10 +30,10 @@ func newHasher() *hasher {
 	return &hasher{issuers: map[*Issuer]string{}, policies: map[*Policy]string{}}
 }
 
-func memo[T any](known map[*T]string, v *T) string {
+func memo[T any](known map[*T]string, v *T, hash func(*T) string) string {
 	h, ok := known[v]
 	if !ok {
-		h = ContentHash(v)
+		h = hash(v)
 		known[v] = h
 	}
 	return h
@@ -67,10 +67,10 @@ func (h *hasher) rules(r *Route) string {
 		Public: r.Public, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
 	}
 	for _, p := range r.Proofs {
-		v.Proofs = append(v.Proofs, append([]string{memo(h.issuers, p.Issuer)}, p.Scopes...))
+		v.Proofs = append(v.Proofs, append([]string{memo(h.issuers, p.Issuer, func(i *Issuer) string { return ContentHash(i.Settings()) })}, p.Scopes...))
 	}
 	for _, p := range r.Authorize {
-		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy), Parameters: p.Parameters})
+		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy, func(p *Policy) string { return ContentHash(p) }), Parameters: p.Parameters})
 	}
 	return ContentHash(v)
 }

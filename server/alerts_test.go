@@ -11,7 +11,7 @@ import (
 
 // TestAlertsNameMetrics holds the alert rules to the metrics that there are, with the labels that these have.
 func TestAlertsNameMetrics(t *testing.T) {
-	text, err := os.ReadFile("../examples/alerts/gatehouse.rules.yaml")
+	text, err := os.ReadFile("../docs/alerts.rules.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

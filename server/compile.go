@@ -61,7 +61,7 @@ type Checked struct {
 func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
 	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
 	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
-	if faults = append(faults, found...).Sort(); len(faults) > 0 {
+	if faults = append(append(faults, docs.Watched...), found...).Sort(); len(faults) > 0 {
 		return nil, faults
 	}
 	return &Checked{Revision: next.revision, Fleets: next.xds.Fleets}, nil

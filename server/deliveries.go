@@ -68,7 +68,7 @@ func (m management) Order(ctx context.Context, order admin.Order, fleet string) 
 		err = m.rollouts.Abort(ctx, fleet, operator)
 	}
 	if errors.Is(err, rollout.ErrNone) || errors.Is(err, rollout.ErrPaused) || errors.Is(err, rollout.ErrGoing) {
-		return fmt.Errorf("%w: %w", admin.ErrConflict, err)
+		return fmt.Errorf("%w: %w", admin.ErrUnable, err)
 	}
 	return err
 }

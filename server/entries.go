@@ -125,7 +125,9 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 	delete(files, nothing)
 	docs, faults := config.LoadFiles(files, s.options.Config, config.Options{LookupEnv: s.options.Lookup})
 	docs.Files = files
-	next, done, remaining := propose(docs, faults, s.tolerant(), before)
+	from := s.tolerant()
+	from.Learnt = s.observed.Prepare(ctx, docs)
+	next, done, remaining := propose(docs, faults, from, before)
 	if len(remaining) > 0 {
 		return nil, fmt.Errorf("entry %d of the history: %w", number, remaining)
 	}

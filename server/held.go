@@ -77,7 +77,7 @@ func (s *Server) supersedeHeld(ctx context.Context, number int64) {
 	}
 }
 
-// Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns admin.ErrNotFound where there is no such entry, and admin.ErrConflict
+// Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns admin.ErrNotFound where there is no such entry, and admin.ErrUnable
 // where it is none of these, or not the newest.
 func (s *Server) Confirm(ctx context.Context, number int64) error {
 	s.reloading.Lock()
@@ -89,9 +89,9 @@ func (s *Server) Confirm(ctx context.Context, number int64) error {
 	case err != nil:
 		return err
 	case !slices.Contains([]string{stateHeld, stateRefused, stateAborted}, stored.State):
-		return fmt.Errorf("%w: entry %d is %s, not held", admin.ErrConflict, number, stored.State)
+		return fmt.Errorf("%w: entry %d is %s, not held", admin.ErrUnable, number, stored.State)
 	case number != s.latest.Number:
-		return fmt.Errorf("%w: entry %d is newer", admin.ErrConflict, s.latest.Number)
+		return fmt.Errorf("%w: entry %d is newer", admin.ErrUnable, s.latest.Number)
 	}
 	e, err := s.rebuild(ctx, number, 0)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/version"
+	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/xds/cache"
 	"github.com/gatehouse/gatehouse/xds/explain"
 )
@@ -21,7 +22,7 @@ type management struct{ *Server }
 func (s *Server) adminDoor(l net.Listener) (door, error) {
 	m := management{s}
 	service, err := admin.New(admin.Options{
-		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Tokens: m, Authority: m, Export: m,
+		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Endpoints: m, Tokens: m, Authority: m, Export: m,
 		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
 		Version: version.Read().Version,
 		Token:   s.options.AdminToken,
@@ -92,7 +93,8 @@ func refusal(r *cache.Refusal) *admin.Refusal {
 func (m management) Revision() admin.Revision {
 	now := m.live.Load()
 	out := admin.Revision{
-		Entry: now.entry, Since: now.since, Substitutions: append([]gateway.Substitution{}, now.substitutions...), Faults: append([]gateway.Fault{}, now.faults...),
+		Entry: now.entry, Since: now.since, Substitutions: append([]gateway.Substitution{}, now.substitutions...),
+		Faults: append(append(gateway.Faults{}, now.faults...), m.observed.Faults()...).Sort(),
 	}
 	if now.compiled != nil {
 		out.ID = now.revision.ID
@@ -107,7 +109,16 @@ func (m management) Explain(q admin.Query) (admin.Answer, error) {
 	if now.compiled == nil {
 		return admin.Answer{}, admin.ErrNoRevision
 	}
-	return Explain(now.revision, q)
+	answer, err := Explain(now.revision, q)
+	for i, u := range answer.Upstreams {
+		if known, err := m.observed.State(u.Name); err == nil && known.Source != observed.List {
+			answer.Upstreams[i].Endpoints = []string{}
+			for _, e := range known.Endpoints {
+				answer.Upstreams[i].Endpoints = append(answer.Upstreams[i].Endpoints, e.Address)
+			}
+		}
+	}
+	return answer, err
 }
 
 // Explain tells which way a request takes by a revision, in the words of the management API. The error is about the query.

@@ -13,6 +13,7 @@ import (
 // files is where what is observed is read.
 type files struct {
 	observed.Certificates
+	Learnt *gateway.Observed // Endpoints and key sets; nil: none.
 	// Tolerant says that a certificate that cannot be used is shown and left out instead of standing against everything: at a
 	// start nothing is served yet, and the other hosts must be.
 	Tolerant bool
@@ -46,20 +47,25 @@ func observe(rev *gateway.Revision, from files, before *compiled) (now *gateway.
 	}
 	pairs, refused := gateway.Replace(rev, used, fresh)
 	kept = append(kept, refused...).Sort()
-	return &gateway.Observed{Certificates: pairs}, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
+	now = &gateway.Observed{Certificates: pairs}
+	if from.Learnt != nil {
+		now.Endpoints, now.KeySets = from.Learnt.Endpoints, from.Learnt.KeySets
+	}
+	return now, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
 }
 
-// certificates is where the configuration's certificates are read.
-func (s *Server) certificates() files {
+// sources is where what is observed now is read.
+func (s *Server) sources() files {
 	return files{
 		Certificates: observed.Certificates{Dir: s.options.Config, Now: s.options.Now},
+		Learnt:       s.observed.Now(),
 		Tolerant:     s.live.Load().compiled == nil,
 	}
 }
 
 // tolerant is the same for what was served before: a certificate that has expired since takes nothing but itself away.
 func (s *Server) tolerant() files {
-	from := s.certificates()
+	from := s.sources()
 	from.Tolerant = true
 	return from
 }
@@ -68,7 +74,7 @@ func (s *Server) tolerant() files {
 func (s *Server) usedFiles() []string {
 	var paths []string
 	for _, e := range s.entries.all() {
-		paths = append(paths, s.certificates().Files(e.revision.Certificates)...)
+		paths = append(paths, s.sources().Files(e.revision.Certificates)...)
 	}
 	return paths
 }
@@ -97,7 +103,7 @@ func (s *Server) followAlso(list []*gateway.Certificate) {
 	if watch == nil {
 		return // Not started; the first refresh reads what changes until then.
 	}
-	watch.Follow(append(s.certificates().Files(list), s.usedFiles()...))
+	watch.Follow(append(s.sources().Files(list), s.usedFiles()...))
 }
 
 // refresh takes over what is observed, for each entry that some node has or is to have. There is no new revision: the Envoys get
@@ -105,25 +111,7 @@ func (s *Server) followAlso(list []*gateway.Certificate) {
 func (s *Server) refresh() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	deliver := false
-	for _, e := range s.entries.all() {
-		next, changed := s.observeAgain(e.compiled)
-		if next == nil {
-			continue
-		}
-		deliver = deliver || changed
-		now := *e
-		now.compiled = next
-		s.entries.put(&now)
-		if before := s.live.Load(); before.entry == e.Number {
-			after := *before
-			after.compiled = next
-			s.live.Store(&after)
-		}
-	}
-	if deliver {
-		s.rollouts.Deliver()
-	}
+	s.observeEach(s.observeAgain)
 }
 
 // observeAgain returns a configuration with what is observed now, and whether Envoys get anything else by it; nil where it
@@ -132,7 +120,7 @@ func (s *Server) observeAgain(before *compiled) (*compiled, bool) {
 	if len(before.revision.Certificates) == 0 {
 		return nil, false
 	}
-	now, kept, faults := observe(before.revision, s.certificates(), before)
+	now, kept, faults := observe(before.revision, s.sources(), before)
 	next := *before
 	next.observed, next.kept = now, append(kept, faults...).Sort()
 	changed := s.logObserved(before, &next)

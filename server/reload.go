@@ -38,8 +38,16 @@ func (s *Server) Reload(ctx context.Context) error {
 	docs, faults := s.load()
 	before := s.live.Load()
 	s.followAlso(docs.Certificates)
-	next, substitutions, remaining := propose(docs, faults, s.certificates(), before.compiled)
+	from := s.sources()
+	from.Learnt = s.observed.Prepare(ctx, docs)
+	for _, f := range docs.Watched {
+		if !s.observed.Knows(f.Object) {
+			faults = append(faults, f)
+		}
+	}
+	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
 	if len(remaining) > 0 {
+		s.want()
 		refused := *before
 		refused.faults = remaining
 		s.live.Store(&refused)

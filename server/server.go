@@ -58,6 +58,8 @@ type Options struct {
 	Guard      Guard                       // Which changes are held until somebody confirms them.
 	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
 	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
+	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -75,13 +77,14 @@ type Server struct {
 	authz     *authz.Service
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
+	observed  *observed.Observer
+	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
 	buckets   *memory.Store
 	alone     []alone
 	rollouts  *rollout.Engine
-	store     *store.Store // From Start on.
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
@@ -160,6 +163,7 @@ func New(o Options) (*Server, error) {
 	})
 	s.alone = append(s.alone, s.rollingOut())
 	s.live.Store(&live{})
+	s.observed = s.newObserver()
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s))
 	return s, nil
@@ -187,17 +191,35 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, s.closeStore())
+	}
+	if s.options.Predecessor != nil {
+		if err := s.greet(ctx); err != nil {
+			return errors.Join(err, s.closeStore())
+		}
+	}
+	if err := s.listen(ctx); err != nil {
+		s.closeDoors()
+		return errors.Join(err, s.closeStore())
+	}
+	s.observed.Start()
+	if err := s.restore(ctx); err != nil {
+		s.closeDoors()
+		s.observed.Stop()
+		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
+	}
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 		if s.options.Predecessor != nil {
 			s.closeDoors()
-			return errors.Join(err, s.store.Close())
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	if s.options.Predecessor != nil {
 		if err := s.takeOver(ctx); err != nil {
 			s.closeDoors()
-			return errors.Join(err, s.store.Close())
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	return s.serve(ctx)
@@ -207,6 +229,7 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context) error {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
+	s.tasks.Go(func() { s.observe(running) })
 	for _, d := range s.doors {
 		s.tasks.Go(func() {
 			if err := d.serve(); err != nil && !s.handed.Load() {
@@ -219,7 +242,8 @@ func (s *Server) serve(ctx context.Context) error {
 			cancel()
 			s.closeDoors()
 			s.tasks.Wait()
-			return errors.Join(err, s.store.Close())
+			s.observed.Stop()
+			return errors.Join(err, s.closeStore())
 		}
 	}
 	if s.remote != nil {
@@ -304,9 +328,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.forward != nil {
 		failed = append(failed, s.forward.Close())
 	}
-	if s.store != nil {
-		failed = append(failed, s.store.Close())
-	}
+	s.observed.Stop()
+	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
 	return errors.Join(failed...)
 }

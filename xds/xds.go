@@ -6,6 +6,7 @@ package xds
 
 import (
 	"fmt"
+	"maps"
 
 	"google.golang.org/protobuf/proto"
 
@@ -56,6 +57,32 @@ func (t *Table) Use(s *cache.Server) {
 
 // Snapshot returns what a fleet gets by this table, nil for a fleet that is not in it. A rollout hands it out node by node.
 func (t *Table) Snapshot(fleet string) *cache.Snapshot { return t.snapshots[fleet] }
+
+// Observe returns the table with what is observed now: only the resources in which that shows are made anew, all else is taken
+// over. It returns the receiver itself where nothing changed.
+func (t *Table) Observe(observed *gateway.Observed) (*Table, error) {
+	next := &Table{Fleets: maps.Clone(t.Fleets), snapshots: maps.Clone(t.snapshots)}
+	changed := false
+	for fleet, before := range t.Fleets {
+		res := before.Observe(observed)
+		if res == before || t.snapshots[fleet] == nil {
+			continue
+		}
+		var changes []cache.Item
+		for _, m := range res.Changes(before) {
+			changes = append(changes, cache.Item{Message: m})
+		}
+		snapshot, err := t.snapshots[fleet].With(changes)
+		if err != nil {
+			return nil, fmt.Errorf("take over what is observed: %w", err)
+		}
+		next.Fleets[fleet], next.snapshots[fleet], changed = res, snapshot, true
+	}
+	if !changed {
+		return t, nil
+	}
+	return next, nil
+}
 
 // items returns all resources of a fleet with the places they come from.
 func items(res *translate.Resources) []cache.Item {

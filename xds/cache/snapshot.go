@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -145,25 +146,39 @@ func (s *Snapshot) add(item Item, prev *Snapshot) error {
 
 // seal sorts the names and derives the versions of the sets and of the whole.
 func (s *Snapshot) seal() {
-	whole := sha256.New()
 	for k := range s.sets {
 		all := &s.sets[k]
-		sum := sha256.New()
 		for name := range all.byName {
 			all.names = append(all.names, name)
 		}
 		slices.Sort(all.names)
-		for _, name := range all.names {
-			fmt.Fprintf(sum, "%q %s\n", name, all.byName[name].Version)
-		}
-		all.version = hex.EncodeToString(sum.Sum(nil)[:versionBytes])
-		fmt.Fprintln(whole, all.version)
+		all.seal()
 	}
-	s.version = hex.EncodeToString(whole.Sum(nil)[:versionBytes])
+	s.sealWhole()
 	for _, names := range s.hosts {
 		slices.Sort(names)
 	}
 	s.strip()
+}
+
+// seal derives the version of a set whose names are in order.
+func (all *set) seal() {
+	sum := sha256.New()
+	var line []byte
+	for _, name := range all.names {
+		line = append(append(strconv.AppendQuote(line[:0], name), ' '), all.byName[name].Version...)
+		sum.Write(append(line, '\n'))
+	}
+	all.version = hex.EncodeToString(sum.Sum(nil)[:versionBytes])
+}
+
+// sealWhole derives the version of the whole from those of the sets.
+func (s *Snapshot) sealWhole() {
+	whole := sha256.New()
+	for k := range s.sets {
+		fmt.Fprintln(whole, s.sets[k].version)
+	}
+	s.version = hex.EncodeToString(whole.Sum(nil)[:versionBytes])
 }
 
 // newResource marshals a message deterministically and hashes the bytes.

@@ -33,7 +33,7 @@ func TestKeysAreAsserted(t *testing.T) {
 		place := gateway.Place{File: "bank.yaml", Line: 7, Column: 1}
 		faults := newBuilder().checkKeys(&placedHost{
 			host: &routev3.VirtualHost{Name: "edge~http/api.bank.test"}, origin: place,
-			routes: []*routev3.Route{notFound(), {Name: "payments/v1/read", TypedPerFilterConfig: test.keys}},
+			routes: []*routev3.Route{notFound(gateway.Headers{}), {Name: "payments/v1/read", TypedPerFilterConfig: test.keys}},
 		})
 		if len(faults) != len(test.want) {
 			t.Errorf("%s: faults %v, want %d", test.name, faults, len(test.want))

@@ -16,15 +16,17 @@ type builder struct {
 	providers             map[*gateway.Issuer]string
 	filters               map[string]bool // Every filter that listeners have.
 	pairs                 map[string]gateway.KeyPair
-	notFound, misdirected *routev3.Route
+	gateway               *gateway.Gateway // That is being translated.
+	notFound, misdirected *routev3.Route   // Its answers where no route matches.
 	routes                map[*gateway.Route]*routev3.Route
 	wires                 map[*routev3.Route][]byte
+	observed              *gateway.Observed
 }
 
 func newBuilder() *builder {
 	b := &builder{
 		clusters: map[*gateway.Upstream]string{}, providers: map[*gateway.Issuer]string{},
-		filters: map[string]bool{}, notFound: notFound(), misdirected: misdirected(), routes: map[*gateway.Route]*routev3.Route{},
+		filters: map[string]bool{}, notFound: notFound(gateway.Headers{}), misdirected: misdirected(gateway.Headers{}), routes: map[*gateway.Route]*routev3.Route{},
 		wires: map[*routev3.Route][]byte{},
 	}
 	for _, f := range httpFilters(gateway.Timeouts{}) {
@@ -56,7 +58,7 @@ func (b *builder) cluster(u *gateway.Upstream) string { return memo(b.clusters, 
 // provider returns the name under which tokens of an issuer are verified.
 func (b *builder) provider(i *gateway.Issuer) string {
 	return memo(b.providers, i, func(i *gateway.Issuer) string {
-		return i.Name + "~" + gateway.ContentHash(i)[:clusterHash]
+		return i.Name + "~" + gateway.ContentHash(i.Settings())[:clusterHash]
 	})
 }
 

@@ -101,17 +101,21 @@ func healthCheck(h *gateway.Health) *corev3.HealthCheck {
 	}
 }
 
-// loadAssignment returns the endpoints of an upstream.
-func loadAssignment(u *gateway.Upstream) *endpointv3.ClusterLoadAssignment {
+// loadAssignment returns the endpoints of a cluster. Without any it is an empty list, which is sent too: a cluster waits for
+// its endpoints until something comes.
+func loadAssignment(cluster string, endpoints []gateway.Endpoint) *endpointv3.ClusterLoadAssignment {
 	group := &endpointv3.LocalityLbEndpoints{}
-	for _, e := range u.Endpoints {
+	for _, e := range gateway.CanonicalEndpoints(endpoints) {
+		if !e.Literal() {
+			continue // Not resolved yet.
+		}
 		group.LbEndpoints = append(group.LbEndpoints, &endpointv3.LbEndpoint{
 			HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(e.Address)}},
-			LoadBalancingWeight: wrapperspb.UInt32(uint32(max(1, e.Weight))),
+			LoadBalancingWeight: wrapperspb.UInt32(uint32(e.Weight)),
 		})
 	}
 	return &endpointv3.ClusterLoadAssignment{
-		ClusterName: ClusterName(u),
+		ClusterName: cluster,
 		Endpoints:   []*endpointv3.LocalityLbEndpoints{group},
 	}
 }

@@ -14,7 +14,8 @@ type placedHost struct {
 	host    *routev3.VirtualHost
 	origin  gateway.Place
 	routes  []*routev3.Route
-	from    [][]*gateway.Route // What it was made from: the routes of each pattern that covers the host.
+	gateway *gateway.Gateway   // What it was made from, and
+	from    [][]*gateway.Route // the routes of each pattern that covers the host.
 	checked bool               // No fault was found in it.
 }
 
@@ -42,12 +43,12 @@ func (b *builder) hostsBut(stranger *routev3.Route, routeConfiguration string, l
 			from = known.of(host)
 		}
 		name := routeConfiguration + "/" + host
-		if same := before[name]; same != nil && same.checked && slices.EqualFunc(same.from, from, slices.Equal) {
+		if same := before[name]; same != nil && same.checked && same.gateway == b.gateway && slices.EqualFunc(same.from, from, slices.Equal) {
 			out = append(out, same)
 			continue
 		}
 		placed := b.virtualHost(name, host, covering(from))
-		placed.from = from
+		placed.gateway, placed.from = b.gateway, from
 		if !l.Serves(host) {
 			placed.answer(stranger)
 		}

@@ -25,30 +25,42 @@ func emptyJWT() *jwtv3.JwtAuthentication { return &jwtv3.JwtAuthentication{} }
 // one Envoy still waits for its routes, as each file that an editor or git writes may be one.
 const keptTranslations = 16
 
-// jwtAuthentication returns the configuration of the one token filter of a fleet: a provider for each issuer and a
-// requirement for each set of issuers that some route accepts. Requirements are named by their content.
-func (b *builder) jwtAuthentication(routes []*gateway.Route) *jwtv3.JwtAuthentication {
-	out := emptyJWT()
-	out.Providers = map[string]*jwtv3.JwtProvider{}
-	out.RequirementMap = map[string]*jwtv3.JwtRequirement{}
+// addTokens adds the configuration of the one token filter of a fleet: a provider for each issuer and a requirement for each
+// set of issuers that some route accepts. Requirements are named by their content.
+func (out *Resources) addTokens(b *builder, routes []*gateway.Route) gateway.Faults {
+	var faults gateway.Faults
+	out.JWT = emptyJWT()
+	out.JWT.Providers = map[string]*jwtv3.JwtProvider{}
+	out.JWT.RequirementMap = map[string]*jwtv3.JwtRequirement{}
 	for _, r := range routes {
 		if len(r.Proofs) == 0 {
 			continue
 		}
 		for _, p := range r.Proofs {
-			if name := b.provider(p.Issuer); out.Providers[name] == nil {
-				out.Providers[name] = jwtProvider(p.Issuer)
+			name := b.provider(p.Issuer)
+			if out.JWT.Providers[name] != nil {
+				continue
 			}
+			out.learnt.issuers[name] = p.Issuer
+			keys := keySetOf(p.Issuer, b.observed)
+			if len(keys) == 0 {
+				faults = append(faults, gateway.Fault{
+					Code: gateway.CodeKeySet, Place: p.Issuer.Origin.At("jwks"), Field: "jwks", Object: gateway.Ref{Kind: gateway.KindIssuer, Name: p.Issuer.Name},
+					Message: "no key set of this Issuer is known: write it into the file that jwks names",
+				})
+			}
+			out.JWT.Providers[name] = jwtProvider(p.Issuer, keys)
 		}
-		if name := b.requirement(r.Proofs); out.RequirementMap[name] == nil {
-			out.RequirementMap[name] = jwtRequirement(b.accepted(r.Proofs))
+		if name := b.requirement(r.Proofs); out.JWT.RequirementMap[name] == nil {
+			out.JWT.RequirementMap[name] = jwtRequirement(b.accepted(r.Proofs))
 		}
 	}
-	return out
+	return faults
 }
 
-// keepRequirements puts those of prev beside the new ones, as routes that name them are replaced only after this.
-func (out *Resources) keepRequirements(prev *Resources) {
+// keepRequirements puts those of prev beside the new ones, as routes that name them are replaced only after this. Their
+// issuers' keys are those of now.
+func (out *Resources) keepRequirements(b *builder, prev *Resources) {
 	for name, age := range prev.requirements {
 		if _, named := out.requirements[name]; named || age+1 > keptTranslations {
 			continue
@@ -57,7 +69,11 @@ func (out *Resources) keepRequirements(prev *Resources) {
 		out.requirements[name] = age + 1
 		out.JWT.RequirementMap[name] = requirement
 		for _, provider := range requirementProviders(requirement) {
-			out.JWT.Providers[provider] = prev.JWT.Providers[provider]
+			if out.JWT.Providers[provider] != nil {
+				continue
+			}
+			out.learnt.issuers[provider] = prev.learnt.issuers[provider]
+			out.JWT.Providers[provider] = withKeys(prev.JWT.Providers[provider], prev.learnt.issuers[provider], b.observed)
 		}
 	}
 }
@@ -90,12 +106,12 @@ func jwtRequirement(all []string) *jwtv3.JwtRequirement {
 
 // jwtProvider returns how tokens of an issuer are verified. The key set is given inline: Envoy's own fetch would turn an
 // issuer's outage into 401. Tokens are taken from the Authorization header alone, as one in a query ends up in logs.
-func jwtProvider(i *gateway.Issuer) *jwtv3.JwtProvider {
+func jwtProvider(i *gateway.Issuer, keys []byte) *jwtv3.JwtProvider {
 	return &jwtv3.JwtProvider{
 		Issuer:    i.Issuer,
 		Audiences: i.Audiences,
 		JwksSourceSpecifier: &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{
-			Specifier: &corev3.DataSource_InlineString{InlineString: string(i.KeySet)},
+			Specifier: &corev3.DataSource_InlineString{InlineString: string(keys)},
 		}},
 		Forward:           true,
 		FromHeaders:       []*jwtv3.JwtHeader{{Name: headerAuthorization, ValuePrefix: bearer}},

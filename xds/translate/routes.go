@@ -35,6 +35,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		Metadata:             identity(r),
 		TypedPerFilterConfig: b.perFilter(r),
 	}
+	changeHeaders(out, r.Headers, r.Name)
 	switch r.Action {
 	case gateway.ActionForward:
 		out.Action = &routev3.Route_Route{Route: b.forward(r)}
@@ -50,9 +51,10 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	return out
 }
 
-// notFound returns the route that answers where no other does.
-func notFound() *routev3.Route {
+// notFound returns the route of a gateway that answers where no other does.
+func notFound(headers gateway.Headers) *routev3.Route {
 	out := everything("not-found")
+	changeHeaders(out, headers, out.Name)
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out
 }
@@ -63,7 +65,7 @@ func direct(out *routev3.Route, p gateway.Problem) {
 		Status: uint32(p.Status),
 		Body:   &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: string(p.JSON())}},
 	}}
-	out.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("content-type", gateway.ProblemType)}
+	out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("content-type", gateway.ProblemType))
 }
 
 // match returns a route's own conditions. The lookup has narrowed the candidates by prefix; these decide among them.

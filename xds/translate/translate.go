@@ -37,6 +37,8 @@ type Resources struct {
 
 	requirements map[string]int // For each token requirement, how many translations ago a route last named it; 0: in this one.
 	placed       map[string]*placedHost
+	learnt       learnt
+	extension    *corev3.TypedExtensionConfig // JWT, wrapped once.
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -49,11 +51,16 @@ func Fleets(rev *gateway.Revision) []string {
 	return slices.Compact(fleets)
 }
 
-// Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil: nothing): token requirements of routes
-// that are still in use on some Envoy stay in the filter's configuration for the next translations.
+// Fleet translates a revision for one fleet, with what is observed now (nil: nothing). prev is what the fleet got before (nil:
+// nothing): token requirements of routes that are still in use on some Envoy stay in the filter's configuration for the next
+// translations.
 func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev *Resources) (*Resources, gateway.Faults) {
-	out := &Resources{Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}, placed: map[string]*placedHost{}}
+	out := &Resources{
+		Fleet: fleet, Origins: map[string]gateway.Place{}, requirements: map[string]int{}, placed: map[string]*placedHost{},
+		learnt: learnt{upstreams: map[string]*gateway.Upstream{}, issuers: map[string]*gateway.Issuer{}},
+	}
 	b := newBuilder()
+	b.observed = observed
 	if observed != nil {
 		b.pairs = observed.Certificates
 	}
@@ -69,11 +76,11 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 		}
 	}
 	out.addUpstreams(b, rev, routes)
-	out.JWT = b.jwtAuthentication(routes)
+	faults := out.addTokens(b, routes)
 	if prev != nil {
-		out.keepRequirements(prev)
+		out.keepRequirements(b, prev)
 	}
-	var faults gateway.Faults
+	out.extension = packedExtension(out.JWT)
 	if prev == nil {
 		prev = &Resources{}
 	}
@@ -104,9 +111,10 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 			}
 		}
 	}
+	out.learnt.upstreams, out.learnt.observed = used, b.observed
 	for name, u := range used {
 		out.Clusters = append(out.Clusters, cluster(u))
-		out.Endpoints = append(out.Endpoints, loadAssignment(u))
+		out.Endpoints = append(out.Endpoints, loadAssignment(name, endpointsOf(u, b.observed)))
 		out.Origins[name] = u.Origin.At("")
 	}
 	slices.SortFunc(out.Clusters, func(a, b *clusterv3.Cluster) int { return cmp.Compare(a.Name, b.Name) })
@@ -122,6 +130,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 	var faults gateway.Faults
 	own := slices.DeleteFunc(slices.Clone(routes), func(r *gateway.Route) bool { return r.Gateway.Name != g.Name })
 	known := byPattern(own)
+	b.gateway, b.notFound, b.misdirected = g, notFound(g.Headers), misdirected(g.Headers)
 	for i := range g.Listeners {
 		l := &g.Listeners[i]
 		name := ListenerName(g, l)
@@ -200,5 +209,9 @@ func routeConfiguration(name string) *routev3.RouteConfiguration {
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return []*corev3.TypedExtensionConfig{{Name: envoy.ResourceJWT, TypedConfig: packed(out.JWT)}}
+	return []*corev3.TypedExtensionConfig{out.extension}
+}
+
+func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {
+	return &corev3.TypedExtensionConfig{Name: envoy.ResourceJWT, TypedConfig: packed(jwt)}
 }

@@ -25,7 +25,7 @@ const clusterHash = 10
 // in place without losing requests. Endpoints are not among them: they travel by EDS.
 func ClusterName(u *gateway.Upstream) string {
 	settings := *u
-	settings.Endpoints = nil
+	settings.Endpoints, settings.Discovery = nil, nil
 	settings.Timeout, settings.Retries = 0, nil // These belong to the route; only the budget is the cluster's.
 	var budget *float64                         // A budget of nothing is not the same as none.
 	if u.Retries != nil {

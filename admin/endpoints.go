@@ -1,0 +1,134 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Endpoints knows the endpoints of every Upstream, and changes those that are pushed.
+type Endpoints interface {
+	// Endpoints returns the endpoints of every Upstream, sorted by name.
+	Endpoints() []EndpointSet
+	// ChangeEndpoints changes those of one Upstream and returns them. Its errors wrap ErrUnknown, ErrConflict, ErrRefused or
+	// ErrUnable where one of these is the reason.
+	ChangeEndpoints(ctx context.Context, upstream string, c EndpointChange) (EndpointSet, error)
+}
+
+// Reasons why something is not done as asked.
+var (
+	ErrUnknown  = errors.New("unknown")
+	ErrConflict = errors.New("changed meanwhile")
+	ErrRefused  = errors.New("refused")
+	ErrUnable   = errors.New("not possible now")
+)
+
+// EndpointSet is the endpoints of one Upstream.
+type EndpointSet struct {
+	Upstream  string     `json:"upstream"`
+	Source    string     `json:"source" enum:"list,dns,srv,file,pushed" doc:"Where they come from"`
+	Endpoints []Endpoint `json:"endpoints" nullable:"false"`
+	Version   int64      `json:"version" doc:"Of what is pushed; of other sources, how often they changed"`
+	Since     time.Time  `json:"since,omitzero" doc:"When they became so; absent where they are written out"`
+	Author    string     `json:"author,omitempty" doc:"Who pushed them"`
+	Held      time.Time  `json:"held,omitzero" doc:"Since when an empty answer is held back"`
+	Failure   string     `json:"failure,omitempty" doc:"Why the last answer could not be had"`
+}
+
+// Endpoint is one address of an Upstream.
+type Endpoint struct {
+	Address string `json:"address" example:"10.0.0.1:9001"`
+	Weight  int    `json:"weight,omitempty" default:"1" minimum:"1" maximum:"1000000"`
+}
+
+// EndpointChange is a change of an Upstream's endpoints: all of them are replaced by Set, or some added and removed.
+type EndpointChange struct {
+	All     bool       `json:"all,omitempty" doc:"Replace all endpoints by set"`
+	Set     []Endpoint `json:"set,omitempty" maxItems:"4096"`
+	Add     []Endpoint `json:"add,omitempty" maxItems:"4096" doc:"Added, or given another weight"`
+	Remove  []string   `json:"remove,omitempty" maxItems:"4096" doc:"Addresses"`
+	Version int64      `json:"version,omitempty" minimum:"0" doc:"Only if they have this version; 0: any"`
+	Force   bool       `json:"force,omitempty" doc:"An empty set is meant"`
+	Author  string     `json:"author,omitempty" maxLength:"128"`
+}
+
+// describeEndpoints registers the operations about endpoints.
+func (o *Options) describeEndpoints(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "listEndpoints", Method: http.MethodGet, Path: "/v1/endpoints",
+		Summary: "The endpoints of every Upstream, where they come from, and what is held back",
+	}, o.listEndpoints)
+	huma.Register(api, huma.Operation{
+		OperationID: "changeEndpoints", Method: http.MethodPost, Path: "/v1/endpoints/{upstream}",
+		Summary: "Change the endpoints of an Upstream that says endpoints: pushed, or force an empty answer",
+		Errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
+	}, o.changeEndpoints)
+}
+
+// endpointsAnswer is a list of sets.
+type endpointsAnswer struct {
+	Body struct {
+		Upstreams []EndpointSet `json:"upstreams" nullable:"false"`
+	}
+}
+
+func (o *Options) listEndpoints(context.Context, *struct{}) (*endpointsAnswer, error) {
+	answer := &endpointsAnswer{}
+	answer.Body.Upstreams = o.Endpoints.Endpoints()
+	return answer, nil
+}
+
+// endpointsChange is a change as it travels.
+type endpointsChange struct {
+	Upstream string `path:"upstream" maxLength:"128"`
+	Body     EndpointChange
+}
+
+// endpointsChanged is what came of it.
+type endpointsChanged struct{ Body EndpointSet }
+
+func (o *Options) changeEndpoints(ctx context.Context, in *endpointsChange) (*endpointsChanged, error) {
+	set, err := o.Endpoints.ChangeEndpoints(ctx, in.Upstream, in.Body)
+	if err != nil {
+		return nil, refusalOf(err)
+	}
+	return &endpointsChanged{Body: set}, nil
+}
+
+// refusalOf returns the problem document for an error of one of the reasons above.
+func refusalOf(err error) error {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrConflict):
+		return huma.Error409Conflict(err.Error())
+	case errors.Is(err, ErrRefused):
+		return huma.Error422UnprocessableEntity(err.Error())
+	case errors.Is(err, ErrUnable):
+		return huma.Error503ServiceUnavailable(err.Error())
+	}
+	return huma.Error500InternalServerError(err.Error())
+}
+
+// Endpoints returns the endpoints of every Upstream.
+func (c *Client) Endpoints(ctx context.Context) ([]EndpointSet, error) {
+	var answer struct {
+		Upstreams []EndpointSet `json:"upstreams"`
+	}
+	err := c.get(ctx, "/v1/endpoints", nil, &answer)
+	return answer.Upstreams, err
+}
+
+// ChangeEndpoints changes the endpoints of one Upstream and returns what they are now.
+func (c *Client) ChangeEndpoints(ctx context.Context, upstream string, change EndpointChange) (EndpointSet, error) {
+	var answer EndpointSet
+	if err := c.post(ctx, "/v1/endpoints/"+url.PathEscape(upstream), change, &answer); err != nil {
+		return EndpointSet{}, fmt.Errorf("endpoints of %s: %w", upstream, err)
+	}
+	return answer, nil
+}

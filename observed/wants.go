@@ -1,0 +1,37 @@
+package observed
+
+import (
+	"slices"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// wanted returns the Upstreams of a revision, and the Issuers whose keys are in a file, by name. What a held API refers to
+// counts where the revision itself has nothing of that name.
+func wanted(rev *gateway.Revision) (map[string]*gateway.Upstream, map[string]*gateway.Issuer) {
+	upstreams, issuers := map[string]*gateway.Upstream{}, map[string]*gateway.Issuer{}
+	issuer := func(i *gateway.Issuer) {
+		if _, known := issuers[i.Name]; !known && i.KeyFile != "" {
+			issuers[i.Name] = i
+		}
+	}
+	for _, u := range rev.Upstreams {
+		upstreams[u.Name] = u
+	}
+	for _, i := range rev.Issuers {
+		issuer(i)
+	}
+	for _, r := range rev.Routes {
+		for _, t := range r.Targets {
+			if upstreams[t.Upstream.Name] == nil {
+				upstreams[t.Upstream.Name] = t.Upstream
+			}
+		}
+		for _, p := range r.Proofs {
+			if !slices.ContainsFunc(rev.Issuers, func(i *gateway.Issuer) bool { return i.Name == p.Issuer.Name }) {
+				issuer(p.Issuer)
+			}
+		}
+	}
+	return upstreams, issuers
+}

@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
+)
+
+// Endpoints returns the endpoints of every Upstream.
+func (m management) Endpoints() []admin.EndpointSet {
+	states := m.observed.States()
+	out := make([]admin.EndpointSet, len(states))
+	for i, s := range states {
+		out[i] = endpointSet(s)
+	}
+	return out
+}
+
+// ChangeEndpoints changes the endpoints of one Upstream.
+func (m management) ChangeEndpoints(ctx context.Context, upstream string, c admin.EndpointChange) (admin.EndpointSet, error) {
+	now, err := m.observed.Push(ctx, upstream, observed.Change{
+		All: c.All, Replace: modelEndpoints(c.Set), Add: modelEndpoints(c.Add), Remove: c.Remove, Version: c.Version, Force: c.Force, Author: c.Author,
+	})
+	if err == nil {
+		return endpointSet(now), nil
+	}
+	for cause, reason := range map[error]error{
+		observed.ErrUnknown: admin.ErrUnknown, observed.ErrConflict: admin.ErrConflict, observed.ErrStore: admin.ErrUnable,
+		observed.ErrEmpty: admin.ErrRefused, observed.ErrInvalid: admin.ErrRefused, observed.ErrSource: admin.ErrRefused,
+	} {
+		if errors.Is(err, cause) {
+			return admin.EndpointSet{}, fmt.Errorf("%w: %w", reason, err)
+		}
+	}
+	return admin.EndpointSet{}, err
+}
+
+func endpointSet(s observed.State) admin.EndpointSet {
+	out := admin.EndpointSet{
+		Upstream: s.Upstream, Source: string(s.Source), Endpoints: make([]admin.Endpoint, len(s.Endpoints)), Version: s.Version,
+		Since: s.Since, Author: s.Author, Held: s.Held, Failure: s.Failure,
+	}
+	for i, e := range s.Endpoints {
+		out.Endpoints[i] = admin.Endpoint(e)
+	}
+	return out
+}
+
+func modelEndpoints(list []admin.Endpoint) []gateway.Endpoint {
+	out := make([]gateway.Endpoint, len(list))
+	for i, e := range list {
+		out[i] = gateway.Endpoint(e)
+	}
+	return out
+}
