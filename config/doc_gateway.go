@@ -23,8 +23,8 @@ type gatewayDocument struct {
 	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
 	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
-	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
 	Rollout   *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
+	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
 	Allow     reserved         `yaml:"allow" jsonschema:"-" reserved:"every team may expose its APIs on every host; remove it"`
 }
 
@@ -74,8 +74,8 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 			Authorization: d.Timeouts.Authorization.or(authorizationTimeout), Limits: d.Timeouts.Limits.or(limitsTimeout),
 		},
 		Health:  string(d.Health),
-		Headers: d.Headers.headers(o, "headers"),
 		Rollout: d.Rollout.rollout(o),
+		Headers: d.Headers.headers(o, "headers"),
 		Origin:  o.origin(),
 	}
 	if g.Fleet == "" {

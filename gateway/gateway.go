@@ -21,8 +21,8 @@ type Gateway struct {
 	// Health is the path at which the Envoys themselves answer whoever balances load over them: 200, or 503 while an Envoy
 	// drains. Empty: nowhere.
 	Health  string
-	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
 	Rollout *Rollout `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
 	Origin  Origin   `json:"-"`
 }
 

@@ -127,7 +127,7 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 	docs.Files = files
 	from := s.tolerant()
 	from.Learnt = s.observed.Prepare(ctx, docs)
-	next, done, remaining := propose(docs, s.unread(docs, faults), from, before)
+	next, done, remaining := propose(docs, faults, from, before)
 	if len(remaining) > 0 {
 		return nil, fmt.Errorf("entry %d of the history: %w", number, remaining)
 	}

@@ -13,37 +13,8 @@ import (
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
-// openStore opens the store, listens, and takes up what the process before left: what each node is to have, and what it may
-// ask the services about. Nothing is served yet. After an error nothing is open.
-func (s *Server) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
-	if err != nil {
-		return err
-	}
-	s.store = opened
-	if err := s.openRemote(ctx); err != nil {
-		return errors.Join(err, opened.Close())
-	}
-	if s.options.Predecessor != nil {
-		err = s.greet(ctx)
-	}
-	if err == nil {
-		err = s.listen(ctx)
-	}
-	s.observed.Start()
-	if err == nil {
-		if err = s.restore(ctx); err != nil {
-			err = fmt.Errorf("take up the history: %w", err)
-		}
-	}
-	if err != nil {
-		s.closeDoors()
-		return errors.Join(err, opened.Close())
-	}
-	return nil
-}
-
-// restore rebuilds every entry that a node has or is to have.
+// restore takes up what the process before left: it rebuilds every entry that a node has or is to have, and what nodes may ask
+// the services about. Nothing is served yet.
 func (s *Server) restore(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
@@ -126,7 +97,6 @@ func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compi
 		refused := *before
 		refused.faults = nil
 		s.live.Store(&refused)
-		s.want()
 		s.log.Warn("configuration held", "entry", e.Number, "reason", e.Reason, "confirm", fmt.Sprintf("gatehouse confirm %d", e.Number))
 		return nil
 	}
@@ -282,4 +252,32 @@ func (s *Server) pruneEntries() {
 	}
 	s.entries.prune(keep)
 	s.want()
+}
+
+// want watches what all entries want that some node has or is to have. Of two objects of one name the newer counts.
+func (s *Server) want() {
+	all := s.entries.all()
+	if len(all) == 0 {
+		return
+	}
+	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(b.Number, a.Number) })
+	union := *all[0].revision
+	union.Upstreams, union.Issuers, union.Routes = nil, nil, nil
+	upstreams, issuers := map[string]bool{}, map[string]bool{}
+	for _, e := range all {
+		union.Routes = append(union.Routes, e.revision.Routes...)
+		for _, u := range e.revision.Upstreams {
+			if !upstreams[u.Name] {
+				upstreams[u.Name] = true
+				union.Upstreams = append(union.Upstreams, u)
+			}
+		}
+		for _, i := range e.revision.Issuers {
+			if !issuers[i.Name] {
+				issuers[i.Name] = true
+				union.Issuers = append(union.Issuers, i)
+			}
+		}
+	}
+	s.observed.Want(&union)
 }

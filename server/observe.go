@@ -107,59 +107,34 @@ func (s *Server) followAlso(list []*gateway.Certificate) {
 }
 
 // refresh takes over what is observed, for each entry that some node has or is to have. There is no new revision: the Envoys get
-// other endpoints, keys and secrets alone. A reload does the same for its own; whichever comes second sees what the first did.
+// other secrets alone.
 func (s *Server) refresh() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	deliver := false
-	for _, e := range s.entries.all() {
-		next, changed := s.observeAgain(e.compiled)
-		if next == nil {
-			continue
-		}
-		deliver = deliver || changed
-		now := *e
-		now.compiled = next
-		s.entries.put(&now)
-		if before := s.live.Load(); before.entry == e.Number {
-			after := *before
-			after.compiled = next
-			s.live.Store(&after)
-		}
-	}
-	if deliver {
-		s.rollouts.Deliver()
-	}
+	s.observeEach(s.observeAgain)
 }
 
-// observeAgain returns a configuration with what is observed now, and whether Envoys get anything else by it; nil where what is
-// observed cannot be used.
+// observeAgain returns a configuration with what is observed now, and whether Envoys get anything else by it; nil where it
+// observes nothing, or what it observes cannot be used.
 func (s *Server) observeAgain(before *compiled) (*compiled, bool) {
-	from := s.sources()
-	from.Learnt = s.learnt(before)
-	next := *before
-	if len(before.revision.Certificates) > 0 {
-		now, kept, faults := observe(before.revision, from, before)
-		next.observed, next.kept = now, append(kept, faults...).Sort()
-		if s.logObserved(before, &next) {
-			table, found := xds.Compile(next.revision, now, before.xds)
-			if len(found) > 0 { // What was compiled once before can be said to Envoy.
-				s.log.Error("what was observed cannot be used", "faults", gateway.Faults(found).Error())
-				return nil, false
-			}
-			next.xds = table
-			return &next, true
-		}
-	}
-	now := *before.observed
-	now.Endpoints, now.KeySets = from.Learnt.Endpoints, from.Learnt.KeySets
-	table, err := before.xds.Observe(&now)
-	if err != nil {
-		s.log.Error("what is observed cannot be sent", "error", err)
+	if len(before.revision.Certificates) == 0 {
 		return nil, false
 	}
-	next.observed, next.xds = &now, table
-	return &next, table != before.xds
+	from := s.sources()
+	from.Learnt = s.learnt(before)
+	now, kept, faults := observe(before.revision, from, before)
+	next := *before
+	next.observed, next.kept = now, append(kept, faults...).Sort()
+	changed := s.logObserved(before, &next)
+	if changed {
+		table, found := xds.Compile(next.revision, now, before.xds)
+		if len(found) > 0 { // What was compiled once before can be said to Envoy.
+			s.log.Error("what was observed cannot be used", "faults", gateway.Faults(found).Error())
+			return nil, false
+		}
+		next.xds = table
+	}
+	return &next, changed
 }
 
 // logObserved tells of each certificate that changed, and of each that has a new fault. It reports whether any changed.

@@ -30,36 +30,56 @@ func (s *Server) observe(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.observed.Changes():
-			s.refresh()
+			s.useObserved()
 		}
 	}
 }
 
-// want makes the observer watch what the newest configuration in use wants, and what older ones want that some node still has.
-func (s *Server) want() {
-	all := &gateway.Revision{}
-	upstreams, issuers := map[string]bool{}, map[string]bool{}
-	add := func(rev *gateway.Revision) {
-		for _, u := range rev.Upstreams {
-			if !upstreams[u.Name] {
-				upstreams[u.Name] = true
-				all.Upstreams = append(all.Upstreams, u)
-			}
+// useObserved takes what is observed now over into every entry that some node has or is to have. A reload does the same for
+// its own; whichever comes second sees what the first did, as both hold the same lock.
+func (s *Server) useObserved() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	s.observeEach(func(before *compiled) (*compiled, bool) {
+		learnt := *before.observed
+		now := s.learnt(before)
+		learnt.Endpoints, learnt.KeySets = now.Endpoints, now.KeySets
+		table, err := before.xds.Observe(&learnt)
+		if err != nil {
+			s.log.Error("what is observed cannot be sent", "error", err)
+			return nil, false
 		}
-		for _, i := range rev.Issuers {
-			if !issuers[i.Name] {
-				issuers[i.Name] = true
-				all.Issuers = append(all.Issuers, i)
-			}
+		if table == before.xds {
+			return nil, false
 		}
-	}
-	if now := s.live.Load(); now.compiled != nil {
-		add(now.revision)
-	}
+		next := *before
+		next.xds, next.observed = table, &learnt
+		return &next, true
+	})
+}
+
+// observeEach puts what again makes of each entry in its place (nil: it stays), and delivers what changed for Envoys. The caller
+// holds the lock of reloads.
+func (s *Server) observeEach(again func(*compiled) (next *compiled, changed bool)) {
+	deliver := false
 	for _, e := range s.entries.all() {
-		add(e.revision)
+		next, changed := again(e.compiled)
+		if next == nil {
+			continue
+		}
+		deliver = deliver || changed
+		now := *e
+		now.compiled = next
+		s.entries.put(&now)
+		if before := s.live.Load(); before.entry == e.Number {
+			after := *before
+			after.compiled = next
+			s.live.Store(&after)
+		}
 	}
-	s.observed.Want(all)
+	if deliver {
+		s.rollouts.Deliver()
+	}
 }
 
 // learnt returns what is observed for a configuration. Where an older one learns the endpoints or keys of a name elsewhere than the
@@ -67,20 +87,18 @@ func (s *Server) want() {
 func (s *Server) learnt(of *compiled) *gateway.Observed {
 	now := s.observed.Now()
 	newest := s.live.Load()
-	if newest.compiled == nil || newest.compiled == of || of.observed == nil {
+	if newest.compiled == nil || newest.compiled == of {
 		return now
 	}
 	out := &gateway.Observed{Endpoints: maps.Clone(now.Endpoints), KeySets: maps.Clone(now.KeySets)}
-	keep := func(name string, kept []gateway.Endpoint, known bool) {
-		if delete(out.Endpoints, name); known {
-			out.Endpoints[name] = kept
-		}
-	}
 	for _, u := range of.revision.Upstreams {
 		i := slices.IndexFunc(newest.revision.Upstreams, func(w *gateway.Upstream) bool { return w.Name == u.Name })
-		if i >= 0 && !sameSource(u, newest.revision.Upstreams[i]) {
-			kept, known := of.observed.Endpoints[u.Name]
-			keep(u.Name, kept, known)
+		if i < 0 || sameSource(u, newest.revision.Upstreams[i]) {
+			continue
+		}
+		delete(out.Endpoints, u.Name)
+		if kept, known := of.observed.Endpoints[u.Name]; known {
+			out.Endpoints[u.Name] = kept
 		}
 	}
 	for _, issuer := range of.revision.Issuers {

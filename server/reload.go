@@ -40,7 +40,12 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.followAlso(docs.Certificates)
 	from := s.sources()
 	from.Learnt = s.observed.Prepare(ctx, docs)
-	next, substitutions, remaining := propose(docs, s.unread(docs, faults), from, before.compiled)
+	for _, f := range docs.Watched {
+		if !s.observed.Knows(f.Object) {
+			faults = append(faults, f)
+		}
+	}
+	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
 	if len(remaining) > 0 {
 		s.want()
 		refused := *before
@@ -88,16 +93,6 @@ func propose(docs *gateway.Documents, faults gateway.Faults, from files, before 
 	return nil, nil, append(last, gateway.Fault{
 		Code: gateway.CodeTranslate, Message: fmt.Sprintf("faults remain after %d rounds of quarantine", quarantineRounds),
 	})
-}
-
-// unread adds to the faults of documents those of watched files of which nothing good is known.
-func (s *Server) unread(docs *gateway.Documents, faults gateway.Faults) gateway.Faults {
-	for _, f := range docs.Watched {
-		if !s.observed.Knows(f.Object) {
-			faults = append(faults, f)
-		}
-	}
-	return faults
 }
 
 // watch reloads whenever the directory changes, until ctx ends.

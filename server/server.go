@@ -54,12 +54,12 @@ type Options struct {
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
 	Logger     *slog.Logger                // nil: nothing is logged.
 	Now        func() time.Time            // nil: time.Now.
-	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
-	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Rollout    rollout.Strategy            // How a change moves through a fleet.
 	Guard      Guard                       // Which changes are held until somebody confirms them.
 	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
 	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
+	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
@@ -190,6 +190,24 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	if err := s.openStore(ctx); err != nil {
 		return err
+	}
+	if err := s.openRemote(ctx); err != nil {
+		return errors.Join(err, s.closeStore())
+	}
+	if s.options.Predecessor != nil {
+		if err := s.greet(ctx); err != nil {
+			return errors.Join(err, s.closeStore())
+		}
+	}
+	if err := s.listen(ctx); err != nil {
+		s.closeDoors()
+		return errors.Join(err, s.closeStore())
+	}
+	s.observed.Start()
+	if err := s.restore(ctx); err != nil {
+		s.closeDoors()
+		s.observed.Stop()
+		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
 	}
 	if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())

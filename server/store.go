@@ -9,6 +9,16 @@ import (
 	"github.com/gatehouse/gatehouse/store"
 )
 
+// openStore opens what outlives the process, in the state directory.
+func (s *Server) openStore(ctx context.Context) error {
+	opened, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
+	if err != nil {
+		return err
+	}
+	s.store = opened
+	return nil
+}
+
 // closeStore closes the store, the last of all.
 func (s *Server) closeStore() error {
 	if s.store == nil {

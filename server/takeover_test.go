@@ -54,7 +54,9 @@ func TestRulesOfAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.store.Close() }()
-	defer s.closeDoors()
+	if err := s.restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
