@@ -81,6 +81,7 @@ func (w *world) knock() {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	var workers sync.WaitGroup
 	transport := &http.Transport{DisableKeepAlives: true}
+	url := w.url("PORT", "/")
 	for range 4 {
 		workers.Go(func() {
 			tick := time.NewTicker(20 * time.Millisecond)
@@ -91,7 +92,7 @@ func (w *world) knock() {
 					return
 				case <-tick.C:
 				}
-				request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url("PORT", "/"), nil)
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 				if err != nil {
 					return
 				}

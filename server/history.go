@@ -77,7 +77,7 @@ func (s *Server) restoreNodes(ctx context.Context) {
 // apply makes a history entry of a configuration that compiles, and begins its rollout, unless it is to be confirmed first.
 func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compiled, substitutions []gateway.Substitution) error {
 	if s.latest.Number > 0 && s.latest.Content == next.revision.ID {
-		return s.renew(next, substitutions)
+		return s.renew(ctx, next, substitutions)
 	}
 	before := s.live.Load()
 	e := &entry{compiled: next, substitutions: substitutions, Entry: store.Entry{
@@ -105,21 +105,43 @@ func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compi
 
 // renew takes the configuration of the newest entry, loaded again: what is in it the same way may resolve otherwise (secrets
 // of the environment).
-func (s *Server) renew(next *compiled, substitutions []gateway.Substitution) error {
+func (s *Server) renew(ctx context.Context, next *compiled, substitutions []gateway.Substitution) error {
 	current := s.live.Load()
+	e := &entry{Entry: s.latest, compiled: next, substitutions: substitutions}
 	if s.entries.get(s.latest.Number) == nil || current.entry != s.latest.Number {
+		begun, err := s.begun(ctx)
+		if err != nil {
+			return err
+		}
+		if !begun {
+			return s.rollOut(ctx, e)
+		}
 		// It was refused, aborted or is held: what is served stays.
 		now := *current
 		now.faults = nil
 		s.live.Store(&now)
 		return nil
 	}
-	e := &entry{Entry: s.latest, compiled: next, substitutions: substitutions}
 	s.useServices(e)
 	s.entries.put(e)
 	s.setLive(e, nil)
 	s.rollouts.Deliver()
 	return nil
+}
+
+// begun reports whether the rollout of the newest entry began, or is not to. It did not where the process was killed between
+// the two writes to the store.
+func (s *Server) begun(ctx context.Context) (bool, error) {
+	stored, err := s.store.History.Get(ctx, s.latest.Number)
+	if err != nil {
+		return false, err
+	}
+	for _, state := range s.rollouts.States() {
+		if slices.ContainsFunc(state.Versions(), func(v rollout.Version) bool { return v.Entry == stored.Number }) {
+			return true, nil
+		}
+	}
+	return stored.State != stateRolling, nil
 }
 
 // rollOut begins the rollout of an entry in all its fleets.

@@ -9,8 +9,11 @@ import (
 	"testing"
 
 	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/server"
+	"github.com/gatehouse/gatehouse/store"
 )
 
 const bankDocument = `
@@ -186,4 +189,42 @@ func routesDocument(count int) string {
 		text += fmt.Sprintf("---\nkind: Route\nname: r%d\nexpose: {gateway: edge}\nmatch: {path: /r%d}\nauthenticate: none\nto: web\n", i, i)
 	}
 	return text
+}
+
+// TestKilledBetweenEntryAndRollout leaves behind what a process does that is killed after it has recorded a change and before its
+// rollout has begun: the next process begins it.
+func TestKilledBetweenEntryAndRollout(t *testing.T) {
+	t.Parallel()
+	dir, state := t.TempDir(), needs.SocketDir(t)
+	write(t, dir, "gateway.yaml", gatewayDocument)
+	s, err := server.New(server.Options{State: state, Config: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, s)
+
+	write(t, dir, "bank.yaml", bankDocument)
+	docs, faults := config.Load(dir, config.Options{})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	rev, _ := gateway.Assemble(docs)
+	kept, err := store.Open(t.Context(), store.Options{Dir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kept.History.Add(t.Context(), store.Entry{Content: rev.ID, Parent: 1, State: "rolling"}, docs.Files); err != nil {
+		t.Fatal(err)
+	}
+	if err := kept.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	c := client(t, start(t, server.Options{State: state, Config: dir}))
+	if entry, route := entryOf(t, c), routeOf(t, c, "/bank/accounts"); entry != 2 || route != "forward bank/v1/get" {
+		t.Errorf("entry %d is in use, and the path takes %q", entry, route)
+	}
 }
