@@ -17,6 +17,10 @@ import (
 const (
 	pingEvery  = 5 * time.Second
 	helloLimit = 10 * time.Second
+	// Gatehouse asks too, where nothing came for a while: a host that is gone says no goodbye, and its node would be taken for
+	// connected.
+	askAfter    = 8 * time.Second
+	answerLimit = 4 * time.Second
 )
 
 // workersPerCore is how many goroutines a server keeps for its calls: with one or two for each core most calls still find
@@ -75,6 +79,7 @@ func GRPCOptions() []grpc.ServerOption {
 		grpc.NumStreamWorkers(uint32(workersPerCore * runtime.GOMAXPROCS(0))),
 		grpc.ConnectionTimeout(helloLimit),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingEvery, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: askAfter, Timeout: answerLimit}),
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(maxMessage),
 	}

@@ -138,7 +138,9 @@ func (s *Server) nodesDoor(l net.Listener) *grpcDoor {
 	age := max(s.remote.authority.Life()/agesPerLife, time.Second)
 	return newGRPCDoor(l, cache.ServerOption(),
 		grpc.Creds(s.remote.authority.Credentials(s.remote.hosts)),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace)}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: askAfter, Timeout: answerLimit, MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace),
+		}),
 		grpc.StreamInterceptor(s.provenStream),
 	)
 }
