@@ -28,6 +28,7 @@ type Node struct {
 	Envoy        string       `json:"envoy,omitempty" doc:"Envoy's version, such as 1.40.0"`
 	Bootstrap    string       `json:"bootstrap,omitempty" doc:"Version of the bootstrap contract"`
 	Admin        string       `json:"admin,omitempty" doc:"Path of its admin socket on its own machine"`
+	Warning      string       `json:"warning,omitempty" doc:"What is to be minded about it, such as an Envoy that is too old"`
 	State        State        `json:"state" enum:"waiting,behind,synced,refused,refused (local),disconnected"`
 	Connected    time.Time    `json:"connected" doc:"When the present or last stream began"`
 	Disconnected time.Time    `json:"disconnected,omitzero" doc:"When that stream ended; absent while it is open"`

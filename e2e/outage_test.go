@@ -188,6 +188,7 @@ func TestMetrics(t *testing.T) {
 		`gatehouse_limit_requests_total{api="payments",limit="per-customer",operation="",result="spent",version="v1"} 1`,
 		`gatehouse_ready 1`,
 		`gatehouse_nodes{envoy="1.40.0",fleet="edge",state="synced"} 1`,
+		`gatehouse_nodes_too_old{fleet="edge"} 0`,
 	} {
 		w.eventually("the metrics hold "+want, func() bool { return strings.Contains(w.metrics(), want+"\n") })
 	}

@@ -45,7 +45,7 @@ func (m management) Nodes() []admin.Node {
 	out := make([]admin.Node, len(known))
 	for i, n := range known {
 		out[i] = admin.Node{
-			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin,
+			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin, Warning: n.Warning,
 			State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
 			Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
 		}

@@ -17,7 +17,8 @@ type metrics struct {
 	requests, latency, letThrough, entries, unrouted        *prometheus.Desc
 	decisions, unknownRules, policyErrors, policyDropped    *prometheus.Desc
 	limits, limitsUnknown, limitsAway                       *prometheus.Desc
-	nodes, xdsBytes, xdsResponses, xdsResources, xdsRefused *prometheus.Desc
+	nodes, tooOld                                           *prometheus.Desc
+	xdsBytes, xdsResponses, xdsResources, xdsRefused        *prometheus.Desc
 	delivery, deliveryLast                                  *prometheus.Desc
 	ready, quarantined, expires, routes                     *prometheus.Desc
 }
@@ -42,6 +43,7 @@ func (s *Server) register() {
 		limitsUnknown: desc("limit_unknown_total", "Rate limit calls that were not understood."),
 		limitsAway:    desc("limit_store_away_total", "Rate limit calls for which the store could not be asked."),
 		nodes:         desc("nodes", "Envoys known, by fleet, Envoy version and state.", "fleet", "envoy", "state"),
+		tooOld:        desc("nodes_too_old", "Connected Envoys that are older than Gatehouse is tested with.", "fleet"),
 		xdsBytes:      desc("xds_sent_bytes_total", "Bytes of xDS responses sent.", "type"),
 		xdsResponses:  desc("xds_responses_total", "xDS responses sent.", "type"),
 		xdsResources:  desc("xds_resources_total", "Resources sent in xDS responses.", "type"),
@@ -59,7 +61,7 @@ func (s *Server) register() {
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.requests, m.latency, m.letThrough, m.entries, m.unrouted, m.decisions, m.unknownRules, m.policyErrors, m.policyDropped,
-		m.limits, m.limitsUnknown, m.limitsAway, m.nodes, m.xdsBytes, m.xdsResponses, m.xdsResources, m.xdsRefused,
+		m.limits, m.limitsUnknown, m.limitsAway, m.nodes, m.tooOld, m.xdsBytes, m.xdsResponses, m.xdsResources, m.xdsRefused,
 		m.delivery, m.deliveryLast,
 		m.ready, m.quarantined, m.expires, m.routes,
 	} {
@@ -138,9 +140,17 @@ func (m *metrics) collectLimits(out chan<- prometheus.Metric) {
 
 func (m *metrics) collectDelivery(out chan<- prometheus.Metric) {
 	type group struct{ fleet, envoy, state string }
-	nodes := map[group]int{}
+	nodes, old := map[group]int{}, map[string]int{}
 	for _, n := range m.server.xds.Nodes() {
 		nodes[group{n.Fleet, n.Envoy, string(n.State)}]++
+		if n.Warning != "" && n.State != cache.StateDisconnected {
+			old[n.Fleet]++
+		} else {
+			old[n.Fleet] += 0 // So that an alert ends.
+		}
+	}
+	for fleet, count := range old {
+		gauge(out, m.tooOld, float64(count), fleet)
 	}
 	for g, count := range nodes {
 		gauge(out, m.nodes, float64(count), g.fleet, g.envoy, g.state)

@@ -85,7 +85,10 @@ func (o *nodesOptions) comment(nodes []admin.Node) {
 		fmt.Fprintln(o.env.stderr, "no Envoy has come yet")
 	}
 	for _, n := range nodes {
-		if r := n.LastRefusal; r != nil && n.State == admin.Refused {
+		if n.Warning != "" {
+			fmt.Fprintf(o.env.stderr, "%s/%s: %s\n", n.Fleet, n.Name, n.Warning)
+		}
+		if r := n.LastRefusal; r != nil && (n.State == admin.Refused || n.State == admin.RefusedLocal) {
 			fmt.Fprintf(o.env.stderr, "%s/%s refused at %s, %s: %s\n", n.Fleet, n.Name, r.Time.UTC().Format(time.RFC3339), path.Base(r.Type), r.Text)
 			for _, s := range r.Suspects {
 				if s.Named || r.Total == 1 {

@@ -153,6 +153,9 @@ func (s *shown) write(w io.Writer) error {
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
 	line("node", "%s/%s, %s", n.Fleet, n.Name, n.State)
 	line("envoy", "%s, bootstrap %s, at %s", dash(n.Envoy), dash(n.Bootstrap), dash(n.Address))
+	if n.Warning != "" {
+		line("warning", "%s", n.Warning)
+	}
 	if n.Disconnected.IsZero() {
 		line("connected", "since %s", n.Connected.UTC().Format(time.RFC3339))
 	} else {

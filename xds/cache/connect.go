@@ -117,6 +117,7 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
 		n.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 	}
+	n.Warning = envoy.TooOld(n.Envoy)
 	n.Admin = node.GetMetadata().GetFields()[envoy.KeyAdmin].GetStringValue()
 	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
 	n.Labels = labels(node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields())
@@ -149,6 +150,9 @@ func (s *Server) logJoin(ctx context.Context, session *session, streams int) {
 	if streams > 1 {
 		log.WarnContext(ctx, "node has another stream: two proxies of one name, or the former is not known to be dead yet",
 			"streams", streams)
+	}
+	if node.Warning != "" {
+		log.WarnContext(ctx, "node is too old", "envoy", node.Envoy, "warning", node.Warning)
 	}
 	switch snapshot := s.snapshot(session.id); {
 	case snapshot == nil:

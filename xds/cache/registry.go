@@ -29,6 +29,7 @@ type record struct {
 	sessions []*session // in the order in which they came; the last is the one that is shown
 	last     Node       // as the last session left it
 	refusal  *Refusal   // the last one, kept over reconnections
+	warned   string     // version of the last snapshot of which was said that the node may be too old for it
 }
 
 // session returns the present session of a node, nil when it is disconnected.
@@ -111,6 +112,18 @@ func (r *registry) refused(s *session, refusal *Refusal) {
 	if known := r.nodes[s.id]; known != nil {
 		known.refusal = refusal
 	}
+}
+
+// warned notes that a warning about a snapshot for a node is due, and returns false where it was given already.
+func (r *registry) warned(id identity, snapshot string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.nodes[id]
+	if known == nil || known.warned == snapshot {
+		return false
+	}
+	known.warned = snapshot
+	return true
 }
 
 // wake tells all sessions to look for a new snapshot, and returns their fleets.

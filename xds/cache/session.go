@@ -156,6 +156,7 @@ func (s *session) use() []output {
 	if !s.secret {
 		next = next.withoutSecrets()
 	}
+	s.warn(next)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []output
@@ -169,6 +170,15 @@ func (s *session) use() []output {
 		out = append(out, s.stream.Retry()...)
 	}
 	return out
+}
+
+// warn says that a snapshot is for a node that may not understand all of it, once for each snapshot and before it is sent.
+func (s *session) warn(next *Snapshot) {
+	if s.node.Warning == "" || next == nil || !s.server.nodes.warned(s.id, next.Version()) {
+		return
+	}
+	s.log.Warn("a snapshot is for a node that is too old", "envoy", s.node.Envoy, "revision", next.Revision(), "snapshot", next.Version(),
+		"warning", s.node.Warning)
 }
 
 // expire ends waits that took long enough.

@@ -26,6 +26,9 @@ type Node struct {
 	Admin     string            // path of its admin socket on its own machine, by its own word
 	Labels    map[string]string // from the node's metadata; shared, never changed; nil if none
 
+	// Warning says what is to be minded about it: that its Envoy is too old; "" for nothing.
+	Warning string
+
 	Connected    time.Time // when the present or last stream began
 	Disconnected time.Time // when it ended; zero while connected
 	State        State
