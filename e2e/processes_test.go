@@ -47,6 +47,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"hung up":              hungUp,
 		"exported":             exported,
 		"restarted":            restarted,
+		"rollout unharmed":     rolloutUnharmed,
 		"not restarted":        notRestarted,
 		"up interrupted":       upInterrupted,
 		"up killed":            upKilled,

@@ -55,6 +55,17 @@ const (
 // are short.
 func fleetOfFive(t *testing.T) *world {
 	t.Helper()
+	w := shopWorld(t)
+	for i := range 5 {
+		w.startEnvoy("edge", fmt.Sprintf("edge-%d", i+1))
+	}
+	w.knock()
+	return w
+}
+
+// shopWorld is fleetOfFive without the Envoys and the requests.
+func shopWorld(t *testing.T) *world {
+	t.Helper()
 	good, _ := backend(t, "good", "")
 	bad, _ := backendWith(t, echo.Settings{Name: "bad", Status: http.StatusServiceUnavailable}, "")
 	gateway := site()["gateway.yaml"]
@@ -68,10 +79,6 @@ func fleetOfFive(t *testing.T) *world {
 		}
 	}
 	w.startServer()
-	for i := range 5 {
-		w.startEnvoy("edge", fmt.Sprintf("edge-%d", i+1))
-	}
-	w.knock()
 	return w
 }
 
@@ -184,7 +191,27 @@ func TestRollout(t *testing.T) {
 		}
 		w.eventually("all have the entry before again", func() bool { return w.probes(20)[http.StatusOK] == 20 })
 	}
+	w.joinsAfterRefusal()
 	w.stopsAtOne()
+}
+
+// joinsAfterRefusal starts a sixth Envoy and one of the five anew: they get what finished last, not what was refused since.
+func (w *world) joinsAfterRefusal() {
+	w.t.Helper()
+	last, _ := w.node("edge-2")
+	w.stopEnvoy(w.envoys["edge-1"])
+	for _, name := range []string{"edge-1", "edge-6"} {
+		w.startEnvoy("edge", name)
+		w.eventually(name+" has the entry before the refused one", func() bool {
+			n, ok := w.node(name)
+			return ok && n.State == admin.Synced && n.Acknowledged == last.Acknowledged && n.LastRefusal == nil
+		})
+	}
+	if r := w.delivery(); r.Phase != "refused" || r.Default != 2 || last.Acknowledged == "" {
+		w.t.Errorf("after new Envoys the others have %q and the rollout is %+v", last.Acknowledged, r)
+	}
+	w.eventually("all answer by it", func() bool { return w.probes(20)[http.StatusOK] == 20 })
+	w.stopEnvoy(w.envoys["edge-6"])
 }
 
 // elsewhere is a further gateway of the fleet, at an address that Envoy cannot bind.

@@ -202,15 +202,25 @@ func (w *world) awaited(node string, child *envoy.Child) *envoy.Child {
 // joinEnvoyBy is startEnvoyBy without waiting.
 func (w *world) joinEnvoyBy(xds, fleet, node string) *envoy.Child {
 	w.t.Helper()
+	services := w.services()
+	services.XDS = []string{xds}
+	return w.joinEnvoyWith(fleet, node, services)
+}
+
+// services are where an Envoy of this host reaches the daemon.
+func (w *world) services() envoy.Services {
 	a := w.server.Addrs()
-	return w.joinEnvoyWith(fleet, node, envoy.Services{
-		XDS: []string{xds}, Authz: []string{a.Authz}, RateLimit: []string{a.RateLimit}, AccessLog: []string{a.AccessLog},
-	})
+	return envoy.Services{XDS: []string{a.XDS}, Authz: []string{a.Authz}, RateLimit: []string{a.RateLimit}, AccessLog: []string{a.AccessLog}}
 }
 
 func (w *world) joinEnvoyWith(fleet, node string, services envoy.Services) *envoy.Child {
 	w.t.Helper()
-	binary := needs.Envoy(w.t)
+	return w.launch(needs.Envoy(w.t), fleet, node, services)
+}
+
+// launch starts an Envoy by a program.
+func (w *world) launch(binary, fleet, node string, services envoy.Services) *envoy.Child {
+	w.t.Helper()
 	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node)}
 	bootstrap, err := envoy.Prepare(settings, services)
 	if err != nil {

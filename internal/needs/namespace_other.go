@@ -1,0 +1,24 @@
+//go:build !linux
+
+package needs
+
+import (
+	"errors"
+	"testing"
+)
+
+// Namespace is a network of its own; only Linux has them.
+type Namespace struct{}
+
+// NewNamespace ends the test.
+func NewNamespace(t testing.TB, _ string) *Namespace {
+	t.Helper()
+	missing(t, "a network namespace", errors.ErrUnsupported)
+	return nil
+}
+
+// Release gives the held address up.
+func (n *Namespace) Release() error { return errors.ErrUnsupported }
+
+// Within returns a program that runs another one in the network.
+func (n *Namespace) Within(testing.TB, string) string { return "" }
