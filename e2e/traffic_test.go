@@ -49,6 +49,7 @@ type aim struct {
 	path     string
 	header   http.Header
 	backends []string
+	flips    bool // The backend must have got the header x-flip with its own name: routes and headers change together.
 }
 
 // aims are what traffic sends in turns. They count the requests under way, so that the next can begin where these have ended.
@@ -77,7 +78,8 @@ type traffic struct {
 	shared   sharedConn
 	clients  sync.WaitGroup
 	cancel   context.CancelFunc
-	mu       sync.Mutex // Held for what follows.
+	mu       sync.Mutex       // Held for what follows.
+	last     map[string]int64 // How many requests were sent when a backend answered last.
 	failed   int
 	complain []string
 }
@@ -88,7 +90,7 @@ func (w *world) traffic(port string, list ...aim) *traffic {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	r := &traffic{
 		t: w.t, address: "127.0.0.1:" + w.values[port], began: time.Now(), cancel: cancel,
-		tickets: make(chan ticket, maxWaiting),
+		tickets: make(chan ticket, maxWaiting), last: map[string]int64{},
 	}
 	r.shared.address = r.address
 	r.aims.Store(&aims{list: list})
@@ -166,13 +168,17 @@ func (r *traffic) client(conn sender) {
 	for t := range r.tickets {
 		aim := t.aims.list[t.number%int64(len(t.aims.list))]
 		began := time.Now()
-		if err := aim.send(conn); err != nil {
+		by, err := aim.send(conn)
+		if err != nil {
 			r.complaint("%s: %v", aim.path, err)
 		}
 		took := int64(time.Since(began))
 		for most := r.slowest.Load(); took > most && !r.slowest.CompareAndSwap(most, took); most = r.slowest.Load() {
 		}
-		r.sent.Add(1)
+		sent := r.sent.Add(1)
+		r.mu.Lock()
+		r.last[by] = sent
+		r.mu.Unlock()
 		t.aims.pending.Done()
 	}
 }
@@ -186,30 +192,54 @@ func (r *traffic) complaint(format string, args ...any) {
 	}
 }
 
-// send sends one request and checks the answer.
-func (a aim) send(conn sender) error {
+// quiet is after how many requests to others a backend is known to get none. Each of 20 would have got ten of them.
+const quiet = 200
+
+// left waits until some backends get no requests any more: that an Envoy has acknowledged a list without them does not say
+// yet that its workers choose by it.
+func (r *traffic) left(backends []string) {
+	r.t.Helper()
+	from := r.sent.Load()
+	eventually(r.t, fmt.Sprintf("requests go to others than %q", backends), func() bool {
+		sent := r.sent.Load()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, name := range backends {
+			if sent-max(from, r.last[name]) < quiet {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// send sends one request, checks the answer, and returns which backend gave it.
+func (a aim) send(conn sender) (by string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bank.test"+a.path, http.NoBody)
 	if err != nil {
-		return err
+		return "", err
 	}
 	maps.Copy(request.Header, a.header)
 	status, body, err := conn.send(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	var got echo.Answer
 	if status != http.StatusOK {
-		return fmt.Errorf("status %d: %s", status, bytes.TrimSpace(body))
+		return "", fmt.Errorf("status %d: %s", status, bytes.TrimSpace(body))
 	}
 	if err := json.Unmarshal(body, &got); err != nil {
-		return fmt.Errorf("the body is no answer of a backend: %w", err)
+		return "", fmt.Errorf("the body is no answer of a backend: %w", err)
 	}
 	if !slices.Contains(a.backends, got.Name) {
-		return fmt.Errorf("answered by %q, want one of %q", got.Name, a.backends)
+		return got.Name, fmt.Errorf("answered by %q, want one of %q", got.Name, a.backends)
 	}
-	return nil
+	if flip := got.Headers["x-flip"]; a.flips && !slices.Equal(flip, []string{got.Name}) {
+		return got.Name, fmt.Errorf("%q got the header x-flip %q", got.Name, flip)
+	}
+	return got.Name, nil
 }
 
 // sender sends one request on a connection that it keeps, and never a second time.

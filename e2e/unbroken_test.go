@@ -106,25 +106,36 @@ func upstream(name string, addresses ...string) string {
 // to returns an extra API that goes to another upstream than the site.
 func to(api, upstream string) string { return strings.Replace(api, "to: site", "to: "+upstream, 1) }
 
-// flips exchanges an upstream's backends and an API's upstreams, faster than an Envoy has them all.
+// flips exchanges an upstream's backends, an API's upstreams with a header that names them, and a Gateway's header, faster than an
+// Envoy has them all.
 func flips(t *testing.T) {
 	w := twoBackends(t, map[string]string{
-		"first.yaml": upstream("first", "${FIRST}"), "second.yaml": upstream("second", "${SECOND}"), "cards.yaml": to(extra("cards", "/cards"), "first"),
+		"first.yaml": upstream("first", "${FIRST}"), "second.yaml": upstream("second", "${SECOND}"), "cards.yaml": flipped("first"),
 	})
 	both := []string{"first", "second"}
-	r := w.traffic("PORT", aim{path: "/anything", backends: both}, aim{path: "/cards", backends: both})
+	r := w.traffic("PORT", aim{path: "/anything", backends: both}, aim{path: "/cards", backends: both, flips: true})
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for i := range times(10, 1000) {
 		name, address := both[(i+1)%2], []string{"${SECOND}", "${FIRST}"}[i%2]
 		w.write("site.yaml", strings.Replace(site()["site.yaml"], "${FIRST}", address, 1))
-		w.write("cards.yaml", to(extra("cards", "/cards"), name))
+		w.write("cards.yaml", flipped(name))
+		w.write("gateway.yaml", site()["gateway.yaml"]+fmt.Sprintf("headers: {response: {set: {x-flips: \"%d\"}}}\n", i+1))
 		<-tick.C
 	}
 	w.answeredBy("PORT", "/anything", "first")
 	w.answeredBy("PORT", "/cards", "first")
+	w.eventually("answers have the last headers", func() bool {
+		header := w.get(w.url("PORT", "/cards")).header
+		return header.Get("x-flip") == "first" && header.Get("x-flips") == fmt.Sprint(times(10, 1000))
+	})
 	w.synced("edge-1")
 	r.stop()
+}
+
+// flipped is an API whose route and headers name the same upstream.
+func flipped(name string) string {
+	return to(extra("cards", "/cards"), name) + fmt.Sprintf("headers: {request: {set: {x-flip: %[1]s}}, response: {set: {x-flip: %[1]s}}}\n", name)
 }
 
 // reorders shuffles documents and their operations.
@@ -240,6 +251,7 @@ func endpointsScale(t *testing.T) {
 	for n := most; n > 1; {
 		fewer := max(1, n-step)
 		w.change(documents(fewer))
+		r.left(names[fewer:n])
 		for _, stop := range stops[fewer:n] {
 			stop()
 		}
