@@ -14,13 +14,13 @@ import (
 type metrics struct {
 	server *Server
 
-	requests, latency, letThrough, entries, unrouted        *prometheus.Desc
-	decisions, unknownRules, policyErrors, policyDropped    *prometheus.Desc
-	limits, limitsUnknown, limitsAway                       *prometheus.Desc
-	nodes, tooOld                                           *prometheus.Desc
-	xdsBytes, xdsResponses, xdsResources, xdsRefused        *prometheus.Desc
-	delivery, deliveryLast                                  *prometheus.Desc
-	ready, quarantined, expires, routes                     *prometheus.Desc
+	requests, latency, letThrough, entries, unrouted     *prometheus.Desc
+	decisions, unknownRules, policyErrors, policyDropped *prometheus.Desc
+	limits, limitsUnknown, limitsAway                    *prometheus.Desc
+	nodes, tooOld                                        *prometheus.Desc
+	xdsBytes, xdsResponses, xdsResources, xdsRefused     *prometheus.Desc
+	delivery, deliveryLast                               *prometheus.Desc
+	ready, quarantined, expires, routes                  *prometheus.Desc
 }
 
 // register adds every metric to the server's own registry.
