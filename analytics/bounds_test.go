@@ -93,8 +93,7 @@ func TestFoldToTheEnd(t *testing.T) {
 	}
 	// An entry that meets the coarsest rollup directly is counted as what it is, not as what was folded into it.
 	stranger := entry("nosuch", "", 200, time.Millisecond)
-	stranger.CommonProperties.CustomTags[envoy.KeyAPI] = "nosuch"
-	stranger.CommonProperties.CustomTags[envoy.KeyRules] = "nosuch"
+	stranger.CommonProperties.RouteName = envoy.RouteName("nosuch/v1/nosuch", "nosuch")
 	s.Feed(analytics.Other, analytics.Other, batch(stranger))
 	want := analytics.RequestCount{API: "other", Version: "other", Operation: "other", Class: "2xx", Requests: 1}
 	if counts := s.Requests(); !slices.Contains(counts, want) || len(counts) != each+1 {
@@ -139,7 +138,7 @@ func TestCounterBounds(t *testing.T) {
 			var entries []*datav3.HTTPAccessLogEntry
 			for i := range c.counts {
 				r, e := route(c.operation(i), fmt.Sprintf("r%d", i)), entry(c.operation(i), "", 200, time.Millisecond)
-				r.API, e.CommonProperties.CustomTags[envoy.KeyAPI] = c.api(i), c.api(i)
+				r.API, e.CommonProperties.RouteName = c.api(i), c.api(i)+"/v1/"+c.operation(i)
 				routes, entries = append(routes, r), append(entries, e)
 			}
 			s := newService(t, analytics.Options{}, routes...)

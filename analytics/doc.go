@@ -1,7 +1,7 @@
 // Package analytics knows what the Envoys did: it receives their access logs over gRPC and keeps rollups in memory.
 //
-// In: streams of envoy.service.accesslog.v3 (HTTP entries of envoy.data.accesslog.v3), each entry tagged with the rules,
-// API, version and operation of its route; and a Table, compiled from a gateway.Revision, of the names that exist. Out: a
+// In: streams of envoy.service.accesslog.v3 (HTTP entries of envoy.data.accesslog.v3), each entry with the name of its route,
+// which says the API, version, operation and rules (envoy.RouteName); and a Table, compiled from a gateway.Revision, of the names that exist. Out: a
 // Record of each finished request, rollups that answer a Query, and bounded counters for /metrics.
 //
 // # What the figures mean

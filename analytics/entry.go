@@ -47,9 +47,6 @@ func (t *Table) record(e *entry, arrived time.Time) Record {
 	}
 	r.Class = classOf(r.Status)
 	r.Answered = responder(&r)
-	if r.API == routeAPI && r.Version == routeAPI {
-		r.Version = ""
-	}
 	if e.start.IsValid() && arrived.Sub(e.start.AsTime()).Abs() <= maxSkew {
 		r.Time = e.start.AsTime()
 	}
@@ -59,9 +56,6 @@ func (t *Table) record(e *entry, arrived time.Time) Record {
 	r.LetThrough = t.letThrough(&r, e)
 	return r
 }
-
-// routeAPI is the API of a Route document (gateway.Route.API).
-const routeAPI = "-"
 
 // letThrough finds out which calls to Gatehouse failed on a request that reached its upstream. The authorization filter
 // adds a request header where it lets a request go on after a failure, and translate has that header logged. The rate limit

@@ -226,8 +226,7 @@ func startEnvoy(t *testing.T, binary, dir string, routes []edgeRoute) {
 		t.Fatalf("read the configuration: %v", err)
 	}
 	var text bytes.Buffer
-	keys := []string{envoy.KeyRules, envoy.KeyAPI, envoy.KeyVersion, envoy.KeyOperation}
-	if err := config.Execute(&text, map[string]any{"Dir": dir, "Routes": routes, "Keys": keys}); err != nil {
+	if err := config.Execute(&text, map[string]any{"Dir": dir, "Routes": routes}); err != nil {
 		t.Fatalf("write the configuration: %v", err)
 	}
 	path, logs := filepath.Join(dir, "envoy.yaml"), filepath.Join(dir, "envoy.log")

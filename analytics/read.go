@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // entry is what is read of an HTTPAccessLogEntry. What the Envoy did not say is zero.
@@ -42,7 +43,7 @@ const (
 	commonUpstream = 13
 	commonFlags    = 16
 	commonMetadata = 17
-	commonTags     = 22
+	commonRoute    = 19
 	commonDuration = 23
 	commonType     = 33
 
@@ -91,28 +92,20 @@ func (e *entry) common(number protowire.Number, f field) error {
 	case commonFlags:
 		e.flags = &datav3.ResponseFlags{}
 		return proto.Unmarshal(f.bytes, e.flags)
-	case commonTags:
-		return e.tag(f.bytes)
+	case commonRoute:
+		e.route(string(f.bytes))
 	case commonMetadata:
 		return walk(f.bytes, e.metadata)
 	}
 	return nil
 }
 
-// tag takes one of the tags by which a route names itself.
-func (e *entry) tag(in []byte) error {
-	key, value, err := pair(in)
-	switch string(key) {
-	case envoy.KeyAPI:
-		e.api = string(value)
-	case envoy.KeyVersion:
-		e.version = string(value)
-	case envoy.KeyOperation:
-		e.operation = string(value)
-	case envoy.KeyRules:
-		e.rules = string(value)
-	}
-	return err
+// route takes the name of the route: whose it is, and by which rules it answered. Of a route that belongs to no document, as
+// the one that answers where nothing is served, all stays empty.
+func (e *entry) route(text string) {
+	var name string
+	name, e.rules = envoy.ReadRouteName(text)
+	e.api, e.version, e.operation = gateway.SplitRouteName(name)
 }
 
 // metadata takes, of all that filters wrote, what the rate limit service answered.

@@ -27,9 +27,7 @@ func entry(operation, rules string, code uint32, latency time.Duration) *datav3.
 	return &datav3.HTTPAccessLogEntry{
 		CommonProperties: &datav3.AccessLogCommon{
 			TimeToLastDownstreamTxByte: durationpb.New(latency),
-			CustomTags: map[string]string{
-				envoy.KeyAPI: "payments", envoy.KeyVersion: "v1", envoy.KeyOperation: operation, envoy.KeyRules: rules,
-			},
+			RouteName:                  envoy.RouteName("payments/v1/"+operation, rules),
 		},
 		Request: &datav3.HTTPRequestProperties{RequestMethod: corev3.RequestMethod_GET, RequestBodyBytes: 10},
 		Response: &datav3.HTTPResponseProperties{

@@ -27,8 +27,14 @@ func countedAs(t *testing.T, table *analytics.Table, api, version, operation, ru
 	s := newService(t, analytics.Options{})
 	s.Use(table)
 	e := entry(operation, rules, 200, time.Millisecond)
-	e.CommonProperties.CustomTags[envoy.KeyAPI] = api
-	e.CommonProperties.CustomTags[envoy.KeyVersion] = version
+	name := api + "/" + version + "/" + operation
+	switch api {
+	case "":
+		name = "not-found"
+	case "-":
+		name = "route/" + operation
+	}
+	e.CommonProperties.RouteName = envoy.RouteName(name, rules)
 	s.Feed("edge", "edge-1", batch(e))
 	k := total(t, s, analytics.Query{By: []analytics.Dimension{
 		analytics.ByAPI, analytics.ByVersion, analytics.ByOperation, analytics.ByRules,
@@ -54,7 +60,6 @@ func TestNames(t *testing.T) {
 		"unknown API":       {[]string{"loans", "v1", "get", "r1"}, []string{"other", "other", "other", "r1"}},
 		"no identity":       {[]string{"", "", "", ""}, []string{"none", "none", "none", "none"}},
 		"Route document":    {[]string{"-", "", "website", "w1"}, []string{"-", "", "website", "w1"}},
-		"Route as a dash":   {[]string{"-", "-", "website", "w1"}, []string{"-", "", "website", "w1"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -74,7 +74,7 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 			concerns: func(other *gateway.Route) bool { return other == r },
 			edit: func(m proto.Message) bool {
 				route, ok := m.(*routev3.Route)
-				return ok && route.Name == r.Name && edit(route.TypedPerFilterConfig)
+				return ok && route.Name == envoy.RouteName(r.Name, r.Rules) && edit(route.TypedPerFilterConfig)
 			},
 		})
 	}

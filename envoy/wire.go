@@ -41,17 +41,10 @@ const (
 	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
 	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
 	MetadataRateLimitRules = "rules"
-	// MetadataRoute is the namespace of a route's own metadata, read by the access log's tags.
-	MetadataRoute = "gatehouse"
 )
 
-// What a route carries about itself: context extensions of a CheckRequest, metadata of the route, tags of an access log entry.
-const (
-	KeyRules     = "rules"
-	KeyAPI       = "api"
-	KeyVersion   = "version"
-	KeyOperation = "operation"
-)
+// KeyRules is the context extension of a CheckRequest that holds the rules hash of its route.
+const KeyRules = "rules"
 
 // Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
 // one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.

@@ -106,12 +106,32 @@ func (a *assembler) route(api *API, operation string, action Action, place Place
 		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Public: action != ActionForward, Origin: place,
 	}
 	if api.Kind == KindRoute {
-		r.API, r.Operation = "-", api.Name
-		r.Name = "route/" + api.Name
+		r.API, r.Operation = ownRoute, api.Name
+		r.Name = routePrefix + api.Name
 		return r
 	}
 	r.Name = api.Name + "/" + api.Version + "/" + operation
 	return r
+}
+
+// The name of a Route document's route begins with routePrefix, and its API is ownRoute. No API has either name.
+const (
+	routePrefix = "route/"
+	ownRoute    = "-"
+)
+
+// SplitRouteName returns the API, version and operation of the route of a name (Route.Name). All are empty where the name is
+// of no route of a document; the version is where it is of a Route document.
+func SplitRouteName(name string) (api, version, operation string) {
+	if operation, ok := strings.CutPrefix(name, routePrefix); ok {
+		return ownRoute, "", operation
+	}
+	api, rest, _ := strings.Cut(name, "/")
+	version, operation, ok := strings.Cut(rest, "/")
+	if !ok {
+		return "", "", ""
+	}
+	return api, version, operation
 }
 
 // forward returns the route of an operation. ok is false where nothing says who may call it.

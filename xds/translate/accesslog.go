@@ -6,8 +6,6 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
-	metadatav3 "github.com/envoyproxy/go-control-plane/envoy/type/metadata/v3"
-	tagv3 "github.com/envoyproxy/go-control-plane/envoy/type/tracing/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -21,8 +19,8 @@ const (
 	logTimeout = 5 * time.Second
 )
 
-// accessLog returns the gRPC access log of every listener. Route metadata is not part of an entry (envoy-facts 13), so the
-// route's identity travels as tags.
+// accessLog returns the gRPC access log of every listener. An entry names its route, and the name says all of whose it is
+// (envoy.RouteName).
 func accessLog() []*accesslogv3.AccessLog {
 	config := &grpclogv3.HttpGrpcAccessLogConfig{
 		CommonConfig: &grpclogv3.CommonGrpcAccessLogConfig{
@@ -31,9 +29,6 @@ func accessLog() []*accesslogv3.AccessLog {
 			TransportApiVersion: corev3.ApiVersion_V3,
 			BufferFlushInterval: durationpb.New(logFlush),
 			BufferSizeBytes:     wrapperspb.UInt32(logBuffer),
-			CustomTags: []*tagv3.CustomTag{
-				routeTag(envoy.KeyRules), routeTag(envoy.KeyAPI), routeTag(envoy.KeyVersion), routeTag(envoy.KeyOperation),
-			},
 		},
 		AdditionalRequestHeadersToLog: []string{envoy.HeaderFailureModeAllowed},
 	}
@@ -43,20 +38,4 @@ func accessLog() []*accesslogv3.AccessLog {
 		Name:       "envoy.access_loggers.http_grpc",
 		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(config)},
 	}}
-}
-
-// routeTag returns the tag that copies one key of the route's metadata into each entry.
-func routeTag(key string) *tagv3.CustomTag {
-	return &tagv3.CustomTag{
-		Tag: key,
-		Type: &tagv3.CustomTag_Metadata_{Metadata: &tagv3.CustomTag_Metadata{
-			Kind: &metadatav3.MetadataKind{Kind: &metadatav3.MetadataKind_Route_{Route: &metadatav3.MetadataKind_Route{}}},
-			MetadataKey: &metadatav3.MetadataKey{
-				Key: envoy.MetadataRoute,
-				Path: []*metadatav3.MetadataKey_PathSegment{{
-					Segment: &metadatav3.MetadataKey_PathSegment_Key{Key: key},
-				}},
-			},
-		}},
-	}
 }

@@ -14,7 +14,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -30,9 +29,8 @@ const otherHostTries = 5
 // newRoute returns the Envoy route of one of ours.
 func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	out := &routev3.Route{
-		Name:                 r.Name,
+		Name:                 envoy.RouteName(r.Name, r.Rules),
 		Match:                match(&r.Match),
-		Metadata:             identity(r),
 		TypedPerFilterConfig: b.perFilter(r),
 	}
 	changeHeaders(out, r.Headers, r.Name)
@@ -169,18 +167,6 @@ func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
 		}},
 		HostSelectionRetryMaxAttempts: otherHostTries,
 	}
-}
-
-// identity returns what a route says about itself to the access log.
-func identity(r *gateway.Route) *corev3.Metadata {
-	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
-		envoy.MetadataRoute: {Fields: map[string]*structpb.Value{
-			envoy.KeyRules:     structpb.NewStringValue(r.Rules),
-			envoy.KeyAPI:       structpb.NewStringValue(r.API),
-			envoy.KeyVersion:   structpb.NewStringValue(r.Version),
-			envoy.KeyOperation: structpb.NewStringValue(r.Operation),
-		}},
-	}}
 }
 
 // perFilter returns what a route asks of each filter. A filter that is not named here stays as the listener has it: off, or,
