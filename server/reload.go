@@ -56,7 +56,8 @@ func (s *Server) Reload(ctx context.Context) error {
 		}
 		return remaining
 	}
-	return s.apply(ctx, docs, next, substitutions)
+	// What is begun is ended, also where the server stops meanwhile; the store bounds each step.
+	return s.apply(context.WithoutCancel(ctx), docs, next, substitutions)
 }
 
 // load reads the documents; without a directory there are none.
