@@ -56,7 +56,11 @@ func (s *Server) Reload(ctx context.Context) error {
 		}
 		return remaining
 	}
-	return s.apply(ctx, docs, next, substitutions)
+	if err := s.apply(ctx, docs, next, substitutions); err != nil {
+		s.log.Error("configuration not in use, though it is good: load it again when this is repaired", "error", err)
+		return err
+	}
+	return nil
 }
 
 // load reads the documents; without a directory there are none.
