@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -18,11 +19,16 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
 	"github.com/gatehouse/gatehouse/server"
+	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
 // newGatehouse starts the daemon on a directory of documents, with its sockets in state.
 func newGatehouse(ctx context.Context, documents, state string, log *slog.Logger) (*service, error) {
-	s, err := server.New(server.Options{Config: documents, State: state, Lookup: os.LookupEnv, Logger: log})
+	s, err := server.New(server.Options{
+		Config: documents, State: state, Lookup: os.LookupEnv, Logger: log,
+		// What is measured is delivery, not the watching of waves: each change goes to all nodes at once.
+		Rollout: rollout.Strategy{Waves: []rollout.Wave{{Percent: 100}}, Soak: time.Millisecond},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -191,12 +191,19 @@ func runningExtensions(part *adminv3.EcdsConfigDump) ([]Running, error) {
 	return all, nil
 }
 
+// runningSecrets leaves out those by which the Envoy proves itself: they come from its own files, and nobody sent them.
 func runningSecrets(part *adminv3.SecretsConfigDump) []Running {
 	var all []Running
 	for _, d := range part.GetDynamicActiveSecrets() {
+		if d.GetName() == secretCertificate || d.GetName() == secretBundle {
+			continue
+		}
 		all = append(all, Running{Type: typeSecret, Name: d.GetName(), Version: d.GetVersionInfo(), Trouble: trouble(d.GetErrorState())})
 	}
 	for _, d := range part.GetDynamicWarmingSecrets() {
+		if d.GetName() == secretCertificate || d.GetName() == secretBundle {
+			continue
+		}
 		all = append(all, Running{Type: typeSecret, Name: d.GetName(), Version: d.GetVersionInfo(), Trouble: stillWarming})
 	}
 	return all

@@ -133,7 +133,7 @@ func (o *Observer) Now() *gateway.Observed {
 func (o *Observer) assemble() *gateway.Observed {
 	out := &gateway.Observed{Endpoints: map[string][]gateway.Endpoint{}, KeySets: map[string][]byte{}}
 	for name, s := range o.sets {
-		if s.upstream.Observed() {
+		if s.upstream.Observed() && s.known() {
 			out.Endpoints[name] = s.served
 		}
 	}

@@ -223,8 +223,27 @@ func TestDeadNamesHoldUpNobody(t *testing.T) {
 		t.Errorf("preparing took %s", took)
 	}
 	w.eventually("live", "192.0.2.1:80")
-	if got, ok := w.Now().Endpoints["dead7.bank.test"]; !ok || len(got) != 0 {
-		t.Errorf("what was never resolved has %v, %t: an empty list must be there", got, ok)
+	if got, ok := w.Now().Endpoints["dead7.bank.test"]; ok {
+		t.Errorf("what was never resolved has %v: nothing is known of it", got)
+	}
+}
+
+// TestNoneIsKnownOnlyWhereItWasSaid asks for what no store remembers: an Envoy may have endpoints of it.
+func TestNoneIsKnownOnlyWhereItWasSaid(t *testing.T) {
+	t.Parallel()
+	w := watch(t, newShelf())
+	w.names.Set("a.bank.test", nameserver.Answer{})
+	w.want(written("a", "a.bank.test:80"), discovered("p", gateway.Discovery{Pushed: true}))
+	for _, name := range []string{"a", "p"} {
+		if list, known := w.Now().Endpoints[name]; known {
+			t.Errorf("nobody said what %s has, and known is %v", name, list)
+		}
+	}
+	if _, err := w.Push(t.Context(), "p", observed.Change{All: true, Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if list, known := w.Now().Endpoints["p"]; !known || len(list) != 0 {
+		t.Errorf("an empty set was forced, and known is %v, %t", list, known)
 	}
 }
 

@@ -21,6 +21,12 @@ type set struct {
 	faults   gateway.Faults     // Of the file.
 }
 
+// known reports whether the endpoints are what Envoys are to have. That there are none is known only where somebody said so: an
+// Envoy that has some from before, of which nobody here remembers, keeps them otherwise.
+func (s *set) known() bool {
+	return len(s.served) > 0 || s.forced || sourceOf(s.upstream) == Pushed && s.version > 0
+}
+
 // Source says where endpoints come from.
 type Source string
 

@@ -137,7 +137,8 @@ func (s *Server) begun(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	for _, state := range s.rollouts.States() {
-		if slices.ContainsFunc(state.Versions(), func(v rollout.Version) bool { return v.Entry == stored.Number }) {
+		// Also a rollout that has ended: the entry's own state is stored after the rollout's.
+		if state.Base.Entry == stored.Number || state.Rollout != nil && state.Rollout.To.Entry == stored.Number {
 			return true, nil
 		}
 	}
@@ -161,8 +162,7 @@ func (s *Server) rollOut(ctx context.Context, e *entry) error {
 		}}
 	}
 	if err := s.rollouts.Begin(ctx, changes); err != nil {
-		s.live.Store(before)
-		s.setState(ctx, e.Number, stateRefused, err.Error())
+		s.live.Store(before) // The entry stays as it is: whoever loads the same documents next begins again.
 		return fmt.Errorf("begin the rollout of entry %d: %w", e.Number, err)
 	}
 	if len(changes) == 0 {

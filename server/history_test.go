@@ -1,7 +1,10 @@
 package server_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -84,6 +87,48 @@ func TestHistoryGrowsByChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "what was there before is a new entry", func() bool { return entryOf(t, client(t, again)) == 3 })
+}
+
+// TestChangeIsTakenUpWhenTheStoreCanBeWritten changes the directory while somebody else holds the store.
+func TestChangeIsTakenUpWhenTheStoreCanBeWritten(t *testing.T) {
+	t.Parallel()
+	dir, state := t.TempDir(), needs.SocketDir(t)
+	write(t, dir, "gateway.yaml", gatewayDocument)
+	failed := make(chan struct{}, 1)
+	log := slog.New(slog.NewTextHandler(told(func(line string) {
+		if strings.Contains(line, "it is tried again") && len(failed) == 0 {
+			failed <- struct{}{}
+		}
+	}), nil))
+	s := start(t, server.Options{State: state, Config: dir, Logger: log})
+	c := client(t, s)
+	other := opened(t, state)
+	err := other.Together(t.Context(), func(context.Context, *store.Store) error {
+		write(t, dir, "bank.yaml", bankDocument)
+		eventually(t, "the failure is logged", func() bool { return len(failed) > 0 })
+		return nil
+	})
+	if err := errors.Join(err, other.Close()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the change is in use", func() bool { return entryOf(t, c) == 2 })
+}
+
+// told is called with each line of a log; a log writes one at a time.
+type told func(line string)
+
+func (f told) Write(line []byte) (int, error) {
+	f(string(line))
+	return len(line), nil
+}
+
+func opened(t *testing.T, state string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Dir: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestLastGoodVersionOutlivesTheDaemon quarantines an API, restarts twice, and finds its last good version each time.

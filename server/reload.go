@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/gatehouse/gatehouse/config"
@@ -35,6 +36,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	if !s.restored {
 		return errors.New("the server has not started: it loads its documents when it does")
 	}
+	s.stuck.Store(false)
 	docs, faults := s.load()
 	before := s.live.Load()
 	s.followAlso(docs.Certificates)
@@ -57,7 +59,12 @@ func (s *Server) Reload(ctx context.Context) error {
 		return remaining
 	}
 	// What is begun is ended, also where the server stops meanwhile; the store bounds each step.
-	return s.apply(context.WithoutCancel(ctx), docs, next, substitutions)
+	err := s.apply(context.WithoutCancel(ctx), docs, next, substitutions)
+	s.stuck.Store(err != nil)
+	if err != nil {
+		s.log.Error("configuration not in use, though it is good: it is tried again", "error", err)
+	}
+	return err
 }
 
 // load reads the documents; without a directory there are none.
@@ -96,14 +103,35 @@ func propose(docs *gateway.Documents, faults gateway.Faults, from files, before 
 	})
 }
 
-// watch reloads whenever the directory changes, until ctx ends.
+// Between two attempts to use a good configuration that could not be used, as with a full disk.
+const (
+	firstAgain = time.Second
+	lastAgain  = 30 * time.Second
+)
+
+// watch reloads whenever the directory changes, and while a good configuration could not be used, until ctx ends.
 func (s *Server) watch(ctx context.Context) error {
 	changes, err := config.Watch(ctx, s.options.Config, s.log)
 	if err != nil {
 		return fmt.Errorf("watch %s: %w", s.options.Config, err)
 	}
 	s.tasks.Go(func() {
-		for range changes {
+		wait := firstAgain
+		for {
+			var again <-chan time.Time
+			if s.stuck.Load() {
+				again = time.After(wait/2 + rand.N(wait/2))
+				wait = min(2*wait, lastAgain)
+			} else {
+				wait = firstAgain
+			}
+			select {
+			case _, open := <-changes:
+				if !open {
+					return
+				}
+			case <-again:
+			}
 			// Faults are logged where they are found, and shown by the management API.
 			_ = s.Reload(ctx)
 		}

@@ -94,6 +94,7 @@ type Server struct {
 	entries   entries
 	known     known
 
+	stuck        atomic.Bool // A good configuration could not be used, and is tried again.
 	nodesChanged atomic.Bool // Since the store heard of them.
 	draining     atomic.Bool
 	files        atomic.Pointer[observed.Files]

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,8 @@ import (
 type database struct {
 	write, read *sql.DB
 	tx          *sql.Tx // What Together works in; nil outside of it.
+	path        string
+	file        os.FileInfo // What was at the path when it was opened.
 	now         func() time.Time
 	timeout     time.Duration
 	closed      atomic.Bool
@@ -53,6 +56,9 @@ func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx
 	defer cancel()
 	if d.tx != nil {
 		return step(ctx, d.tx, do)
+	}
+	if now, err := os.Stat(d.path); err != nil || !os.SameFile(now, d.file) {
+		return errors.Join(ErrGone, err)
 	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {

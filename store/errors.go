@@ -18,6 +18,8 @@ var (
 	ErrCorrupt = errors.New("damaged")
 	// ErrReadOnly tells that the file or its directory cannot be written to.
 	ErrReadOnly = errors.New("not writable")
+	// ErrGone tells that the file was removed or replaced while it was in use: what is written to it would be lost.
+	ErrGone = errors.New("removed while it was in use")
 	// ErrFull tells that the disk is full. What was stored before is still there.
 	ErrFull = errors.New("the disk is full")
 	// ErrBusy tells that another process kept the store locked for longer than a call waits.

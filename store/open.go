@@ -51,11 +51,15 @@ func open(ctx context.Context, path string, o Options) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(err, read.Close(), write.Close())
+	}
 	now := o.Now
 	if now == nil {
 		now = time.Now
 	}
-	return &database{write: write, read: read, now: now, timeout: positive(o.Timeout, defaultTimeout)}, nil
+	return &database{write: write, read: read, path: path, file: file, now: now, timeout: positive(o.Timeout, defaultTimeout)}, nil
 }
 
 // lock keeps other processes from opening the same store until unlock: two that make or migrate it at once would disturb

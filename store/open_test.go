@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -104,6 +105,28 @@ func TestCallsEnd(t *testing.T) {
 }
 
 // TestFull lets a change hit the bound of the database in its midst.
+// TestRemovedWhileInUse takes the file away: what would be confirmed then would be gone.
+func TestRemovedWhileInUse(t *testing.T) {
+	t.Parallel()
+	s := open(t, store.Options{Dir: t.TempDir()})
+	addEntry(t, s, "c1")
+	if err := os.Rename(s.Path(), s.Path()+".away"); err != nil {
+		t.Fatal(err)
+	}
+	for _, put := range []string{"nothing", "another file"} {
+		if _, err := s.History.Add(t.Context(), store.Entry{Content: "c2", State: "live"}, derived("c2", 0)); !errors.Is(err, store.ErrGone) {
+			t.Errorf("with %s in its place: %v, want ErrGone", put, err)
+		}
+		if err := os.WriteFile(s.Path(), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Rename(s.Path()+".away", s.Path()); err != nil {
+		t.Fatal(err)
+	}
+	addEntry(t, s, "c2")
+}
+
 func TestFull(t *testing.T) {
 	t.Parallel()
 	s := open(t, store.Options{Dir: t.TempDir()})

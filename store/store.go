@@ -127,6 +127,8 @@ func explain(err error) error {
 		advice = "choose another state directory"
 	case errors.Is(err, ErrReadOnly):
 		advice = "let the daemon's user write to the directory and the files in it"
+	case errors.Is(err, ErrGone):
+		advice = "put the file back, or restart the daemon, which then begins with what is there"
 	case errors.Is(err, ErrFull):
 		advice = "make room on the disk"
 	default:

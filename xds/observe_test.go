@@ -53,6 +53,13 @@ func moved(before *gateway.Observed, upstream string, endpoints ...gateway.Endpo
 	return next
 }
 
+// unknown is what is observed where nothing is known of one Upstream.
+func unknown(before *gateway.Observed, upstream string) *gateway.Observed {
+	next := moved(before, upstream)
+	delete(next.Endpoints, upstream)
+	return next
+}
+
 // TestObserve holds what Observe returns against a whole compilation with the same observations, and counts what is new.
 func TestObserve(t *testing.T) {
 	t.Parallel()
@@ -71,6 +78,7 @@ func TestObserve(t *testing.T) {
 	}{
 		"endpoints":    {moved(now, "api-2", gateway.Endpoint{Address: "192.0.2.9:80", Weight: 1}), cache.TypeEndpoints},
 		"none left":    {moved(now, "api-2"), cache.TypeEndpoints},
+		"none known":   {unknown(now, "api-2"), cache.TypeEndpoints},
 		"rotated keys": {keys, cache.TypeExtension},
 	} {
 		next, err := table.Observe(test.observed)

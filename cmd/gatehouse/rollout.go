@@ -122,7 +122,9 @@ func (o *rolloutStatus) run(ctx context.Context, fleet string) error {
 		if err != nil {
 			return away(err)
 		}
-		found = only(found, fleet)
+		if found = only(found, fleet); fleet != "" && len(found.Rollouts) == 0 {
+			return fmt.Errorf("nothing has rolled out in a fleet %s: \"gatehouse rollout status\" tells of all there are", fleet)
+		}
 		if now := fmt.Sprint(found); now != last {
 			last = now
 			if err := o.print(found); err != nil {

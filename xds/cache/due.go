@@ -104,7 +104,7 @@ func (s *stream) judge(k kind, name string, why reason) verdict {
 		return s.judgeAbsent(k, name, why)
 	case k == virtualHosts && !t.named(name) && !s.hasRouteConfig(routeConfigOf(name)):
 		return settled // Envoy would throw it away; sending the route configuration puts it back on the list
-	case why == changed && t.held[name] == r.Version:
+	case why == changed && t.satisfied(name, r):
 		return settled
 	case why != asked && s.barred != nil && t.insist[name] != r.Version && s.barred(k, name, r.Version):
 		return bar

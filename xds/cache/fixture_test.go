@@ -26,6 +26,9 @@ func message(k kind, name, content string) proto.Message {
 			ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		}
 	case endpoints:
+		if content == "unknown" {
+			return &endpointv3.ClusterLoadAssignment{ClusterName: name}
+		}
 		return &endpointv3.ClusterLoadAssignment{
 			ClusterName: name,
 			Endpoints:   []*endpointv3.LocalityLbEndpoints{{Locality: &corev3.Locality{Zone: content}}},

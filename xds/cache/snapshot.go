@@ -37,6 +37,7 @@ type Resource struct {
 	wire      *discoveryv3.Resource // what is put into responses; shared, never changed
 	field     []byte                // the same as bytes of a response
 	endpoints string                // of a cluster of type EDS: the name of its endpoints' resource
+	unknown   bool                  // of endpoints: a list without a group, which stands in for what nobody knows
 	eased     bool                  // of such a cluster: it waits for nothing else before it is warm
 	routes    func() destinations   // of a route configuration or virtual host: read once, when they are needed
 }
@@ -194,6 +195,9 @@ func newResource(k kind, item Item) (*Resource, error) {
 	r.Origin, r.message = item.Origin, item.Message
 	if k == routeConfigs || k == virtualHosts {
 		r.routes = sync.OnceValue(func() destinations { return destinationsOf(item.Message) })
+	}
+	if e, ok := item.Message.(*endpointv3.ClusterLoadAssignment); ok {
+		r.unknown = len(e.GetEndpoints()) == 0
 	}
 	if c, ok := item.Message.(*clusterv3.Cluster); ok && c.GetType() == clusterv3.Cluster_EDS {
 		r.endpoints = name

@@ -109,7 +109,7 @@ func (s *stream) typeStatus(k kind) TypeStatus {
 			continue
 		}
 		status.Wanted++
-		if t.held[name] == r.Version {
+		if t.satisfied(name, r) {
 			status.Acknowledged++
 		}
 	}

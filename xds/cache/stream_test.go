@@ -105,6 +105,22 @@ func TestReconnectSendsNothingThatIsHeld(t *testing.T) {
 	}
 }
 
+// A daemon that lost its store must not take endpoints away from Envoys that run.
+func TestUnknownEndpointsReplaceNone(t *testing.T) {
+	c := newClient(t, "cluster:a@1 cluster:b@1 eds:a@unknown eds:b@unknown")
+	c.asks("cluster", "=a@1 =b@1")
+	c.asks("eds", "+a =a@7 +b", "eds +b") // b has never had any, and must not wait for it
+	c.acks("eds")
+	if got := c.stream.typeStatus(endpoints); got.Acknowledged != 2 {
+		t.Errorf("%d of 2 are acknowledged", got.Acknowledged)
+	}
+	c.use("cluster:a@1 cluster:b@1 eds:a@8 eds:b@8", "eds +a +b")
+	c.acks("eds")
+	c.use("cluster:a@1 cluster:b@1 eds:a@unknown eds:b@9", "eds +b")
+	c.acks("eds")
+	c.use("cluster:a@1 cluster:b@1 eds:a@ eds:b@9", "eds +a") // none, by somebody's word
+}
+
 // It does not matter in which order the types are asked for again.
 func TestReconnectWithVirtualHostsFirst(t *testing.T) {
 	c := newClient(t, "rds:rc@1 vhost:rc/a@2 vhost:rc/b@1")

@@ -71,6 +71,12 @@ func (t *subscription) pend(name string, why reason) {
 	}
 }
 
+// satisfied tells whether the client has what a resource says, or where that says that nothing is known, anything at all.
+func (t *subscription) satisfied(name string, r *Resource) bool {
+	has := t.held[name]
+	return has == r.Version || r.unknown && has != "" && has != uncertain
+}
+
 // hold notes what the client has of a name.
 func (t *subscription) hold(name, version string) {
 	t.forget(name)

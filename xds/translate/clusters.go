@@ -102,8 +102,9 @@ func healthCheck(h *gateway.Health) *corev3.HealthCheck {
 }
 
 // loadAssignment returns the endpoints of a cluster. Without any it is an empty list, which is sent too: a cluster waits for
-// its endpoints until something comes.
-func loadAssignment(cluster string, endpoints []gateway.Endpoint) *endpointv3.ClusterLoadAssignment {
+// its endpoints until something comes. Where none are known either, it has no group, which says to the delta ADS server that
+// an Envoy that has endpoints is to keep them.
+func loadAssignment(cluster string, endpoints []gateway.Endpoint, known bool) *endpointv3.ClusterLoadAssignment {
 	group := &endpointv3.LocalityLbEndpoints{}
 	for _, e := range gateway.CanonicalEndpoints(endpoints) {
 		if !e.Literal() {
@@ -113,6 +114,9 @@ func loadAssignment(cluster string, endpoints []gateway.Endpoint) *endpointv3.Cl
 			HostIdentifier:      &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: address(e.Address)}},
 			LoadBalancingWeight: wrapperspb.UInt32(uint32(e.Weight)),
 		})
+	}
+	if !known && len(group.LbEndpoints) == 0 {
+		return &endpointv3.ClusterLoadAssignment{ClusterName: cluster}
 	}
 	return &endpointv3.ClusterLoadAssignment{
 		ClusterName: cluster,

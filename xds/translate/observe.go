@@ -26,14 +26,15 @@ func (out *Resources) Observe(observed *gateway.Observed) *Resources {
 	changed := false
 	for i, old := range out.Endpoints {
 		u := out.learnt.upstreams[old.ClusterName]
-		list := endpointsOf(u, observed)
-		if !u.Observed() || slices.Equal(list, endpointsOf(u, out.learnt.observed)) {
+		list, known := endpointsOf(u, observed)
+		had, knew := endpointsOf(u, out.learnt.observed)
+		if !u.Observed() || known == knew && slices.Equal(list, had) {
 			continue
 		}
 		if !changed {
 			next.Endpoints, changed = slices.Clone(out.Endpoints), true
 		}
-		next.Endpoints[i] = loadAssignment(old.ClusterName, list)
+		next.Endpoints[i] = loadAssignment(old.ClusterName, list, known)
 	}
 	if jwt := out.rotated(observed); jwt != nil {
 		next.JWT, next.extension, changed = jwt, packedExtension(jwt), true
@@ -91,14 +92,14 @@ func withKeys(p *jwtv3.JwtProvider, i *gateway.Issuer, observed *gateway.Observe
 }
 
 // endpointsOf returns the endpoints of an upstream: those that are observed, where some are, or those that its document had
-// when it was loaded.
-func endpointsOf(u *gateway.Upstream, observed *gateway.Observed) []gateway.Endpoint {
+// when it was loaded. They are known unless they would have to be observed and are not.
+func endpointsOf(u *gateway.Upstream, observed *gateway.Observed) (list []gateway.Endpoint, known bool) {
 	if observed != nil && u.Observed() {
 		if list, ok := observed.Endpoints[u.Name]; ok {
-			return list
+			return list, true
 		}
 	}
-	return u.Endpoints
+	return u.Endpoints, !u.Observed()
 }
 
 // keySetOf returns the key set of an issuer in the same way.

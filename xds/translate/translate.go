@@ -114,7 +114,8 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 	out.learnt.upstreams, out.learnt.observed = used, b.observed
 	for name, u := range used {
 		out.Clusters = append(out.Clusters, cluster(u))
-		out.Endpoints = append(out.Endpoints, loadAssignment(name, endpointsOf(u, b.observed)))
+		list, known := endpointsOf(u, b.observed)
+		out.Endpoints = append(out.Endpoints, loadAssignment(name, list, known))
 		out.Origins[name] = u.Origin.At("")
 	}
 	slices.SortFunc(out.Clusters, func(a, b *clusterv3.Cluster) int { return cmp.Compare(a.Name, b.Name) })
