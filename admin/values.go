@@ -22,21 +22,26 @@ const (
 
 // Node is what is known about one Envoy.
 type Node struct {
-	Fleet        string       `json:"fleet"`
-	Name         string       `json:"name"`
-	Address      string       `json:"address,omitempty" doc:"The peer's address"`
-	Envoy        string       `json:"envoy,omitempty" doc:"Envoy's version, such as 1.40.0"`
-	Bootstrap    string       `json:"bootstrap,omitempty" doc:"Version of the bootstrap contract"`
-	Admin        string       `json:"admin,omitempty" doc:"Path of its admin socket on its own machine"`
-	Warning      string       `json:"warning,omitempty" doc:"What is to be minded about it, such as an Envoy that is too old"`
-	State        State        `json:"state" enum:"waiting,behind,synced,refused,refused (local),disconnected"`
-	Connected    time.Time    `json:"connected" doc:"When the present or last stream began"`
-	Disconnected time.Time    `json:"disconnected,omitzero" doc:"When that stream ended; absent while it is open"`
-	Revision     string       `json:"revision,omitempty" doc:"What the node should have"`
-	Acknowledged string       `json:"acknowledged,omitempty" doc:"The last revision that it acknowledged whole on this stream"`
-	Sent         uint64       `json:"sent" doc:"Bytes of responses on this stream"`
-	Types        []TypeStatus `json:"types" nullable:"false"`
-	LastRefusal  *Refusal     `json:"last_refusal,omitempty" doc:"The last response that it did not accept (NACK)"`
+	Fleet        string    `json:"fleet"`
+	Name         string    `json:"name"`
+	Address      string    `json:"address,omitempty" doc:"The peer's address"`
+	Envoy        string    `json:"envoy,omitempty" doc:"Envoy's version, such as 1.40.0"`
+	Bootstrap    string    `json:"bootstrap,omitempty" doc:"Version of the bootstrap contract"`
+	Admin        string    `json:"admin,omitempty" doc:"Path of its admin socket on its own machine"`
+	Warning      string    `json:"warning,omitempty" doc:"What is to be minded about it, such as an Envoy that is too old"`
+	State        State     `json:"state" enum:"waiting,behind,synced,refused,refused (local),disconnected"`
+	Connected    time.Time `json:"connected,omitzero" doc:"When the present or last stream began; absent where it was to another process of the daemon"`
+	Disconnected time.Time `json:"disconnected,omitzero" doc:"When that stream ended; absent while it is open"`
+	Revision     string    `json:"revision,omitempty" doc:"What the node should have"`
+	Entry        int64     `json:"entry,omitempty" doc:"Number of its history entry (REV)"`
+	Acknowledged string    `json:"acknowledged,omitempty" doc:"The last revision that it acknowledged whole on this stream"`
+
+	AcknowledgedEntry   int64     `json:"acknowledged_entry,omitempty" doc:"Number of its history entry (REV)"`
+	AcknowledgedCreated time.Time `json:"acknowledged_created,omitzero" doc:"When that entry was made"`
+
+	Sent        uint64       `json:"sent" doc:"Bytes of responses on this stream"`
+	Types       []TypeStatus `json:"types" nullable:"false"`
+	LastRefusal *Refusal     `json:"last_refusal,omitempty" doc:"The last response that it did not accept (NACK)"`
 }
 
 // TypeStatus is how a node stands to one resource type.

@@ -44,13 +44,20 @@ func (k *known) load(ctx context.Context, from *store.Nodes) error {
 	return nil
 }
 
-// of returns the nodes of a fleet that were seen in the last hour.
+// get returns what is known of a node, nothing of one that is not known.
+func (k *known) get(fleet, name string) store.Node {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.nodes[nodeKey{fleet, name}]
+}
+
+// of returns the nodes of a fleet, or of all where it is "", that were seen in the last hour.
 func (k *known) of(fleet string, now time.Time) []store.Node {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var out []store.Node
 	for _, n := range k.nodes {
-		if n.Fleet == fleet && now.Sub(n.LastSeen) <= knownFor {
+		if (fleet == "" || n.Fleet == fleet) && now.Sub(n.LastSeen) <= knownFor {
 			out = append(out, n)
 		}
 	}

@@ -2,16 +2,13 @@ package server
 
 import (
 	"net"
-	"slices"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gatehouse/gatehouse/admin"
-	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/version"
 	"github.com/gatehouse/gatehouse/observed"
-	"github.com/gatehouse/gatehouse/xds/cache"
 	"github.com/gatehouse/gatehouse/xds/explain"
 )
 
@@ -37,56 +34,6 @@ func (s *Server) adminDoor(l net.Listener) (door, error) {
 		stop:  service.Stop,
 		close: l.Close,
 	}, nil
-}
-
-// Nodes returns every node that the delta server knows.
-func (m management) Nodes() []admin.Node {
-	known := m.xds.Nodes()
-	out := make([]admin.Node, len(known))
-	for i, n := range known {
-		out[i] = admin.Node{
-			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin, Warning: n.Warning,
-			State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
-			Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
-		}
-		for k, t := range n.Types {
-			out[i].Types[k] = admin.TypeStatus(t)
-		}
-		if n.LastRefusal != nil {
-			out[i].LastRefusal = refusal(n.LastRefusal)
-		}
-	}
-	return out
-}
-
-// Resources returns what a node should have and has.
-func (m management) Resources(fleet, node string) []admin.Resource {
-	all, _ := m.xds.Holdings(fleet, node)
-	out := make([]admin.Resource, len(all))
-	for i, h := range all {
-		out[i] = admin.Resource{Type: h.Type, Name: h.Name, Version: h.Version, Held: h.Held, Refused: h.Refused, Origin: h.Origin}
-		if h.Body == nil || !slices.Contains([]string{cache.TypeListener, cache.TypeRouteConfiguration, cache.TypeVirtualHost}, h.Type) {
-			continue
-		}
-		if body, err := h.Body.UnmarshalNew(); err == nil { // We marshalled it ourselves.
-			out[i].Fingerprint, err = envoy.Fingerprint(body)
-			if err != nil {
-				m.log.Error("fingerprint", "resource", h.Name, "error", err)
-			}
-		}
-	}
-	return out
-}
-
-// Retry sends a node once more what it refused.
-func (m management) Retry(fleet, node string) bool { return m.xds.Retry(fleet, node) }
-
-func refusal(r *cache.Refusal) *admin.Refusal {
-	out := &admin.Refusal{Type: r.Type, Text: r.Text, Time: r.Time, Total: r.Total, Suspects: make([]admin.Suspect, len(r.Suspects))}
-	for i, s := range r.Suspects {
-		out.Suspects[i] = admin.Suspect{Name: s.Name, Origin: s.Origin, Named: s.Named}
-	}
-	return out
 }
 
 // Revision returns what is in use, and what the last load found wrong.

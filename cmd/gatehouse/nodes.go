@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ type nodesOptions struct {
 	env    surroundings
 	daemon daemon
 	fleet  string
+	watch  bool
 	format *choice
 }
 
@@ -33,13 +33,22 @@ func newNodes(env surroundings) *cobra.Command {
   refused          it has refused something; Envoy's words stand below
   refused (local)  it has, and others of its Envoy version accepted the same
   waiting          its fleet has no configuration
-  disconnected     it has gone`,
+  disconnected     it has gone
+
+WANTED and HAS are number and content of the history entries that the node should have and
+has acknowledged whole; AGE is how old the latter is. SENT is what it was sent since it came,
+SINCE is when it came or went. BOOT is the version of its bootstrap. -o json has all of it in
+full. What nodes refuse stands below the table, with the documents it comes from.
+
+With --watch the table is written again whenever something changes, until Ctrl-C.`,
 		Example: `  gatehouse nodes
+  gatehouse nodes --watch
   gatehouse nodes --fleet edge -o json`,
 		Args: unknownVerb,
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)
+	addWatch(c, &o.watch, "Ctrl-C")
 	c.Flags().StringVar(&o.fleet, "fleet", "", "only this `FLEET`")
 	orEnvironment(c.Flags(), "fleet", "GATEHOUSE_FLEET")
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
@@ -52,51 +61,27 @@ func (o *nodesOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nodes, err := client.Nodes(ctx, o.fleet)
-	if err != nil {
-		return away(err)
-	}
-	err = o.format.write(o.env.stdout, nodes, func(w io.Writer) error {
-		if len(nodes) > 0 {
-			fmt.Fprintln(w, "FLEET\tNODE\tSTATE\tENVOY\tREVISION\tACKNOWLEDGED\tSINCE")
-		}
-		for _, n := range nodes {
-			since := n.Connected
-			if !n.Disconnected.IsZero() {
-				since = n.Disconnected
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Fleet, n.Name, n.State, dash(n.Envoy), short(n.Revision), short(n.Acknowledged),
-				since.UTC().Format(time.RFC3339))
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if o.format.value == "table" {
-		o.comment(nodes)
-	}
-	return nil
+	return watched[[]admin.Node]{
+		watch: o.watch,
+		ask:   func(ctx context.Context) ([]admin.Node, error) { return client.Nodes(ctx, o.fleet) },
+		show:  o.print,
+	}.run(ctx)
 }
 
-// comment says beside the table what it has no room for.
-func (o *nodesOptions) comment(nodes []admin.Node) {
+// print writes the table, and beside it what it has no room for.
+func (o *nodesOptions) print(nodes []admin.Node) error {
+	err := o.format.write(o.env.stdout, nodes, func(w io.Writer) error {
+		nodesTable(w, nodes, time.Now())
+		return nil
+	})
+	if err != nil || o.format.value != "table" {
+		return err
+	}
 	if len(nodes) == 0 {
 		fmt.Fprintln(o.env.stderr, "no Envoy has come yet")
 	}
-	for _, n := range nodes {
-		if n.Warning != "" {
-			fmt.Fprintf(o.env.stderr, "%s/%s: %s\n", n.Fleet, n.Name, n.Warning)
-		}
-		if r := n.LastRefusal; r != nil && (n.State == admin.Refused || n.State == admin.RefusedLocal) {
-			fmt.Fprintf(o.env.stderr, "%s/%s refused at %s, %s: %s\n", n.Fleet, n.Name, r.Time.UTC().Format(time.RFC3339), path.Base(r.Type), r.Text)
-			for _, s := range r.Suspects {
-				if s.Named || r.Total == 1 {
-					fmt.Fprintf(o.env.stderr, "  %s %s\n", s.Name, s.Origin)
-				}
-			}
-		}
-	}
+	refusals(o.env.stderr, nodes)
+	return nil
 }
 
 // short returns as much of a content id as a person needs.

@@ -156,12 +156,15 @@ func (s *shown) write(w io.Writer) error {
 	if n.Warning != "" {
 		line("warning", "%s", n.Warning)
 	}
-	if n.Disconnected.IsZero() {
+	switch {
+	case n.Connected.IsZero():
+		line("connected", "until %s", n.Disconnected.UTC().Format(time.RFC3339))
+	case n.Disconnected.IsZero():
 		line("connected", "since %s", n.Connected.UTC().Format(time.RFC3339))
-	} else {
+	default:
 		line("connected", "from %s to %s", n.Connected.UTC().Format(time.RFC3339), n.Disconnected.UTC().Format(time.RFC3339))
 	}
-	line("revision", "should have %s, acknowledged %s, %d bytes sent", short(n.Revision), short(n.Acknowledged), n.Sent)
+	line("revision", "should have %s, acknowledged %s, %d bytes sent", entryName(n.Entry, n.Revision), entryName(n.AcknowledgedEntry, n.Acknowledged), n.Sent)
 	if r := n.LastRefusal; r != nil {
 		line("refused", "%s, %s: %s", r.Time.UTC().Format(time.RFC3339), path.Base(r.Type), r.Text)
 		for _, suspect := range r.Suspects {

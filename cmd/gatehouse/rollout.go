@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse/gatehouse/admin"
 )
-
-// watchEvery is how often --watch asks.
-const watchEvery = 500 * time.Millisecond
 
 // newRollout returns `gatehouse rollout` with its verbs.
 func newRollout(env surroundings) *cobra.Command {
@@ -106,7 +102,7 @@ written again whenever it changes, until no rollout is under way.`,
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)
-	c.Flags().BoolVarP(&o.watch, "watch", "w", false, "write again whenever something changes, until no rollout is under way")
+	addWatch(c, &o.watch, "no rollout is under way")
 	c.RunE = func(c *cobra.Command, args []string) error { return o.run(c.Context(), firstOf(args)) }
 	return c
 }
@@ -116,30 +112,21 @@ func (o *rolloutStatus) run(ctx context.Context, fleet string) error {
 	if err != nil {
 		return err
 	}
-	var last string
-	for {
-		found, err := client.Rollouts(ctx)
-		if err != nil {
-			return away(err)
-		}
-		if found = only(found, fleet); fleet != "" && len(found.Rollouts) == 0 {
-			return fmt.Errorf("nothing has rolled out in a fleet %s: \"gatehouse rollout status\" tells of all there are", fleet)
-		}
-		if now := fmt.Sprint(found); now != last {
-			last = now
-			if err := o.print(found); err != nil {
-				return err
+	return watched[admin.Deliveries]{
+		watch: o.watch,
+		ask: func(ctx context.Context) (admin.Deliveries, error) {
+			found, err := client.Rollouts(ctx)
+			if err != nil {
+				return found, err
 			}
-		}
-		if !o.watch || !underWay(found) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(watchEvery):
-		}
-	}
+			if found = only(found, fleet); fleet != "" && len(found.Rollouts) == 0 {
+				return found, fmt.Errorf("nothing has rolled out in a fleet %s: \"gatehouse rollout status\" tells of all there are", fleet)
+			}
+			return found, nil
+		},
+		more: underWay,
+		show: o.print,
+	}.run(ctx)
 }
 
 // only leaves one fleet, or all where it is "".
