@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/observed"
 )
+
+// pushes count how changes of endpoints ended.
+type pushes struct{ done, refused atomic.Uint64 }
 
 // Endpoints returns the endpoints of every Upstream.
 func (m management) Endpoints() []admin.EndpointSet {
@@ -26,8 +30,10 @@ func (m management) ChangeEndpoints(ctx context.Context, upstream string, c admi
 		All: c.All, Replace: modelEndpoints(c.Set), Add: modelEndpoints(c.Add), Remove: c.Remove, Version: c.Version, Force: c.Force, Author: c.Author,
 	})
 	if err == nil {
+		m.pushes.done.Add(1)
 		return endpointSet(now), nil
 	}
+	m.pushes.refused.Add(1)
 	for cause, reason := range map[error]error{
 		observed.ErrUnknown: admin.ErrUnknown, observed.ErrConflict: admin.ErrConflict, observed.ErrStore: admin.ErrUnable,
 		observed.ErrEmpty: admin.ErrRefused, observed.ErrInvalid: admin.ErrRefused, observed.ErrSource: admin.ErrRefused,

@@ -96,6 +96,7 @@ type Server struct {
 
 	stuck        atomic.Bool // A good configuration could not be used, and is tried again.
 	nodesChanged atomic.Bool // Since the store heard of them.
+	pushes       pushes
 	draining     atomic.Bool
 	files        atomic.Pointer[observed.Files]
 
@@ -166,7 +167,7 @@ func New(o Options) (*Server, error) {
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s))
 	return s, nil
 }
 
