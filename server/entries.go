@@ -81,17 +81,22 @@ func (s *entries) prune(keep map[int64]bool) {
 
 // record makes a history entry of a configuration.
 func (s *Server) record(ctx context.Context, docs *gateway.Documents, e *entry) error {
-	substitutions, err := json.Marshal(e.substitutions)
-	if err != nil {
-		return fmt.Errorf("write down what is quarantined: %w", err)
+	if len(e.substitutions) > 0 { // Otherwise nothing: an entry that has some keeps its parent.
+		var err error
+		if e.Substitutions, err = json.Marshal(e.substitutions); err != nil {
+			return fmt.Errorf("write down what is quarantined: %w", err)
+		}
 	}
-	e.Substitutions = substitutions
 	files := docs.Files
 	if len(files) == 0 {
 		files = map[string][]byte{nothing: nil}
 	}
-	e.Entry, err = s.store.History.Add(ctx, e.Entry, files)
-	return err
+	added, err := s.store.History.Add(ctx, e.Entry, files)
+	if err != nil {
+		return err
+	}
+	e.Entry = added
+	return nil
 }
 
 // rebuild compiles an entry from the files in the store. What stood in for a quarantined API comes from the entries before

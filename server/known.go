@@ -14,8 +14,6 @@ import (
 const (
 	// knownFor is how long a node that has gone counts as one of its fleet.
 	knownFor = time.Hour
-	// keptFor is how long the store remembers it.
-	keptFor = 30 * 24 * time.Hour
 	// noteEvery is how often what changed about nodes is written down.
 	noteEvery = 2 * time.Second
 	// maxOlder bounds for how many entries the services answer because nodes acknowledged them last.
@@ -160,8 +158,4 @@ func (s *Server) note(ctx context.Context) {
 		return
 	}
 	s.known.took(changed)
-	if _, err := s.store.Nodes.Forget(ctx, now.Add(-keptFor)); err != nil {
-		s.log.Error("nodes cannot be forgotten", "error", err)
-	}
-	s.known.forget(now.Add(-keptFor))
 }

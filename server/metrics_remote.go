@@ -10,10 +10,10 @@ type remoteMetrics struct {
 
 func newRemoteMetrics(s *Server) *remoteMetrics {
 	return &remoteMetrics{
-		server: s,
-		joins: describeMetric("join_calls_total", "Calls of the joining service, by how they ended: joined, renewed, refused, limited.", "result"),
+		server:    s,
+		joins:     describeMetric("join_calls_total", "Calls of the joining service, by how they ended: joined, renewed, refused, limited.", "result"),
 		strangers: describeMetric("strangers_total", "Calls of Envoys for another fleet than their certificate's, or that contradict it; they are refused.", "service"),
-		rootsEnd: describeMetric("authority_expires_seconds", "When the root that signs expires, in seconds since the epoch."),
+		rootsEnd:  describeMetric("authority_expires_seconds", "When the root that signs expires, in seconds since the epoch."),
 	}
 }
 

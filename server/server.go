@@ -163,7 +163,7 @@ func New(o Options) (*Server, error) {
 		Fleets: fleets{s}, Meter: fleets{s}, Store: &ledger{server: s, last: map[string]*line{}},
 		Deliver: s.deliver, Tell: s.told, Now: o.Now, Log: o.Logger,
 	})
-	s.alone = append(s.alone, s.rollingOut())
+	s.alone = append(s.alone, s.rollingOut(), s.chores(choresFirst))
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()

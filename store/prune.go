@@ -26,10 +26,17 @@ const needed = `SELECT number FROM entries WHERE content IN (SELECT content FROM
 	UNION SELECT entry FROM rollouts WHERE id IN (` + last + `)
 	UNION SELECT previous FROM rollouts WHERE id IN (` + last + ")"
 
+// ancestors are the parents of entries that stay and have substitutions, and theirs: what stands in for a quarantined object is
+// found in them.
+const ancestors = `
+	UNION SELECT entries.parent FROM entries JOIN stays ON entries.number = stays.number WHERE length(entries.substitutions) > 0`
+
 // Prune removes all entries but the newest and those that are needed, with the finished rollouts that led to them, and then
 // every content and file that no entry has. An entry is needed while it is in one of the states given, while a node that was
 // not forgotten acknowledged it or its content last, or while an open rollout, or the last finished one of a fleet in each
-// state, leads to it or from it. Of the finished rollouts that remain, the newest 1,000 and those last ones stay. It works in small steps, and where it fails in between, what is left is whole.
+// state, leads to it or from it; and where an entry that stays has substitutions, its
+// parent is needed too. Of the finished rollouts that remain, the newest 1,000 and those last ones stay. It
+// works in small steps, and where it fails in between, what is left is whole.
 func (h *History) Prune(ctx context.Context, keep int, states ...string) (Pruned, error) {
 	if keep < 1 {
 		return Pruned{}, fmt.Errorf("prune the history: %w: at least one entry is kept, not %d", ErrInvalid, keep)
@@ -51,12 +58,13 @@ func (h *History) Prune(ctx context.Context, keep int, states ...string) (Pruned
 }
 
 func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p Pruned, err error) {
-	old := "SELECT number FROM entries WHERE number NOT IN (SELECT number FROM entries ORDER BY number DESC LIMIT $1) AND number NOT IN (" + needed + ")"
+	stays := "SELECT number FROM (SELECT number FROM entries ORDER BY number DESC LIMIT $1) AS newest UNION " + needed
 	args := []any{keep}
 	if len(states) > 0 {
-		old += " AND state NOT IN " + placeholders(2, len(states))
+		stays += " UNION SELECT number FROM entries WHERE state IN " + placeholders(2, len(states))
 		args = append(args, texts(states)...)
 	}
+	old := "WITH RECURSIVE stays (number) AS (" + stays + ancestors + ") SELECT number FROM entries WHERE number NOT IN (SELECT number FROM stays)"
 	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *sql.Tx) error {
 		var more int
 		gone := fmt.Sprintf(" IN (%s ORDER BY number LIMIT %d)", old, pruneAtOnce)

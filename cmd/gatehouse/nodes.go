@@ -80,7 +80,7 @@ func (o *nodesOptions) print(nodes []admin.Node) error {
 	if len(nodes) == 0 {
 		fmt.Fprintln(o.env.stderr, "no Envoy has come yet")
 	}
-	refusals(o.env.stderr, nodes)
+	comment(o.env.stderr, nodes)
 	return nil
 }
 

@@ -72,9 +72,9 @@ func size(bytes uint64) string {
 	return fmt.Sprintf("%.0f%c", value, "KMGT"[unit])
 }
 
-// refusals says below the table what is to be minded about nodes, and what they refused that they should still have, and where it comes from. A node that has all is
+// comment says below the table what is to be minded about nodes, and what they refused that they should still have, and where it comes from. A node that has all is
 // not asked what it once refused.
-func refusals(w io.Writer, nodes []admin.Node) {
+func comment(w io.Writer, nodes []admin.Node) {
 	for _, n := range nodes {
 		if n.Warning != "" {
 			fmt.Fprintf(w, "%s/%s: %s\n", n.Fleet, n.Name, n.Warning)

@@ -57,7 +57,7 @@ lost    new       waiting          -       -     -                 -           -
 			t.Errorf("wider than 120 columns: %s", line)
 		}
 	}
-	refusals(&below, nodes)
+	comment(&below, nodes)
 	want = `edge/edge-12 refused at 2030-04-01T11:59:00Z, envoy.config.listener.v3.Listener: cannot bind '10.20.0.12:8443'
   edge/https gateway.yaml:4:3
 `

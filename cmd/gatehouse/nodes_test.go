@@ -26,7 +26,7 @@ func TestNodesComment(t *testing.T) {
 		"too old":       {admin.Node{Fleet: "edge", Name: "edge-1", State: admin.Synced, Warning: "it is too old"}, "edge/edge-1: it is too old\n"},
 	} {
 		var out strings.Builder
-		(&nodesOptions{env: surroundings{stderr: &out}}).comment([]admin.Node{test.node})
+		comment(&out, []admin.Node{test.node})
 		if got := out.String(); !strings.HasSuffix(got, test.want) || (got == "") != (test.want == "") {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}

@@ -160,6 +160,25 @@ func historyPrunes(t *testing.T, s Subject) {
 	is(t, "keeping none", failure(s.History.Prune(t.Context(), 0)), store.ErrInvalid)
 }
 
+// historyPrunesNoAncestors keeps what stands in for the quarantined objects of entries that stay.
+func historyPrunesNoAncestors(t *testing.T, s Subject) {
+	for i, parent := range []int64{0, 1, 1, 2, 3, 5, 0} {
+		e := store.Entry{Content: fmt.Sprint("content-", i), State: "live", Parent: parent}
+		if parent > 2 {
+			e.Substitutions = []byte("[1]")
+		}
+		must(s.History.Add(t.Context(), e, files(i)))(t)
+	}
+	must(s.History.Prune(t.Context(), 2))(t)
+	var left []int64
+	for _, e := range must(s.History.List(t.Context(), store.Query{}))(t) {
+		left = append(left, e.Number)
+	}
+	equal(t, "entries left", left, []int64{7, 6, 5, 3}) // 6 leads to 5, and that to 3.
+	must(s.History.Prune(t.Context(), 1))(t)
+	equal(t, "entries left", len(must(s.History.List(t.Context(), store.Query{}))(t)), 1)
+}
+
 // historyAgrees runs random calls against a map in memory.
 func historyAgrees(t *testing.T, s Subject) {
 	states := []string{"held", "rolling", "live"}

@@ -58,6 +58,7 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		"history: a state is set only from the expected": historyStates,
 		"history: of several, one sets the state":        historyRace,
 		"history: prunes what nobody needs":              historyPrunes,
+		"history: keeps what stands in":                  historyPrunesNoAncestors,
 		"history: numbers are never given twice":         historyNumbers,
 		"history: agrees with a model":                   historyAgrees,
 		"nodes: what is put comes back":                  nodesComeBack,
