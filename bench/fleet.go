@@ -69,7 +69,7 @@ func (b *bench) withFleet(ctx context.Context, hosts, number int,
 	if err != nil {
 		return fmt.Errorf("floor: %w", err)
 	}
-	state, err := b.subdir(fmt.Sprintf("fleet-%d.state", hosts))
+	state, err := b.subdir(fmt.Sprintf("hosts-%d.state", hosts))
 	if err != nil {
 		return err
 	}

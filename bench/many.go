@@ -108,7 +108,7 @@ func readText(path string) (string, error) {
 
 // fleetDocuments writes the documents of a fleet: many APIs of as many public routes, spread over hosts.
 func (b *bench) fleetDocuments(hosts int) (string, error) {
-	dir, err := b.subdir(fmt.Sprintf("fleet-%d", hosts))
+	dir, err := b.subdir(fmt.Sprintf("hosts-%d", hosts))
 	if err != nil {
 		return "", err
 	}
