@@ -59,7 +59,7 @@ func newEnvoys(address string) *service {
 }
 
 // ask does what is asked: "connect NUMBER HOSTS" connects so many clients and waits until each has so many virtual hosts;
-// "refuse" makes one more, which refuses everything; "mark" begins to count anew; "changed" waits until each client got a virtual
+// "refuse" makes one more, which refuses everything, and waits until it is sent nothing more; "mark" begins to count anew; "changed" waits until each client got a virtual
 // host; "again" loses all streams and opens them again, each saying what it has; "count" tells what came meanwhile.
 func (e *envoys) ask(ctx context.Context, words []string) (received, error) {
 	switch {
@@ -77,7 +77,10 @@ func (e *envoys) ask(ctx context.Context, words []string) (received, error) {
 		e.mark()
 		refusing := e.open("refusing", nil)
 		refusing.refuses = true
-		return received{}, refusing.start(e.address)
+		if err := refusing.start(e.address); err != nil {
+			return received{}, err
+		}
+		return received{}, e.quiet(ctx)
 	case words[0] == "mark":
 		e.mark()
 		return received{}, nil
@@ -163,6 +166,25 @@ func (e *envoys) await(ctx context.Context, holds func(*delta) bool) error {
 		case <-moved:
 		case <-ctx.Done():
 			return fmt.Errorf("%d clients still wait: %w", missing, context.Cause(ctx))
+		}
+	}
+}
+
+// calm is how long nothing must come until it is taken that nothing more will.
+const calm = time.Second
+
+// quiet waits until nothing comes any more: what is refused at first is searched for its culprit, in several responses.
+func (e *envoys) quiet(ctx context.Context) error {
+	for {
+		e.mu.Lock()
+		moved := e.moved
+		e.mu.Unlock()
+		select {
+		case <-moved:
+		case <-time.After(calm):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }
