@@ -26,31 +26,10 @@ const (
 // chores is what one process alone does for its store: remove what nobody needs any more, first after a while and then every
 // hour. Its one goroutine ends when it is stopped, at the end of the transaction under way.
 func (s *Server) chores(first time.Duration) alone {
-	var mu sync.Mutex // Somebody may stop the server during a hand-over.
-	var cancel context.CancelFunc
-	var task sync.WaitGroup
-	start := func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if cancel != nil {
-			return nil // A hand-over failed before it was stopped.
-		}
-		ctx, end := context.WithCancel(context.Background())
-		cancel = end
-		task.Go(func() { s.tidyAgain(ctx, first) })
+	return newAlone("chores", func(ctx context.Context, tasks *sync.WaitGroup) error {
+		tasks.Go(func() { s.tidyAgain(ctx, first) })
 		return nil
-	}
-	stop := func(context.Context) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if cancel != nil {
-			cancel()
-			cancel = nil
-		}
-		task.Wait()
-		return nil
-	}
-	return alone{name: "chores", start: start, stop: stop}
+	})
 }
 
 // tidyAgain tidies again and again until ctx ends, first after a while.

@@ -77,8 +77,8 @@ func (s *Server) supersedeHeld(ctx context.Context, number int64) {
 	}
 }
 
-// Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns admin.ErrNotFound where there is no such entry, and admin.ErrUnable
-// where it is none of these, or not the newest.
+// Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns
+// admin.ErrNotFound where there is no such entry, and admin.ErrUnable where it is none of these, or not the newest.
 func (s *Server) Confirm(ctx context.Context, number int64) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()

@@ -175,17 +175,7 @@ func (s *Server) rollOut(ctx context.Context, e *entry) error {
 // rollingOut is what one process alone may do: take rollouts further, and write down what nodes acknowledge. Before it does, it
 // reads how far the process before it came.
 func (s *Server) rollingOut() alone {
-	var mu sync.Mutex // Somebody may stop the server during a hand-over.
-	var cancel context.CancelFunc
-	var tasks sync.WaitGroup
-	start := func() error {
-		mu.Lock()
-		defer mu.Unlock()
-		if cancel != nil {
-			return nil // A hand-over failed before it was stopped.
-		}
-		ctx, end := context.WithCancel(context.Background())
-		cancel = end
+	return newAlone("rollouts", func(ctx context.Context, tasks *sync.WaitGroup) error {
 		reading, done := context.WithTimeout(ctx, storeTimeout)
 		defer done()
 		err := s.rollouts.Restore(reading)
@@ -193,18 +183,7 @@ func (s *Server) rollingOut() alone {
 		tasks.Go(func() { s.rollouts.Run(ctx) })
 		tasks.Go(func() { s.noteNodes(ctx) })
 		return err
-	}
-	stop := func(context.Context) error { // Each step of these ends by itself within the store's own bound.
-		mu.Lock()
-		defer mu.Unlock()
-		if cancel != nil {
-			cancel()
-			cancel = nil
-		}
-		tasks.Wait()
-		return nil
-	}
-	return alone{name: "rollouts", start: start, stop: stop}
+	})
 }
 
 // strategy returns how a change moves, as the documents say; what they do not say is as the options say.
