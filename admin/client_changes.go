@@ -61,4 +61,3 @@ func (c *Client) Compare(ctx context.Context, from, to int64) (Comparison, error
 	err := c.get(ctx, "/v1/compare", query, &answer)
 	return answer, err
 }
-
