@@ -19,7 +19,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		err = copyTo(ctx, s.path, path)
 	}
 	if err != nil {
-		return fmt.Errorf("back up the store to %s: %w", path, explain(classify(err)))
+		return fmt.Errorf("back up the store to %s: %w", path, named(s.db.dialect, classify(err)))
 	}
 	return nil
 }

@@ -54,6 +54,8 @@ func (f *sqliteFile) check(ctx context.Context, q querier) error { return check(
 
 func (f *sqliteFile) classify(err error) error { return classify(err) }
 
+func (f *sqliteFile) late() error { return context.DeadlineExceeded }
+
 // feedPoll is how often the number of the last change is read.
 const feedPoll = 200 * time.Millisecond
 
