@@ -42,6 +42,13 @@ type dialect interface {
 	advise(err error) string
 	// late is what it means that a call without deadline of its own ran out of time.
 	late() error
+	// counted returns how far the numbers of a table were given, and count says so.
+	counted(ctx context.Context, q querier, table string) (int64, error)
+	count(ctx context.Context, tx *sql.Tx, table string, value int64) error
+	// patient lets a transaction take as long as its context lets it.
+	patient(ctx context.Context, tx *sql.Tx) error
+	// snapshot is how a transaction begins that sees one moment.
+	snapshot() *sql.TxOptions
 	// check looks for damage.
 	check(ctx context.Context, q querier) error
 	// follow tells the hub what others change until the context ends.

@@ -160,6 +160,26 @@ func (p *postgres) check(context.Context, querier) error { return nil }
 
 func (p *postgres) finish(*database) {}
 
+func (p *postgres) counted(ctx context.Context, q querier, table string) (value int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT coalesce(max(value), 0) FROM counters WHERE name = $1", table).Scan(&value)
+	return value, err
+}
+
+func (p *postgres) count(ctx context.Context, tx *sql.Tx, table string, value int64) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		table, value)
+	return err
+}
+
+func (p *postgres) patient(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)")
+	return err
+}
+
+func (p *postgres) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
 // keyOf is the number by which processes that use one schema know each other, within one database.
 func keyOf(purpose, schema string) int64 {
 	sum := sha256.Sum256([]byte("gatehouse/" + purpose + "/" + schema))

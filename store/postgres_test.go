@@ -42,4 +42,9 @@ func TestPostgres(t *testing.T) {
 			}
 		})
 	})
+	at := func(t *testing.T, url string) *store.Store { return open(t, store.Options{URL: url}) }
+	file := func(t *testing.T) *store.Store { return open(t, store.Options{Dir: t.TempDir()}) }
+	t.Run("moves to PostgreSQL", func(t *testing.T) { storetest.Moves(t, file(t), at(t, all.place())) })
+	t.Run("moves to SQLite", func(t *testing.T) { storetest.Moves(t, at(t, all.place()), file(t)) })
+	t.Run("moves to another PostgreSQL", func(t *testing.T) { storetest.Moves(t, at(t, all.place()), at(t, all.place())) })
 }

@@ -133,11 +133,6 @@ func (s *Store) Close() error {
 // Path returns where the database is, for people: a path, or a URL without user and password.
 func (s *Store) Path() string { return s.path }
 
-// Check looks for damage in the whole file and returns ErrCorrupt with what it found first. It reads all of the file.
-func (s *Store) Check(ctx context.Context) error {
-	return s.db.view(ctx, "check the store", s.db.dialect.check)
-}
-
 func positive[T int | time.Duration](value, otherwise T) T {
 	if value > 0 {
 		return value
