@@ -49,10 +49,14 @@ func (s *Store) Reseal(ctx context.Context) (count int, err error) {
 	return count, err
 }
 
-func (c sealedColumn) reseal(ctx context.Context, tx *transaction, keys ring) (int, error) {
-	values, err := collect(ctx, tx, func(scan func(...any) error) (v sealedValue, err error) {
+func (c sealedColumn) read(ctx context.Context, q querier) ([]sealedValue, error) {
+	return collect(ctx, q, func(scan func(...any) error) (v sealedValue, err error) {
 		return v, scan(&v.key, &v.value, &v.sealed)
-	}, fmt.Sprintf("SELECT %s, %s, sealed FROM %s", c.key, c.value, c.table))
+	}, fmt.Sprintf("SELECT %s, %s, sealed FROM %s ORDER BY %s", c.key, c.value, c.table, c.key))
+}
+
+func (c sealedColumn) reseal(ctx context.Context, tx *transaction, keys ring) (int, error) {
+	values, err := c.read(ctx, tx)
 	if err != nil {
 		return 0, err
 	}
@@ -82,4 +86,22 @@ func ParseSealingKey(text string) ([]byte, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: a sealing key is %d bytes, in hexadecimal or base64", ErrInvalid, sealingKeySize)
+}
+
+// CheckSeals returns ErrSealed where a secret opens with none of the sealing keys.
+func (s *Store) CheckSeals(ctx context.Context) error {
+	return s.db.view(ctx, "open the secrets", func(ctx context.Context, q querier) error {
+		for _, c := range sealedColumns() {
+			values, err := c.read(ctx, q)
+			if err != nil {
+				return err
+			}
+			for _, v := range values {
+				if _, err := s.Secrets.keys.open(v.value, v.sealed, c.owner+v.key); err != nil {
+					return fmt.Errorf("%s%s: %w", c.owner, v.key, err)
+				}
+			}
+		}
+		return nil
+	})
 }
