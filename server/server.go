@@ -46,6 +46,7 @@ type Addresses struct {
 type Options struct {
 	Config     string                      // Directory of documents, watched; empty: an empty configuration.
 	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
+	Store      store.Options               // Where what outlives the process is kept; without place: SQLite in State.
 	Listen     Addresses                   // An empty field: a socket in State.
 	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
 	AdminToken string                      // Asked of callers of the management API over TCP.

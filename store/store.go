@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/cipher"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -21,16 +19,21 @@ const (
 	readers        = 4
 )
 
-// Options say where a store is and how it behaves. Only Dir must be given.
+// Options say where a store is and how it behaves. Only Dir or URL must be given.
 type Options struct {
-	Dir string // The state directory; made with mode 0700 where it is missing.
+	Dir string // SQLite in the state directory, which is made with mode 0700 where it is missing.
+	// URL of a database of PostgreSQL 13 or later: postgres://user:password@host:port/database, with libpq's parameters behind a
+	// question mark. The tables are in the first schema of its search_path. The password appears in no error.
+	URL string
 	// Timeout bounds a call whose context has no deadline of its own. 0 stands for 10 s.
 	Timeout time.Duration
 	// Wait bounds how long a change waits for another process that is changing something. 0 stands for 5 s.
 	Wait time.Duration
-	// SealingKey encrypts the private keys of authorities (AES-256-GCM). It has 32 bytes and comes from outside of the state
+	// SealingKey encrypts every secret (AES-256-GCM), such as the private keys of authorities. It has 32 bytes and comes from outside of the state
 	// directory. Without it they are protected by the file's mode, 0600, alone.
 	SealingKey []byte
+	// Sealing are several sealing keys, in the place of SealingKey: the first one seals, all of them open. So keys are rotated.
+	Sealing [][]byte
 	// Trail is how many changes of observed state are remembered. 0 stands for 1,000.
 	Trail int
 	Now   func() time.Time // nil stands for time.Now.
@@ -47,45 +50,72 @@ type Store struct {
 	Tokens    *Tokens
 	Authority *Authority
 	Meta      *Meta
+	Leases    *Leases
+	Replicas  *Replicas
+	Secrets   *Secrets
 
 	db   *database
 	path string
 }
 
-// Open opens the store in a directory, makes it where there is none, and brings an older schema up to date. It checks the
-// whole file for damage. It waits for another process that is opening the same store. The errors are ErrNewer, ErrForeign,
-// ErrCorrupt, ErrReadOnly, ErrFull and ErrBusy; after each of them the file is as it was.
+// Open opens the store, makes it where there is none, and brings an older schema up to date. It checks a file of SQLite whole
+// for damage. It waits for another process that is opening the same store. The errors are ErrNewer, ErrForeign, ErrCorrupt,
+// ErrReadOnly, ErrFull, ErrBusy and ErrAway; after each of them the store is as it was.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Dir == "" {
-		return nil, fmt.Errorf("open the store: %w: the directory is missing", ErrInvalid)
+	if (o.Dir == "") == (o.URL == "") {
+		return nil, fmt.Errorf("open the store: %w: it is in a directory, or at a URL", ErrInvalid)
 	}
-	seal, err := sealer(o.SealingKey)
+	if len(o.SealingKey) > 0 {
+		o.Sealing = [][]byte{o.SealingKey}
+	}
+	keys, err := newRing(o.Sealing)
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	ctx, cancel := deadline(ctx, openTimeout)
 	defer cancel()
+	var db *database
+	var path string
+	if o.URL != "" {
+		db, path, err = openPostgres(ctx, o)
+	} else {
+		db, path, err = openFile(ctx, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	return assemble(db, path, positive(o.Trail, defaultTrail), keys), nil
+}
+
+// openFile opens the SQLite store in a directory, and returns it with its path.
+func openFile(ctx context.Context, o Options) (*database, string, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, o.Dir, err
 	}
 	path := filepath.Join(dir, File)
 	db, err := open(ctx, path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
+		return nil, path, named(&sqliteFile{}, classify(err))
 	}
-	return assemble(db, path, positive(o.Trail, defaultTrail), seal), nil
+	return db, path, nil
 }
 
-func assemble(db *database, path string, trail int, seal cipher.AEAD) *Store {
+func assemble(db *database, path string, trail int, keys ring) *Store {
 	return &Store{
 		History:   &History{db},
 		Nodes:     &Nodes{db},
 		Rollouts:  &Rollouts{db},
 		Observed:  &Observed{db, trail},
 		Tokens:    &Tokens{db},
-		Authority: &Authority{db, seal},
+		Authority: &Authority{db, keys},
 		Meta:      &Meta{db},
+		Leases:    &Leases{db},
+		Replicas:  &Replicas{db},
+		Secrets:   &Secrets{db, keys},
 		db:        db,
 		path:      path,
 	}
@@ -100,13 +130,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Path returns where the database is.
+// Path returns where the database is, for people: a path, or a URL without user and password.
 func (s *Store) Path() string { return s.path }
-
-// Check looks for damage in the whole file and returns ErrCorrupt with what it found first. It reads all of the file.
-func (s *Store) Check(ctx context.Context) error {
-	return s.db.view(ctx, "check the store", check)
-}
 
 func positive[T int | time.Duration](value, otherwise T) T {
 	if value > 0 {
@@ -115,24 +140,10 @@ func positive[T int | time.Duration](value, otherwise T) T {
 	return otherwise
 }
 
-// explain adds what an operator can do to the errors that need one.
-func explain(err error) error {
-	var advice string
-	switch {
-	case errors.Is(err, ErrCorrupt):
-		advice = "move the file and those that begin with its name aside, and put a backup in its place; without one the daemon starts with an empty store"
-	case errors.Is(err, ErrNewer):
-		advice = "start the newer version, or put a backup of the older one in its place"
-	case errors.Is(err, ErrForeign):
-		advice = "choose another state directory"
-	case errors.Is(err, ErrReadOnly):
-		advice = "let the daemon's user write to the directory and the files in it"
-	case errors.Is(err, ErrGone):
-		advice = "put the file back, or restart the daemon, which then begins with what is there"
-	case errors.Is(err, ErrFull):
-		advice = "make room on the disk"
-	default:
-		return err
+// named adds what an operator can do to the errors that need one.
+func named(d dialect, err error) error {
+	if advice := d.advise(err); advice != "" {
+		return fmt.Errorf("%w: %s", err, advice)
 	}
-	return fmt.Errorf("%w: %s", err, advice)
+	return err
 }

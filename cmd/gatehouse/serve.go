@@ -23,6 +23,7 @@ type serveOptions struct {
 	server    server.Options
 	uids      []uint
 	token     string
+	store     storePlace
 	check     bool
 	logLevel  choice
 	logFormat choice
@@ -68,6 +69,7 @@ asked whether it is ready, as a health check.`,
 	address(&o.server.Listen.Admin, "admin-address", "the management API", "GATEHOUSE_ADMIN_ADDRESS")
 	addAdminToken(c, &o.token)
 	addRemote(c, &o.server.Remote)
+	o.store.add(c)
 	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
 	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
@@ -106,6 +108,10 @@ func (o *serveOptions) run(ctx context.Context) error {
 	token, err := secret(o.token, o.env.lookup)
 	if err != nil {
 		return fmt.Errorf("--admin-token: %w", err)
+	}
+	o.store.state = o.server.State
+	if o.server.Store, err = o.store.options(o.env.lookup); err != nil {
+		return err
 	}
 	// Whoever reads the log may go away; that must not end the daemon, as it would any program that writes to nobody.
 	signal.Ignore(syscall.SIGPIPE)
