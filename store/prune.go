@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 )
 
@@ -65,7 +64,8 @@ func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p P
 		args = append(args, texts(states)...)
 	}
 	old := "WITH RECURSIVE stays (number) AS (" + stays + ancestors + ") SELECT number FROM entries WHERE number NOT IN (SELECT number FROM stays)"
-	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *sql.Tx) error {
+	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernHistory, "")
 		var more int
 		gone := fmt.Sprintf(" IN (%s ORDER BY number LIMIT %d)", old, pruneAtOnce)
 		for _, step := range []struct {
