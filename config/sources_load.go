@@ -55,7 +55,7 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	case s.Name == "":
 		return LoadFiles(s.Files, dir, opts)
 	}
-	if whole := opts.Memory.whole; whole != nil && whole.team == s.Team && sameFiles(whole.files, s.Files) {
+	if whole := opts.Memory.whole; whole != nil && sameFiles(whole.files, s.Files) {
 		return whole.became, nil
 	}
 	stored, err := inMemory(s.Files)
@@ -65,6 +65,7 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	l := newLoader(stored, opts)
 	l.source, l.below = s.Name, below
 	docs, faults := l.load()
+	faults = append(faults, gateway.Claim(docs, s.Team)...)
 	for file, text := range s.Files {
 		if strings.HasSuffix(file, ".rego") { // Also tests, which no document names.
 			docs.Files[file] = text
@@ -72,29 +73,28 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	}
 	opts.Memory.whole = nil
 	if len(faults) == 0 && len(l.passing) == 0 && len(l.outside) == 0 {
-		opts.Memory.whole = &whole{team: s.Team, files: maps.Clone(s.Files), became: docs}
+		opts.Memory.whole = &whole{files: maps.Clone(s.Files), became: docs}
 	}
 	return docs, faults
 }
 
 // whole is a source without faults that names nothing outside of itself, and what it became.
 type whole struct {
-	team   string
 	files  map[string][]byte
 	became *gateway.Documents
 }
 
 // of returns what is remembered of a source. Its own copy takes in what it becomes now.
 func (m *Memory) of(s Source) *Memory {
-	if known := m.sources[s.Name]; known != nil {
-		return &Memory{files: known.files, whole: known.whole}
+	if known := m.sources[s.Name]; known != nil && known.team == s.Team {
+		return &Memory{team: s.Team, files: known.files, whole: known.whole}
 	}
-	return &Memory{}
+	return &Memory{team: s.Team} // Objects were given to the team when they were read.
 }
 
 // Clone returns a Memory that remembers the same, and takes in for itself what comes.
 func (m *Memory) Clone() *Memory {
-	return &Memory{files: m.files, whole: m.whole, sources: maps.Clone(m.sources)}
+	return &Memory{team: m.team, files: m.files, whole: m.whole, sources: maps.Clone(m.sources)}
 }
 
 // sameFiles reports whether two sets of files hold the same.
@@ -195,6 +195,21 @@ func objectsOf(d *gateway.Documents) []placed {
 	}
 	for _, a := range d.APIs {
 		all = append(all, placed{a.Ref(), a.Team, a.Origin})
+	}
+	return all
+}
+
+// Objects returns the names of all objects of documents, also of those with faults.
+func Objects(d *gateway.Documents) map[gateway.Ref]gateway.Origin {
+	all := map[gateway.Ref]gateway.Origin{}
+	for ref := range d.Broken {
+		all[ref] = gateway.Origin{}
+	}
+	for ref, w := range d.Written {
+		all[ref] = w.Origin()
+	}
+	for _, o := range objectsOf(d) {
+		all[o.ref] = o.origin
 	}
 	return all
 }
