@@ -25,15 +25,17 @@ func LoadSources(sources []Source, dir string, opts Options) (*gateway.Documents
 	if opts.Memory == nil {
 		opts.Memory = &Memory{}
 	}
-	kept := map[string]*Memory{}
+	known := opts.Memory.sources
+	if known == nil || slices.ContainsFunc(sources, func(s Source) bool { return s.Name == "" }) {
+		opts.Memory.sources = map[string]*Memory{} // This is the whole: what is no source any more is forgotten.
+	}
 	for _, s := range slices.SortedFunc(slices.Values(sources), compareSources) {
-		m := opts.Memory.of(s)
-		kept[s.Name] = m
+		m := known[s.Name].of(s)
+		opts.Memory.sources[s.Name] = m
 		docs, faults := s.load(dir, below, Options{LookupEnv: opts.LookupEnv, Memory: m})
 		u.faults = append(u.faults, faults...)
 		u.add(s, docs)
 	}
-	opts.Memory.sources = kept
 	u.settle()
 	sortDocuments(u.docs)
 	return u.docs, u.faults.Sort()
@@ -58,7 +60,7 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	if whole := opts.Memory.whole; whole != nil && sameFiles(whole.files, s.Files) {
 		return whole.became, nil
 	}
-	stored, err := inMemory(s.Files)
+	stored, err := FS(s.Files)
 	if err != nil {
 		return newDocuments(), gateway.Faults{{Code: gateway.CodeFile, Place: gateway.Place{Source: s.Name, File: "."}, Message: err.Error()}}
 	}
@@ -84,10 +86,10 @@ type whole struct {
 	became *gateway.Documents
 }
 
-// of returns what is remembered of a source. Its own copy takes in what it becomes now.
+// of returns what is remembered of a source as a copy, which takes in what it becomes now.
 func (m *Memory) of(s Source) *Memory {
-	if known := m.sources[s.Name]; known != nil && known.team == s.Team {
-		return &Memory{team: s.Team, files: known.files, whole: known.whole}
+	if m != nil && m.team == s.Team {
+		return &Memory{team: s.Team, files: m.files, whole: m.whole}
 	}
 	return &Memory{team: s.Team} // Objects were given to the team when they were read.
 }
