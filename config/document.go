@@ -16,7 +16,7 @@ type header struct {
 	Schema      form              `yaml:"schema" doc:"The version of the documents' form: 1. Written once per file, in its first document."`
 	Kind        string            `yaml:"kind" jsonschema:"required" doc:"What the document describes."`
 	Name        name              `yaml:"name" jsonschema:"required" doc:"The object's name, by which other documents refer to it."`
-	Team        string            `yaml:"team" doc:"Who owns the object; shown with its faults."`
+	Team        string            `yaml:"team" doc:"Who owns the object: shown with its faults, and held against the allow of Gateways and against what other teams share. The platform where not said."`
 	Labels      map[string]string `yaml:"labels" doc:"Free text by free names."`
 	Description string            `yaml:"description" doc:"What the object is for."`
 }
@@ -73,11 +73,16 @@ func laterKinds() []string {
 
 // object is one document on its way into the model: where it stands, and what is wrong with it.
 type object struct {
-	load  *loader
-	file  string
-	ref   gateway.Ref
-	team  string
-	spots *spot
+	load   *loader
+	source string
+	file   string
+	ref    gateway.Ref
+	team   string
+	spots  *spot
+
+	includes map[string][]byte // The files that the document includes.
+	contract *contract         // nil: none, or none that could be read.
+
 	// faulty says that a fault was reported for the object, be it in a file that it includes.
 	faulty bool
 	blames []string // The fields of these faults.
@@ -108,7 +113,7 @@ func (o *object) blamed(field string) bool {
 // origin tells later stages where the object was written.
 func (o *object) origin() gateway.Origin {
 	return gateway.Origin{
-		File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
+		Source: o.source, File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
 	}
 }
 

@@ -17,13 +17,17 @@ type Entry struct {
 	Content string // The content id: the hash of all files.
 	Author  string
 	Message string
-	Parent  int64 // The entry that was in force when this one was made; 0 for none.
+	Source  string // Which source changed; "" for the watched directory, and for a rollback.
+	Of      int64  // For a rollback: the entry whose content this is; 0 for none. It stays as long as this one does.
+	Parent  int64  // The entry that was in force when this one was made; 0 for none.
 	Created time.Time
 	State   string // One of the words of those who roll out: held, rolling, live, refused, superseded, aborted...
 	Reason  string // Why it is in that state, for people.
 	Changed time.Time
 	// Substitutions are what stands in the place of quarantined objects, as JSON of those who know them.
 	Substitutions []byte
+	// Resources are what Envoys got, as JSON of those who know them. They are stored with the entry, and read by Resources alone.
+	Resources []byte
 }
 
 // Query says which entries List returns, newest first. The zero Query asks for the newest 100.
@@ -41,11 +45,11 @@ const (
 
 func (q Query) limit() int { return min(positive(q.Limit, defaultLimit), maxLimit) }
 
-const entryColumns = "number, content, author, message, parent, created, state, reason, changed, substitutions"
+const entryColumns = "number, content, author, message, source, of_entry, parent, created, state, reason, changed, substitutions"
 
 func scanEntry(scan func(...any) error) (e Entry, err error) {
 	var created, changed int64
-	err = scan(&e.Number, &e.Content, &e.Author, &e.Message, &e.Parent, &created, &e.State, &e.Reason, &changed, &e.Substitutions)
+	err = scan(&e.Number, &e.Content, &e.Author, &e.Message, &e.Source, &e.Of, &e.Parent, &created, &e.State, &e.Reason, &changed, &e.Substitutions)
 	e.Created, e.Changed = at(created), at(changed)
 	return e, err
 }
@@ -74,9 +78,11 @@ func (h *History) AddAfter(ctx context.Context, e Entry, files map[string][]byte
 		if err := addContent(ctx, tx, e.Content, files, moment(e.Created)); err != nil {
 			return err
 		}
-		err := tx.QueryRowContext(ctx, `INSERT INTO entries (content, author, message, parent, created, state, reason, changed, substitutions)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number`,
-			e.Content, e.Author, e.Message, e.Parent, moment(e.Created), e.State, e.Reason, moment(e.Changed), e.Substitutions).Scan(&e.Number)
+		err := tx.QueryRowContext(ctx, `INSERT INTO entries
+			(content, author, message, source, of_entry, parent, created, state, reason, changed, substitutions, resources)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING number`,
+			e.Content, e.Author, e.Message, e.Source, e.Of, e.Parent, moment(e.Created), e.State, e.Reason, moment(e.Changed),
+			e.Substitutions, e.Resources).Scan(&e.Number)
 		tx.notice(ConcernHistory, fmt.Sprint(e.Number))
 		return err
 	})
@@ -105,6 +111,14 @@ func (h *History) Get(ctx context.Context, number int64) (e Entry, err error) {
 		return err
 	})
 	return e, err
+}
+
+// Resources returns what Envoys got by an entry, nil where that was not stored, or ErrNotFound.
+func (h *History) Resources(ctx context.Context, number int64) (resources []byte, err error) {
+	err = h.db.view(ctx, fmt.Sprintf("read the resources of entry %d", number), func(ctx context.Context, q querier) error {
+		return q.QueryRowContext(ctx, "SELECT resources FROM entries WHERE number = $1", number).Scan(&resources)
+	})
+	return resources, err
 }
 
 // List returns entries, newest first.

@@ -59,6 +59,7 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		"history: of several, one sets the state":        historyRace,
 		"history: prunes what nobody needs":              historyPrunes,
 		"history: keeps what stands in":                  historyPrunesNoAncestors,
+		"history: keeps what rollbacks go back to":       historyPrunesNoTargets,
 		"history: numbers are never given twice":         historyNumbers,
 		"history: agrees with a model":                   historyAgrees,
 		"nodes: what is put comes back":                  nodesComeBack,
