@@ -108,7 +108,7 @@ func (o *object) blamed(field string) bool {
 // origin tells later stages where the object was written.
 func (o *object) origin() gateway.Origin {
 	return gateway.Origin{
-		File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
+		Source: o.load.source, File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
 	}
 }
 

@@ -10,7 +10,11 @@ import (
 // Memory keeps what the files of a directory became, so that loading the directory again reads anew only what changed. The
 // objects of an unchanged file are the same values in memory, by which later stages know that nothing about them changed. The
 // zero value remembers nothing. One Load at a time may use it.
-type Memory struct{ files map[string]*memorised }
+type Memory struct {
+	files   map[string]*memorised
+	whole   *whole
+	sources map[string]*Memory // Of LoadSources, by name.
+}
 
 // memorised is one file without faults, and what it became. It is never changed.
 type memorised struct {
@@ -33,6 +37,11 @@ func (l *loader) recall(file string, text []byte) bool {
 	for named, before := range m.reads {
 		now, refused := l.read(named)
 		if refused != nil || !bytes.Equal(now, before) {
+			return false
+		}
+	}
+	for named := range m.watched {
+		if l.handedIn(named) { // It was not then.
 			return false
 		}
 	}
@@ -70,9 +79,8 @@ func (l *loader) memorise(became map[string]*gateway.Documents) {
 	l.opts.Memory.files = next
 }
 
-// join adds what one file's documents became to all.
-func (l *loader) join(part *gateway.Documents) {
-	d := l.docs
+// joinDocuments adds the objects of one part to all.
+func joinDocuments(d, part *gateway.Documents) {
 	d.Gateways = append(d.Gateways, part.Gateways...)
 	d.Upstreams = append(d.Upstreams, part.Upstreams...)
 	d.APIs = append(d.APIs, part.APIs...)

@@ -39,10 +39,18 @@ type layers struct {
 // Open opens a file.
 func (l *layers) Open(name string) (fs.File, error) {
 	file, err := l.FS.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && l.below != nil {
 		return l.below.Open(name)
 	}
 	return file, err
+}
+
+// noFiles is a file system without any file.
+type noFiles struct{}
+
+// Open finds nothing.
+func (noFiles) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
 // inMemory returns files as a file system. An archive that is not compressed is one.
