@@ -2,7 +2,6 @@ package authz
 
 import (
 	"fmt"
-	"maps"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -48,28 +47,6 @@ func deny(reason string) *decision {
 func fail(reason string) *decision {
 	d := refuse(Failed, 403, gateway.ProblemPolicyFailed, "The policy came to no decision.")
 	d.reason = reason
-	return d
-}
-
-// and adds what a further policy says to an allowing decision. Headers add up; where two policies write one key of dynamic
-// metadata, the later one's counts.
-func (d *decision) and(more *decision) *decision {
-	if d == nil || more == nil {
-		if d == nil {
-			return more
-		}
-		return d
-	}
-	d.headers = append(d.headers, more.headers...)
-	d.responseHeaders = append(d.responseHeaders, more.responseHeaders...)
-	d.removeHeaders = append(d.removeHeaders, more.removeHeaders...)
-	d.setQuery = append(d.setQuery, more.setQuery...)
-	d.removeQuery = append(d.removeQuery, more.removeQuery...)
-	if d.metadata == nil {
-		d.metadata = more.metadata
-		return d
-	}
-	maps.Copy(d.metadata, more.metadata)
 	return d
 }
 

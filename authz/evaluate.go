@@ -34,15 +34,19 @@ func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 	if refusal := r.identify(); refusal != nil {
 		return refusal
 	}
-	var all *decision
+	var platform, own *decision
 	for _, p := range r.rules.policies {
 		d := e.ask(ctx, r, p)
-		if d != nil && d.result != Allowed {
+		switch {
+		case d != nil && d.result != Allowed:
 			return d
+		case p.platform:
+			platform = platform.and(d)
+		default:
+			own = own.and(d)
 		}
-		all = all.and(d)
 	}
-	return all
+	return own.and(platform)
 }
 
 // ask has one policy decide.

@@ -60,10 +60,10 @@ func (d *decision) allow(rules string, n *tally) *authv3.CheckResponse {
 		}
 	}
 	for _, q := range d.setQuery {
-		ok.QueryParametersToSet = append(ok.QueryParametersToSet, &corev3.QueryParameter{Key: validText(q.name), Value: validText(q.value)})
+		ok.QueryParametersToSet = append(ok.QueryParametersToSet, &corev3.QueryParameter{Key: queryText(validText(q.name), true), Value: queryText(validText(q.value), false)})
 	}
 	for _, name := range d.removeQuery {
-		ok.QueryParametersToRemove = append(ok.QueryParametersToRemove, validText(name))
+		ok.QueryParametersToRemove = append(ok.QueryParametersToRemove, queryText(validText(name), true))
 	}
 	return &authv3.CheckResponse{
 		Status:          &rpcstatus.Status{Code: int32(codes.OK)},
@@ -149,7 +149,8 @@ func withoutContentType(list []*corev3.HeaderValueOption) []*corev3.HeaderValueO
 }
 
 // mayChange reports whether a policy may write or remove a header: not what routes the request, not what Gatehouse tells,
-// and nothing that is no header name (RFC 9110, section 5.1).
+// not what says how a message is framed (RFC 9112, section 6: another request could hide behind it), and nothing that is no
+// header name (RFC 9110, section 5.1), as pseudo-headers are none.
 func mayChange(name string) bool {
 	for i := range len(name) {
 		if !isToken(name[i]) {
@@ -157,6 +158,10 @@ func mayChange(name string) bool {
 		}
 	}
 	canonical := strings.ToLower(name)
+	switch canonical {
+	case "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "http2-settings":
+		return false
+	}
 	return name != "" && canonical != "host" && canonical != envoy.HeaderFailureModeAllowed &&
 		!strings.HasPrefix(canonical, envoy.HeaderPrefix)
 }

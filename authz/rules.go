@@ -30,6 +30,7 @@ type applied struct {
 	*policy
 	name       string
 	parameters *ast.Term
+	platform   bool // The Gateway's.
 }
 
 // newRules returns the rules of a route. They are nil where a policy is missing, because it did not compile.
@@ -59,7 +60,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters)})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
 	}
 	return r, nil
 }

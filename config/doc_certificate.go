@@ -18,7 +18,7 @@ type certificateDocument struct {
 
 // add adds the certificate. Its files are not opened here: what they hold is observed.
 func (d *certificateDocument) add(o *object, docs *gateway.Documents) {
-	c := &gateway.Certificate{Name: string(d.Name), Chain: d.Chain.from(o, "chain"), Key: d.Key.from(o, "key"), Origin: o.origin()}
+	c := &gateway.Certificate{Name: string(d.Name), Chain: d.Chain.from(o, "chain"), Key: d.Key.from(o, "key"), Team: d.Team, Origin: o.origin()}
 	if o.sound(docs) {
 		docs.Certificates = append(docs.Certificates, c)
 	}

@@ -11,6 +11,7 @@ type issuerDocument struct {
 	Issuer    string      `yaml:"issuer" jsonschema:"required" doc:"The iss claim of its tokens, byte for byte."`
 	Audiences []string    `yaml:"audiences" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
 	JWKS      keysFields  `yaml:"jwks" jsonschema:"required" doc:"The public keys by which its tokens are verified."`
+	Shared    bool        `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may take its tokens. What has no team is free to all."`
 	Mint      *mintFields `yaml:"mint" doc:"What signs tokens in examples and tests. Never in production."`
 }
 
@@ -26,7 +27,7 @@ type mintFields struct {
 }
 
 func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
-	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Origin: o.origin()}
+	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Team: d.Team, Shared: d.Shared, Origin: o.origin()}
 	i.KeySet, i.KeyFile = d.JWKS.keySet(o)
 	if d.Mint != nil {
 		i.Mint = &gateway.Mint{Key: d.Mint.key(o), Tokens: d.Mint.Tokens}

@@ -14,10 +14,18 @@ type policyDocument struct {
 	Entry  entry          `yaml:"entry" doc:"The rule that decides, such as bank/payments/allow. The rule allow of the module's package where not said."`
 	With   map[string]any `yaml:"with" doc:"Parameters, input.gatehouse.parameters in Rego."`
 	Data   map[string]any `yaml:"data" doc:"What the module sees as data."`
+	Shared bool           `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may apply it. What has no team is free to all."`
+	Locked bool           `yaml:"locked" jsonschema:"default=false" doc:"Whether only the platform may change or delete it. A locked Policy has no team."`
 }
 
 func (d *policyDocument) add(o *object, docs *gateway.Documents) {
-	p := &gateway.Policy{Name: string(d.Name), Entry: string(d.Entry), With: d.With, Data: d.Data, Origin: o.origin()}
+	p := &gateway.Policy{
+		Name: string(d.Name), Entry: string(d.Entry), With: d.With, Data: d.Data,
+		Team: d.Team, Shared: d.Shared, Locked: d.Locked, Origin: o.origin(),
+	}
+	if d.Locked && d.Team != "" {
+		o.fault(gateway.CodeConflict, "locked", "a locked Policy belongs to the platform, not to team %s: remove team, or locked", d.Team)
+	}
 	switch {
 	case d.File != "" && d.Rego != nil:
 		o.fault(gateway.CodeConflict, "rego", "file and rego exclude one another: keep one")

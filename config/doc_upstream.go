@@ -27,6 +27,7 @@ type upstreamDocument struct {
 	Timeout        duration        `yaml:"timeout" jsonschema:"default=15s" doc:"For the whole response."`
 	ConnectTimeout duration        `yaml:"connect-timeout" jsonschema:"default=1s" doc:"For a new connection."`
 	Retries        *retryFields    `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
+	Shared         bool            `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may forward to it. What has no team is free to all."`
 	TLS            reserved        `yaml:"tls" jsonschema:"-" reserved:"endpoints are reached by plain HTTP; remove it"`
 }
 
@@ -53,6 +54,8 @@ func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
 		ConnectTimeout: d.ConnectTimeout.or(connectTimeout),
 		Retries:        d.Retries.retries(),
 		Health:         d.Health.health(),
+		Team:           d.Team,
+		Shared:         d.Shared,
 		Origin:         o.origin(),
 	}
 	d.Endpoints.endpoints(o, u)

@@ -16,7 +16,7 @@ type header struct {
 	Schema      form              `yaml:"schema" doc:"The version of the documents' form: 1. Written once per file, in its first document."`
 	Kind        string            `yaml:"kind" jsonschema:"required" doc:"What the document describes."`
 	Name        name              `yaml:"name" jsonschema:"required" doc:"The object's name, by which other documents refer to it."`
-	Team        string            `yaml:"team" doc:"Who owns the object; shown with its faults."`
+	Team        string            `yaml:"team" doc:"Who owns the object: shown with its faults, and held against the allow of Gateways and against what other teams share. The platform where not said."`
 	Labels      map[string]string `yaml:"labels" doc:"Free text by free names."`
 	Description string            `yaml:"description" doc:"What the object is for."`
 }

@@ -19,7 +19,7 @@ func Assemble(docs *Documents) (*Revision, Faults) { return AssembleAfter(docs, 
 // AssembleAfter is Assemble for documents of which most may be those of prev, the same values in memory: what they became
 // then, they become again. prev may be nil.
 func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
-	a := &assembler{docs: docs, hash: newHasher(), parts: map[*API]*part{}}
+	a := &assembler{docs: docs, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}}
 	if prev != nil {
 		a.before = prev.parts
 	}
@@ -39,6 +39,10 @@ func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
 	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
 	a.checkListeners(rev.Gateways)
 	a.checkRollouts(rev.Gateways)
+	a.checkAllow(rev.Gateways)
+	for _, g := range rev.Gateways {
+		a.platform(g)
+	}
 	a.checkIssuers(rev.Issuers)
 	a.checkTLS(rev)
 	var parts []*part
@@ -62,6 +66,7 @@ type assembler struct {
 	before map[*API]*part // What APIs became the time before.
 	parts  map[*API]*part // What they become now, of those without faults.
 	named  []reference    // What the API at hand has referred to so far.
+	around map[*Gateway]around
 }
 
 // objects finds objects by their names.
@@ -80,6 +85,8 @@ func index(gateways []*Gateway, upstreams []*Upstream, issuers []*Issuer, polici
 		policies:  byName(policies, func(p *Policy) string { return p.Name }),
 	}
 }
+
+func sortedNames[T any](m map[string]*T) []string { return slices.Sorted(maps.Keys(m)) }
 
 func byName[T any](list []*T, name func(*T) string) map[string]*T {
 	m := make(map[string]*T, len(list))

@@ -11,6 +11,7 @@ type Certificate struct {
 	Name   string
 	Chain  string // A path relative to the configuration's directory, with slashes, or an absolute one. PEM, the leaf first.
 	Key    string // As Chain.
+	Team   string `json:"-"` // Empty: the platform.
 	Origin Origin `json:"-"`
 }
 

@@ -47,6 +47,11 @@ const (
 	CodeDuplicateLimit     Code = "GH212" // Two limits of one name on one operation.
 	CodeNotExposed         Code = "GH213" // An API without expose.
 
+	CodeNotGranted  Code = "GH214" // A host or base that the Gateway does not grant to the team.
+	CodeNotShared   Code = "GH215" // A reference to what another team has and does not share.
+	CodeForeignTeam Code = "GH216" // A document or change of another team's.
+	CodePlatform    Code = "GH217" // What belongs to the platform, in the hands of a team.
+
 	CodeHostUncovered   Code = "GH221" // A host without a certificate that is good for it.
 	CodeTwoCertificates Code = "GH222" // Two certificates for one host.
 	CodeServesNothing   Code = "GH223" // A certificate that is good for no host of its listener.

@@ -23,7 +23,11 @@ type Gateway struct {
 	Health  string
 	Rollout *Rollout `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
 	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
-	Origin  Origin   `json:"-"`
+	// Allow says which team may expose its APIs where; nil: every team everywhere.
+	Allow     []Grant          `json:",omitempty"`
+	Authorize PlatformPolicies `json:",omitzero"` // Around the policies of every API that is exposed here.
+	Team      string           `json:"-"`         // Empty: the platform.
+	Origin    Origin           `json:"-"`
 }
 
 // Listener is one address on which a Gateway accepts requests.
@@ -61,6 +65,8 @@ type Upstream struct {
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
 	Retries        *Retries // nil: never retried.
+	Team           string   `json:"-"` // Empty: the platform.
+	Shared         bool     `json:"-"` // Whether APIs of other teams may use it.
 	Origin         Origin   `json:"-"`
 }
 
@@ -107,6 +113,8 @@ type Issuer struct {
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
 	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is written out.
 	Mint      *Mint    `json:"-"`          // Only for examples and tests.
+	Team      string   `json:"-"`          // Empty: the platform.
+	Shared    bool     `json:"-"`          // Whether APIs of other teams may use it.
 	Origin    Origin   `json:"-"`
 }
 
@@ -135,5 +143,8 @@ type Policy struct {
 	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
 	With   map[string]any
 	Data   map[string]any // Becomes `data` beside the module.
+	Team   string         `json:"-"` // Empty: the platform.
+	Shared bool           `json:"-"` // Whether APIs of other teams may use it.
+	Locked bool           `json:"-"` // Only the platform may change or delete it.
 	Origin Origin         `json:"-"`
 }

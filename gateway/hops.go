@@ -19,12 +19,32 @@ func (r *Route) CallsLimits() bool { return r.Action == ActionForward && len(r.L
 func (r *Route) Hops() []Hop {
 	var hops []Hop
 	if r.CallsAuthorization() {
-		hops = append(hops, Hop{Service: "authorization", Why: "policy " + names(r.Authorize, func(p AppliedPolicy) string { return p.Policy.Name })})
+		hops = append(hops, Hop{Service: "authorization", Why: r.whyAuthorization()})
 	}
 	if r.CallsLimits() {
 		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.Limits, func(l Limit) string { return l.Name })})
 	}
 	return hops
+}
+
+// whyAuthorization names the policies that are asked, the Gateway's apart: they alone may be why a route waits for the call.
+func (r *Route) whyAuthorization() string {
+	name := func(p AppliedPolicy) string { return p.Policy.Name }
+	var own, platform []AppliedPolicy
+	for _, p := range r.Authorize {
+		if p.Platform {
+			platform = append(platform, p)
+		} else {
+			own = append(own, p)
+		}
+	}
+	switch {
+	case len(platform) == 0:
+		return "policy " + names(own, name)
+	case len(own) == 0:
+		return "the Gateway's policy " + names(platform, name)
+	}
+	return "policy " + names(own, name) + ", and the Gateway's policy " + names(platform, name)
 }
 
 func names[T any](list []T, name func(T) string) string {

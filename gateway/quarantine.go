@@ -24,7 +24,7 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 		switch {
 		case f.Object.Kind == KindAPI || f.Object.Kind == KindRoute:
 			byAPI[f.Object] = append(byAPI[f.Object], f)
-		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream) && len(owners) == 1:
+		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream) && len(owners) == 1 && !docs.platformPolicy(f.Object):
 			byAPI[owners[0]] = append(byAPI[owners[0]], f)
 			unused[f.Object] = true
 		default:
@@ -45,7 +45,7 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 			out.APIs = append(out.APIs, api)
 			continue
 		}
-		instead, with := substitute(api, live)
+		instead, with := substitute(api, docs, live)
 		if instead != nil {
 			out.APIs = append(out.APIs, instead)
 		}
@@ -55,23 +55,40 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 }
 
 // substitute returns what stands in for a faulty API, and its name.
-func substitute(api *API, live *Revision) (*API, string) {
+func substitute(api *API, docs *Documents, live *Revision) (*API, string) {
 	if live != nil {
 		for _, old := range live.APIs {
-			if old.Ref() == api.Ref() && !old.Down {
+			if old.Ref() != api.Ref() || old.Down {
+				continue
+			}
+			if expose := docs.grantedOf(old); len(expose) > 0 {
 				held := *old
-				held.Held = uses(old, live)
+				held.Held, held.Expose = uses(old, live), expose
 				return &held, "last good version"
 			}
 		}
 	}
-	if len(api.Expose) == 0 {
+	expose := docs.grantedOf(api)
+	if len(expose) == 0 {
 		return nil, "nothing"
 	}
 	return &API{
 		Kind: api.Kind, Name: api.Name, Version: api.Version, Team: api.Team, Labels: api.Labels,
-		Expose: api.Expose, Origin: api.Origin, Down: true,
+		Expose: expose, Origin: api.Origin, Down: true,
 	}, "503"
+}
+
+// grantedOf returns the exposures of an API without those that its Gateway does not grant to the team: what stands in for a
+// faulty API must not keep, or take, the hosts of others. A Gateway that is not there is a fault of its own.
+func (d *Documents) grantedOf(api *API) []Exposure {
+	return slices.DeleteFunc(slices.Clone(api.Expose), func(e Exposure) bool {
+		at := slices.IndexFunc(d.Gateways, func(g *Gateway) bool { return g.Name == e.Gateway })
+		if at < 0 {
+			return false
+		}
+		_, _, refused := d.Gateways[at].refused(api.Team, e)
+		return refused
+	})
 }
 
 // uses returns what an API of a revision refers to: what it held already, or what its routes resolved to.
@@ -91,7 +108,9 @@ func uses(api *API, rev *Revision) *Documents {
 			held.Issuers = appendNew(held.Issuers, p.Issuer)
 		}
 		for _, p := range r.Authorize {
-			held.Policies = appendNew(held.Policies, p.Policy)
+			if !p.Platform { // The Gateway's are those of the Gateway there is now.
+				held.Policies = appendNew(held.Policies, p.Policy)
+			}
 		}
 	}
 	return held
@@ -102,6 +121,13 @@ func appendNew[T comparable](list []T, v T) []T {
 		return list
 	}
 	return append(list, v)
+}
+
+// platformPolicy reports whether an object is a Policy that a Gateway applies, and so concerns every API.
+func (d *Documents) platformPolicy(object Ref) bool {
+	return object.Kind == KindPolicy && slices.ContainsFunc(d.Gateways, func(g *Gateway) bool {
+		return slices.ContainsFunc(g.Authorize.all(), func(z Authorization) bool { return z.Policy == object.Name })
+	})
 }
 
 // owners returns the APIs that refer to a Policy or an Upstream by name.

@@ -110,4 +110,5 @@ type TokenProof struct {
 type AppliedPolicy struct {
 	Policy     *Policy
 	Parameters map[string]any
+	Platform   bool // It is the Gateway's, and what it sets counts over what the API's policies set.
 }

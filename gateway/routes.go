@@ -24,6 +24,10 @@ func (a *assembler) routes(api *API) []*Route {
 		if !ok {
 			continue
 		}
+		if !a.granted(api, g, e, place) {
+			continue
+		}
+		a.notePlatform(g)
 		hosts := a.hosts(api, g, e, place)
 		if len(hosts) == 0 {
 			continue
@@ -36,6 +40,7 @@ func (a *assembler) routes(api *API) []*Route {
 			if api.Timeout > 0 {
 				r.Timeouts.Authorization = api.Timeout
 			}
+			a.enclose(&r, g)
 			r.Rules = a.hash.rules(&r)
 			return &r
 		}
@@ -49,12 +54,7 @@ func (a *assembler) routes(api *API) []*Route {
 // hosts returns the hosts of an exposure, each served by some listener of the gateway.
 func (a *assembler) hosts(api *API, g *Gateway, e Exposure, place string) []string {
 	if len(e.Hosts) == 0 {
-		var all []string
-		for _, l := range g.Listeners {
-			all = append(all, l.Hosts...)
-		}
-		slices.SortFunc(all, CompareHosts)
-		return slices.Compact(all)
+		return g.exposedHosts(e)
 	}
 	var hosts []string
 	for i, h := range e.Hosts {
@@ -176,8 +176,11 @@ func (a *assembler) targets(api *API, to []Destination, field string) []Target {
 	var targets []Target
 	total := 0
 	for i, d := range to {
-		u, ok := lookup(a, api, KindUpstream, func(o objects) map[string]*Upstream { return o.upstreams },
-			d.Upstream, fmt.Sprintf("%s[%d].upstream", field, i))
+		place := fmt.Sprintf("%s[%d].upstream", field, i)
+		u, ok := lookup(a, api, KindUpstream, func(o objects) map[string]*Upstream { return o.upstreams }, d.Upstream, place)
+		if ok {
+			a.checkShared(api, Ref{Kind: KindUpstream, Name: u.Name}, u.Team, u.Shared, place)
+		}
 		total += d.Weight
 		if ok && d.Weight > 0 {
 			targets = append(targets, Target{Upstream: u, Weight: d.Weight})
@@ -192,9 +195,10 @@ func (a *assembler) targets(api *API, to []Destination, field string) []Target {
 func (a *assembler) proofs(api *API, auth *Authenticate, field string) []TokenProof {
 	var proofs []TokenProof
 	for i, p := range auth.Any {
-		issuer, ok := lookup(a, api, KindIssuer, func(o objects) map[string]*Issuer { return o.issuers },
-			p.JWT, fmt.Sprintf("%s.any[%d].jwt", field, i))
+		place := fmt.Sprintf("%s.any[%d].jwt", field, i)
+		issuer, ok := lookup(a, api, KindIssuer, func(o objects) map[string]*Issuer { return o.issuers }, p.JWT, place)
 		if ok {
+			a.checkShared(api, Ref{Kind: KindIssuer, Name: issuer.Name}, issuer.Team, issuer.Shared, place)
 			scopes := slices.Clone(p.Scopes)
 			slices.Sort(scopes)
 			proofs = append(proofs, TokenProof{Issuer: issuer, Scopes: slices.Compact(scopes)})
@@ -206,19 +210,24 @@ func (a *assembler) proofs(api *API, auth *Authenticate, field string) []TokenPr
 func (a *assembler) policies(api *API, authorize []Authorization, field string) []AppliedPolicy {
 	var applied []AppliedPolicy
 	for i, z := range authorize {
-		p, ok := lookup(a, api, KindPolicy, func(o objects) map[string]*Policy { return o.policies },
-			z.Policy, fmt.Sprintf("%s[%d].policy", field, i))
-		if !ok {
-			continue
+		place := fmt.Sprintf("%s[%d].policy", field, i)
+		p, ok := lookup(a, api, KindPolicy, func(o objects) map[string]*Policy { return o.policies }, z.Policy, place)
+		if ok {
+			a.checkShared(api, Ref{Kind: KindPolicy, Name: p.Name}, p.Team, p.Shared, place)
+			applied = append(applied, AppliedPolicy{Policy: p, Parameters: merged(p.With, z.With)})
 		}
-		parameters := maps.Clone(p.With)
-		if parameters == nil && z.With != nil {
-			parameters = map[string]any{}
-		}
-		maps.Copy(parameters, z.With)
-		applied = append(applied, AppliedPolicy{Policy: p, Parameters: parameters})
 	}
 	return applied
+}
+
+// merged returns the parameters of a Policy with those by which it is applied over them.
+func merged(own, with map[string]any) map[string]any {
+	parameters := maps.Clone(own)
+	if parameters == nil && with != nil {
+		parameters = map[string]any{}
+	}
+	maps.Copy(parameters, with)
+	return parameters
 }
 
 func (a *assembler) limits(api *API, r *Route, limits []Limit, scope, field string) []Limit {

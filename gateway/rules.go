@@ -57,6 +57,7 @@ type ruled struct {
 type ruledPolicy struct {
 	Policy     string
 	Parameters map[string]any
+	Platform   bool `json:",omitempty"`
 }
 
 // rules returns the rules hash of a route.
@@ -70,7 +71,7 @@ func (h *hasher) rules(r *Route) string {
 		v.Proofs = append(v.Proofs, append([]string{memo(h.issuers, p.Issuer, func(i *Issuer) string { return ContentHash(i.Settings()) })}, p.Scopes...))
 	}
 	for _, p := range r.Authorize {
-		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy, func(p *Policy) string { return ContentHash(p) }), Parameters: p.Parameters})
+		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy, func(p *Policy) string { return ContentHash(p) }), Parameters: p.Parameters, Platform: p.Platform})
 	}
 	return ContentHash(v)
 }
