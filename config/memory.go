@@ -13,6 +13,7 @@ import (
 type Memory struct {
 	files   map[string]*memorised
 	whole   *whole
+	team    string             // Whose the source is.
 	sources map[string]*Memory // Of LoadSources, by name.
 }
 

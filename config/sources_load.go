@@ -25,15 +25,17 @@ func LoadSources(sources []Source, dir string, opts Options) (*gateway.Documents
 	if opts.Memory == nil {
 		opts.Memory = &Memory{}
 	}
-	kept := map[string]*Memory{}
+	known := opts.Memory.sources
+	if known == nil || slices.ContainsFunc(sources, func(s Source) bool { return s.Name == "" }) {
+		opts.Memory.sources = map[string]*Memory{} // This is the whole: what is no source any more is forgotten.
+	}
 	for _, s := range slices.SortedFunc(slices.Values(sources), compareSources) {
-		m := opts.Memory.of(s)
-		kept[s.Name] = m
+		m := known[s.Name].of(s)
+		opts.Memory.sources[s.Name] = m
 		docs, faults := s.load(dir, below, Options{LookupEnv: opts.LookupEnv, Memory: m})
 		u.faults = append(u.faults, faults...)
 		u.add(s, docs)
 	}
-	opts.Memory.sources = kept
 	u.settle()
 	sortDocuments(u.docs)
 	return u.docs, u.faults.Sort()
@@ -55,16 +57,17 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	case s.Name == "":
 		return LoadFiles(s.Files, dir, opts)
 	}
-	if whole := opts.Memory.whole; whole != nil && whole.team == s.Team && sameFiles(whole.files, s.Files) {
+	if whole := opts.Memory.whole; whole != nil && sameFiles(whole.files, s.Files) {
 		return whole.became, nil
 	}
-	stored, err := inMemory(s.Files)
+	stored, err := FS(s.Files)
 	if err != nil {
 		return newDocuments(), gateway.Faults{{Code: gateway.CodeFile, Place: gateway.Place{Source: s.Name, File: "."}, Message: err.Error()}}
 	}
 	l := newLoader(stored, opts)
 	l.source, l.below = s.Name, below
 	docs, faults := l.load()
+	faults = append(faults, gateway.Claim(docs, s.Team)...)
 	for file, text := range s.Files {
 		if strings.HasSuffix(file, ".rego") { // Also tests, which no document names.
 			docs.Files[file] = text
@@ -72,29 +75,28 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 	}
 	opts.Memory.whole = nil
 	if len(faults) == 0 && len(l.passing) == 0 && len(l.outside) == 0 {
-		opts.Memory.whole = &whole{team: s.Team, files: maps.Clone(s.Files), became: docs}
+		opts.Memory.whole = &whole{files: maps.Clone(s.Files), became: docs}
 	}
 	return docs, faults
 }
 
 // whole is a source without faults that names nothing outside of itself, and what it became.
 type whole struct {
-	team   string
 	files  map[string][]byte
 	became *gateway.Documents
 }
 
-// of returns what is remembered of a source. Its own copy takes in what it becomes now.
+// of returns what is remembered of a source as a copy, which takes in what it becomes now.
 func (m *Memory) of(s Source) *Memory {
-	if known := m.sources[s.Name]; known != nil {
-		return &Memory{files: known.files, whole: known.whole}
+	if m != nil && m.team == s.Team {
+		return &Memory{team: s.Team, files: m.files, whole: m.whole}
 	}
-	return &Memory{}
+	return &Memory{team: s.Team} // Objects were given to the team when they were read.
 }
 
 // Clone returns a Memory that remembers the same, and takes in for itself what comes.
 func (m *Memory) Clone() *Memory {
-	return &Memory{files: m.files, whole: m.whole, sources: maps.Clone(m.sources)}
+	return &Memory{team: m.team, files: m.files, whole: m.whole, sources: maps.Clone(m.sources)}
 }
 
 // sameFiles reports whether two sets of files hold the same.
@@ -195,6 +197,21 @@ func objectsOf(d *gateway.Documents) []placed {
 	}
 	for _, a := range d.APIs {
 		all = append(all, placed{a.Ref(), a.Team, a.Origin})
+	}
+	return all
+}
+
+// Objects returns the names of all objects of documents, also of those with faults.
+func Objects(d *gateway.Documents) map[gateway.Ref]gateway.Origin {
+	all := map[gateway.Ref]gateway.Origin{}
+	for ref := range d.Broken {
+		all[ref] = gateway.Origin{}
+	}
+	for ref, w := range d.Written {
+		all[ref] = w.Origin()
+	}
+	for _, o := range objectsOf(d) {
+		all[o.ref] = o.origin
 	}
 	return all
 }
