@@ -63,7 +63,7 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 }
 
 func newDocuments() *gateway.Documents {
-	return &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}}
+	return &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 }
 
 // load reads all files.
@@ -226,8 +226,11 @@ func (l *loader) build() bool {
 		o := p.object
 		part := became[o.file]
 		if part == nil {
-			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}}
+			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 			became[o.file] = part
+		}
+		if o.ref.Name != "" && first[o.ref] == o {
+			part.Written[o.ref] = &original{object: o, document: p.document}
 		}
 		switch {
 		case o.ref.Name == "" || first[o.ref] != o:
