@@ -11,18 +11,18 @@ import (
 	"github.com/gatehouse/gatehouse/ratelimit/redis"
 )
 
-// inMemory is the word for limits that each daemon counts by itself.
-const inMemory = "memory"
+// limitsInMemory is the word for limits that each daemon counts by itself.
+const limitsInMemory = "memory"
 
 // addLimits adds the flag that says where limits are counted.
 func addLimits(c *cobra.Command, store *string) {
-	c.Flags().StringVar(store, "limits-store", inMemory, "where limits are counted: memory, or for all replicas the `ADDRESS` of a Redis or Valkey as redis://, rediss:// or unix:, itself or file:PATH or env:NAME")
+	c.Flags().StringVar(store, "limits-store", limitsInMemory, "where limits are counted: memory, or for all replicas the `ADDRESS` of a Redis or Valkey as redis://, rediss:// or unix:, itself or file:PATH or env:NAME")
 	orEnvironment(c.Flags(), "limits-store", "GATEHOUSE_LIMITS_STORE")
 }
 
 // limitsStore returns the address that the flag names; nil is memory. No error holds the address, in which a password may be.
 func limitsStore(text string, lookup program.Lookup) (*redis.Address, error) {
-	if text == "" || text == inMemory {
+	if text == "" || text == limitsInMemory {
 		return nil, nil
 	}
 	referred := strings.HasPrefix(text, "file:") || strings.HasPrefix(text, "env:")
