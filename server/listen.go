@@ -113,6 +113,7 @@ func (s *Server) listen(ctx context.Context) error {
 		*g.bound = bound
 		d := newGRPCDoor(l, g.options...)
 		g.register(d.server)
+		s.registerHealth(d.server)
 		s.doors = append(s.doors, door{name: g.name, serve: d.serve, stop: d.stop, close: l.Close})
 	}
 	if err := s.listenRemote(ctx); err != nil {

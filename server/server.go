@@ -28,6 +28,7 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/ratelimit/redis"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
 	"github.com/gatehouse/gatehouse/xds/rollout"
@@ -50,6 +51,7 @@ type Options struct {
 	Store       store.Options               // Where what outlives the process is kept; without place: SQLite in State.
 	Listen      Addresses                   // An empty field: a socket in State.
 	Remote      Remote                      // How Envoys of other hosts are served; zero: not at all.
+	Limits      *redis.Address              // The store of limits that replicas share; nil: each has its own, in memory.
 	AdminToken  string                      // Of an admin over TCP; empty: access tokens alone.
 	SocketUIDs  []uint32                    // Who may connect to the sockets beside this user and root.
 	SocketRoles map[uint32]SocketRole       // What those may do through the management API; who is not named is an operator.
@@ -88,7 +90,8 @@ type Server struct {
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
-	buckets   *memory.Store
+	buckets   *memory.Store // nil: shared.
+	shared    *redis.Store  // nil: buckets.
 	alone     []alone
 	rollouts  *rollout.Engine
 	events    *admin.Events
@@ -149,12 +152,9 @@ func New(o Options) (*Server, error) {
 	if o.Used == nil {
 		o.Used = func(*gateway.Revision) {}
 	}
-	buckets := memory.New(memory.Options{Clock: o.Now})
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
-		buckets:   buckets,
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
@@ -165,7 +165,7 @@ func New(o Options) (*Server, error) {
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
-	s.ratelimit.Ask(s.callerFleet)
+	s.openLimits()
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
@@ -181,6 +181,9 @@ func New(o Options) (*Server, error) {
 	s.observed = s.newObserver()
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s))
+	if s.shared != nil {
+		s.registry.MustRegister(newLimitsMetrics(s.shared))
+	}
 	return s, nil
 }
 
@@ -188,11 +191,16 @@ func New(o Options) (*Server, error) {
 // ready, and says why; but a server with a predecessor must be ready, or leaves it in its place. ctx bounds the start alone;
 // Stop ends the server.
 func (s *Server) Start(ctx context.Context) error {
-	if s.options.Predecessor == nil {
-		return s.start(ctx)
+	s.startLimits()
+	err := s.start(ctx)
+	if err != nil {
+		s.closeLimits()
 	}
 	p := s.options.Predecessor
-	if err := s.start(ctx); err != nil {
+	if p == nil {
+		return err
+	}
+	if err != nil {
 		_ = p.Send(ctx, sayFailed, []byte(err.Error())) // It may have ended itself, and then nobody needs to know.
 		return errors.Join(err, p.Close())
 	}
@@ -342,6 +350,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		failed = append(failed, s.forward.Close())
 	}
 	s.observed.Stop()
+	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
 	return errors.Join(failed...)

@@ -24,6 +24,7 @@ type serveOptions struct {
 	uids      []uint
 	token     string
 	store     storePlace
+	limits    string
 	check     bool
 	logLevel  choice
 	logFormat choice
@@ -70,6 +71,7 @@ asked whether it is ready, as a health check.`,
 	addAdminToken(c, &o.token)
 	addRemote(c, &o.server.Remote)
 	o.store.add(c)
+	addLimits(c, &o.limits)
 	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
 	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
@@ -97,6 +99,10 @@ func (o *serveOptions) run(ctx context.Context) error {
 		return usageError{fmt.Errorf("--drain: %s is no time to end in: write a duration above zero, such as 10s", o.server.Drain)}
 	}
 	if err := checkRemote(&o.server.Remote); err != nil {
+		return err
+	}
+	var err error
+	if o.server.Limits, err = limitsStore(o.limits, o.env.lookup); err != nil {
 		return err
 	}
 	for _, uid := range o.uids {
