@@ -10,8 +10,9 @@ import (
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 64 // EX_USAGE of sysexits.h.
+	exitFailed  = 1
+	exitChanges = 2
+	exitUsage   = 64 // EX_USAGE of sysexits.h.
 )
 
 // Groups of verbs in the overview.
@@ -31,6 +32,12 @@ type silentError struct{}
 // Error returns nothing that is worth printing.
 func (silentError) Error() string { return "failed" }
 
+// changesError ends a verb that compares with exit code 2, after it has shown what differs.
+type changesError struct{}
+
+// Error returns nothing that is worth printing.
+func (changesError) Error() string { return "there are changes" }
+
 // execute runs one command line: words of an error go to stderr, the exit code comes back.
 func execute(ctx context.Context, env surroundings, args []string) int {
 	root := newRoot(env)
@@ -41,8 +48,11 @@ func execute(ctx context.Context, env surroundings, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, silentError{}) {
+	switch {
+	case errors.Is(err, silentError{}):
 		return exitFailed
+	case errors.Is(err, changesError{}):
+		return exitChanges
 	}
 	fmt.Fprintf(env.stderr, "gatehouse: %s\n", err)
 	if _, wrong := errors.AsType[usageError](err); wrong || !running {
@@ -101,7 +111,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 		}
 	}
 	add(groupTry, newUp(env), newEcho(env), newToken(env))
-	add(groupWork, newValidate(env), newRender(env), newSchema(env))
+	add(groupWork, newValidate(env), newLint(env), newPosture(env), newRender(env), newSchema(env))
 	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env))
 	add(groupOther, newVersion(env))
 	root.SetHelpCommand(newHelp(env))
