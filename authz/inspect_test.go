@@ -18,7 +18,7 @@ func TestInspect(t *testing.T) {
 		"package a\ndefault allow := {\"allowed\": true, \"headers\": {}}":         {Allows: true, Default: true},
 		"package a\ndefault allow := {\"allowed\": false}":                         {Default: true},
 		"package a\nallow if input.gatehouse.parameters.open":                      {Allows: true},
-		"package a\ndefault other := true\nallow if other; input.x":                {},
+		"package a\ndefault other := true\nallow if {\n\tother\n\tinput.x\n}":      {},
 		"package a\nallow := 1": {},
 	} {
 		p := &gateway.Policy{Name: "p", Source: source, With: map[string]any{"open": true}}
@@ -38,7 +38,7 @@ func TestInspect(t *testing.T) {
 
 func TestFormat(t *testing.T) {
 	text, err := authz.Format("package a\nallow   if {  input.x\n}\n")
-	if want := "package a\n\nallow if {\n\tinput.x\n}\n"; err != nil || text != want {
+	if want := "package a\n\nallow if input.x\n"; err != nil || text != want {
 		t.Errorf("%q, %v", text, err)
 	}
 	if _, err := authz.Format("package"); err == nil {

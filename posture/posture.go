@@ -17,9 +17,9 @@ import (
 // Subject is what is looked over. Of what is not known nothing is said.
 type Subject struct {
 	Revision     *gateway.Revision
-	Now          time.Time                    // Zero: unknown.
-	Certificates map[string]gateway.KeyPair   // By the Certificate's name; what is missing is unknown.
-	Admin        string                       // The TCP address of the management API; empty: unknown, or none.
+	Now          time.Time                  // Zero: unknown.
+	Certificates map[string]gateway.KeyPair // By the Certificate's name; what is missing is unknown.
+	Admin        string                     // The TCP address of the management API; empty: unknown, or none.
 	// Rego tells of a Policy's Rego; ok is false where that is unknown. nil: of none.
 	Rego func(p *gateway.Policy) (known Rego, ok bool)
 	// Format returns a Policy's Rego as `opa fmt` writes it, empty where that is unknown. nil: of none.

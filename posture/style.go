@@ -3,7 +3,9 @@ package posture
 import "slices"
 
 // Style returns the rules about how well documents are written, by their numbers.
-func Style() []Rule { return slices.Concat(writing(), using(), matching(), running(), waiverRules("GL")) }
+func Style() []Rule {
+	return slices.Concat(writing(), using(), matching(), running(), waiverRules("GL"))
+}
 
 // writing returns the rules about names and what stands beside them.
 func writing() []Rule {
