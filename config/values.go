@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -194,6 +195,9 @@ func (v *base) parse(text string) error {
 	*v = base(strings.TrimSuffix(text, "/"))
 	return nil
 }
+
+// String returns the base as it is written.
+func (v base) String() string { return cmp.Or(string(v), "/") }
 
 func (base) JSONSchema() *jsonschema.Schema { return pattern(`^/([^?#*{}]*[^/?#*{}])?$`, "/payments") }
 
