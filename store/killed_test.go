@@ -59,14 +59,14 @@ func rounds(t *testing.T, few int) int {
 // confirmed is there; what they did not is there whole or not at all.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	killed(t, t.TempDir())
+	killed(t, t.TempDir(), 30)
 }
 
 // killed is the test over one place.
-func killed(t *testing.T, place string) {
+func killed(t *testing.T, place string, few int) {
 	t.Helper()
 	seen := newConfirmed()
-	times, kills := rounds(t, 30), 0
+	times, kills := rounds(t, few), 0
 	for round := range times {
 		var group sync.WaitGroup
 		for range 1 + round%2 {
