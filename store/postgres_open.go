@@ -113,6 +113,14 @@ func (p *postgres) migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
 			return nil
 		}
 	}
+	var may bool
+	if err := db.QueryRowContext(ctx, `SELECT has_schema_privilege(current_schema(), 'CREATE')
+		AND current_setting('transaction_read_only') = 'off'`).Scan(&may); err != nil {
+		return err
+	}
+	if !may {
+		return fmt.Errorf("%w: no table can be made in the schema", ErrReadOnly)
+	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", err)
 	}
