@@ -21,7 +21,7 @@ type confirmed struct {
 
 func newConfirmed() *confirmed {
 	seen := &confirmed{entries: map[int64]string{}, numbers: map[string]map[string]int64{}}
-	for _, kind := range strings.Fields("value nodes token lease beat secret meta") {
+	for kind := range strings.FieldsSeq("value nodes token lease beat secret meta") {
 		seen.numbers[kind] = map[string]int64{}
 	}
 	return seen

@@ -277,7 +277,7 @@ func children(pid int) (found []int) {
 	if err != nil {
 		return nil
 	}
-	for _, field := range strings.Fields(string(listed)) {
+	for field := range strings.FieldsSeq(string(listed)) {
 		if child, err := strconv.Atoi(field); err == nil {
 			found = append(found, child)
 		}

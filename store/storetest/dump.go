@@ -43,7 +43,7 @@ func dump(t *testing.T, s *store.Store) string {
 func dumpNamesEverything(t *testing.T, s Subject) {
 	Fill(t, s.Store)
 	text := dump(t, s.Store)
-	for _, table := range strings.Fields("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets") {
+	for table := range strings.FieldsSeq("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets") {
 		_, rest, found := strings.Cut(text, `{"table":"`+table+`"`)
 		_, after, _ := strings.Cut(rest, "\n")
 		if !found || !strings.HasPrefix(after, `{"row":`) {
