@@ -63,12 +63,10 @@ func pgConfig(url string, wait time.Duration) (*pgx.ConnConfig, error) {
 	return config, nil
 }
 
-// pool returns a bounded pool of connections.
-func (p *postgres) pool(most int, readOnly bool) *sql.DB {
+// pool returns a bounded pool of connections, with settings of its own.
+func (p *postgres) pool(most int, settings map[string]string) *sql.DB {
 	config := p.config.Copy()
-	if readOnly {
-		config.RuntimeParams["default_transaction_read_only"] = "on"
-	}
+	maps.Copy(config.RuntimeParams, settings)
 	db := sql.OpenDB(watchful{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(durable)), p})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)

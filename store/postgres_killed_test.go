@@ -35,13 +35,16 @@ func TestPostgresKilled(t *testing.T) {
 	times := rounds(t, 4)
 	for round := range times {
 		var group sync.WaitGroup
-		writing := make(chan struct{}, 2)
+		writing, dead := make(chan struct{}, 4), make(chan struct{})
 		for range 2 {
 			group.Go(func() { writeUntilAway(t, place, seen, writing) })
 		}
 		<-writing
-		<-time.After(time.Duration(rand.Int64N(int64(200 * time.Millisecond)))) // Any moment will do.
-		server.Kill()
+		time.AfterFunc(time.Duration(rand.Int64N(int64(200*time.Millisecond))), func() { // Any moment will do.
+			server.Kill()
+			close(dead)
+		})
+		<-dead
 		group.Wait()
 		server.Start()
 		examine(t, place, seen)
@@ -57,6 +60,7 @@ func TestPostgresKilled(t *testing.T) {
 func writeUntilAway(t *testing.T, place string, seen *confirmed, writing chan<- struct{}) {
 	ctx, kill := context.WithTimeout(t.Context(), time.Minute)
 	defer kill()
+	defer func() { writing <- struct{}{} }() // Where it has failed, nobody needs to wait for it.
 	child := command(ctx, "writes", place)
 	var complaint strings.Builder
 	child.Stderr = &complaint

@@ -25,11 +25,14 @@ func openPostgres(ctx context.Context, o Options) (*database, string, error) {
 	name := (&url.URL{Scheme: "postgres", Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), Path: config.Database}).String()
 	p := &postgres{config: config}
 	d := &database{
-		dialect: p, write: p.pool(pgWriters, false), read: p.pool(pgReaders, true), beat: p.pool(1, false),
-		now: o.Now, timeout: positive(o.Timeout, defaultTimeout),
+		dialect: p, write: p.pool(pgWriters, nil), beat: p.pool(1, nil),
+		read: p.pool(pgReaders, map[string]string{"default_transaction_read_only": "on"}),
+		now:  o.Now, timeout: positive(o.Timeout, defaultTimeout),
 	}
 	d.feed = &hub{watchers: map[*watcher]struct{}{}, start: func(ctx context.Context) { p.follow(ctx, d) }}
-	if err := p.prepare(ctx, d.write, o.steps); err != nil {
+	// A migration takes as long as it takes; the context bounds it.
+	migrating := p.pool(2, map[string]string{"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"})
+	if err := errors.Join(p.prepare(ctx, migrating, o.steps), migrating.Close()); err != nil {
 		err = named(p, p.classify(err))
 		return nil, name, errors.Join(err, d.read.Close(), d.beat.Close(), d.write.Close())
 	}
