@@ -35,6 +35,15 @@ func TestScripts(t *testing.T) {
 	runScripts(t, "testdata/script", "")
 }
 
+// TestScriptsWithPostgres are those that need a PostgreSQL: each has an empty database of its own.
+func TestScriptsWithPostgres(t *testing.T) {
+	t.Parallel()
+	server := needs.Postgres(t)
+	t.Run("scripts", func(t *testing.T) {
+		runScripts(t, "testdata/postgres", "", func(e *testscript.Env) { e.Setenv("STORE_URL", server.Database()) })
+	})
+}
+
 // TestScriptsWithEnvoy are those that need a real Envoy.
 func TestScriptsWithEnvoy(t *testing.T) {
 	t.Parallel()
@@ -42,7 +51,7 @@ func TestScriptsWithEnvoy(t *testing.T) {
 	runScripts(t, "testdata/envoy", needs.Envoy(t))
 }
 
-func runScripts(t *testing.T, dir, binary string) {
+func runScripts(t *testing.T, dir, binary string, more ...func(*testscript.Env)) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -56,6 +65,9 @@ func runScripts(t *testing.T, dir, binary string) {
 			e.Setenv("ROOT", root)
 			e.Setenv("QUICKSTART", filepath.Join(root, "examples", "quickstart"))
 			e.Setenv("GATEHOUSE_ENVOY", binary)
+			for _, set := range more {
+				set(e)
+			}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
