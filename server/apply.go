@@ -1,12 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/gatehouse/gatehouse/admin"
-	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
 )
@@ -37,7 +37,7 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 		m.want()
 		return admin.Applied{}, fmt.Errorf("%w: another configuration would come out than was planned: plan again", admin.ErrConflict)
 	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: p.Message, source: p.Source})
+	return m.make(ctx, c, change{author: authorOf(ctx), message: p.Message, source: p.Source})
 }
 
 // refused is the error of documents that have faults.
@@ -48,6 +48,9 @@ func refused(faults gateway.Faults) error {
 	}
 	return &admin.FaultyError{Reason: reason, Faults: faults}
 }
+
+// authorOf returns who changes something, for the history.
+func authorOf(ctx context.Context) string { return cmp.Or(admin.CallerOf(ctx).Name, operator) }
 
 // make makes a candidate the configuration, unless it is that already.
 func (m management) make(ctx context.Context, c *candidate, as change) (admin.Applied, error) {
@@ -118,12 +121,12 @@ func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Appli
 	}
 	c := &candidate{base: base, plan: newPlan("", base.entry), documents: old.documents, next: old.compiled, substitutions: old.substitutions}
 	c.plan.Result = old.Content
-	c.plan.Changes = append(c.plan.Changes, config.Diff(base.documents, old.documents)...)
+	c.plan.Changes = append(c.plan.Changes, differences(base.documents, old.documents)...)
 	if r.DryRun {
 		m.compare(c)
 		return admin.Applied{Entry: base.entry, Plan: c.plan}, nil
 	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: r.Message, of: r.Entry})
+	return m.make(ctx, c, change{author: authorOf(ctx), message: r.Message, of: r.Entry})
 }
 
 // entryProblem returns why an entry cannot be had, in the words of the management API.
