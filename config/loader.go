@@ -21,6 +21,7 @@ type loader struct {
 	fsys      fs.FS
 	source    string // Whose files these are; empty: the watched directory's.
 	below     fs.FS  // Of a source that was handed in: where files of the daemon's host are, nil for nowhere.
+	closed    bool   // The source is a team's, which hands in all that it names: the daemon's host is the platform's.
 	opts      Options
 	docs      *gateway.Documents
 	faults    gateway.Faults
@@ -74,7 +75,7 @@ func (l *loader) load() (*gateway.Documents, gateway.Faults) {
 	if !l.build() {
 		l.opts.Memory.files = nil
 		again := newLoader(l.fsys, l.opts)
-		again.source, again.below = l.source, l.below
+		again.source, again.below, again.closed = l.source, l.below, l.closed
 		return again.load()
 	}
 	l.reportStrangers()

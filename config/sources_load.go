@@ -65,7 +65,7 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 		return newDocuments(), gateway.Faults{{Code: gateway.CodeFile, Place: gateway.Place{Source: s.Name, File: "."}, Message: err.Error()}}
 	}
 	l := newLoader(stored, opts)
-	l.source, l.below = s.Name, below
+	l.source, l.below, l.closed = s.Name, below, s.Team != ""
 	docs, faults := l.load()
 	faults = append(faults, gateway.Claim(docs, s.Team)...)
 	for file, text := range s.Files {

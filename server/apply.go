@@ -21,6 +21,9 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 	if p.Upgrade {
 		return admin.Applied{}, fmt.Errorf("%w: an upgrade can be planned, and happens when the other version starts", admin.ErrRefused)
 	}
+	if err := m.settled(ctx); err != nil {
+		return admin.Applied{}, err
+	}
 	base := m.live.Load()
 	c, err := m.candidate(ctx, base, p, &m.memory, func(ctx context.Context, docs *gateway.Documents) *gateway.Observed {
 		m.followAlso(docs.Certificates)
@@ -38,6 +41,17 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 		return admin.Applied{}, fmt.Errorf("%w: another configuration would come out than was planned: plan again", admin.ErrConflict)
 	}
 	return m.make(ctx, c, change{author: authorOf(ctx), message: p.Message, source: p.Source})
+}
+
+// settled lets an entry take effect first that could not when it was made: what comes now must not be built on what was before.
+func (s *Server) settled(ctx context.Context) error {
+	if !s.stuck.Load() {
+		return nil
+	}
+	if err := s.reload(ctx); s.stuck.Load() {
+		return fmt.Errorf("%w: the change before is not in use yet: %w", admin.ErrUnable, err)
+	}
+	return nil
 }
 
 // refused is the error of documents that have faults.
@@ -104,6 +118,12 @@ func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Appli
 	m.reloading.Lock()
 	defer m.reloading.Unlock()
 	if err := m.changeable(); err != nil {
+		return admin.Applied{}, err
+	}
+	if admin.CallerOf(ctx).Role == admin.Member {
+		return admin.Applied{}, fmt.Errorf("%w: a rollback changes what is not the team's: apply what your source held before", admin.ErrRefused)
+	}
+	if err := m.settled(ctx); err != nil {
 		return admin.Applied{}, err
 	}
 	base := m.live.Load()
