@@ -81,7 +81,7 @@ func (m management) make(ctx context.Context, c *candidate, as change) (admin.Ap
 		m.want()
 		return admin.Applied{}, storeProblem(err)
 	}
-	m.log.Info("configuration changed", "entry", e.Number, "author", as.author, "source", as.source, "of", as.of)
+	m.log.Info("configuration changed", "entry", e.Number, "author", as.author, "of_source", as.source, "of_entry", as.of)
 	if err := m.effect(ctx, e); err != nil {
 		m.log.Error("configuration not in use, though it is good: it is tried again", "entry", e.Number, "error", err)
 		m.tryAgain()
