@@ -78,6 +78,10 @@ type object struct {
 	ref   gateway.Ref
 	team  string
 	spots *spot
+
+	includes map[string][]byte // The files that the document includes.
+	contract *contract         // nil: none, or none that could be read.
+
 	// faulty says that a fault was reported for the object, be it in a file that it includes.
 	faulty bool
 	blames []string // The fields of these faults.

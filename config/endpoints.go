@@ -11,7 +11,7 @@ import (
 
 // endpointsFields is where the endpoints of an Upstream come from: a list of addresses, the word pushed, or a source.
 type endpointsFields struct {
-	List   []endpointFields     `yaml:"list"`
+	List   []endpointFields     `yaml:"list" by:"address" order:"none"`
 	Source endpointSourceFields `yaml:"source"`
 	pushed bool
 }

@@ -128,7 +128,7 @@ func (l *loader) include(o *object, field, named string) (text []byte, file stri
 		return nil, "", false
 	}
 	l.docs.Files[file] = text
-	l.note(o.file, file, text)
+	l.note(o, file, text)
 	return text, file, true
 }
 

@@ -49,7 +49,7 @@ type stranger struct {
 func newLoader(fsys fs.FS, opts Options) *loader {
 	return &loader{
 		fsys: fsys, opts: opts,
-		docs:      &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}},
+		docs:      &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}},
 		records:   map[reflect.Type]*record{},
 		contracts: map[string]*contract{},
 		recalled:  map[string]*memorised{},
@@ -203,8 +203,11 @@ func (l *loader) build() bool {
 		o := p.object
 		part := became[o.file]
 		if part == nil {
-			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}}
+			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 			became[o.file] = part
+		}
+		if o.ref.Name != "" && first[o.ref] == o {
+			part.Written[o.ref] = &original{object: o, document: p.document}
 		}
 		switch {
 		case o.ref.Name == "" || first[o.ref] != o:

@@ -43,16 +43,23 @@ func (l *loader) recall(file string, text []byte) bool {
 	return true
 }
 
-// note notes that a document of a file includes another.
-func (l *loader) note(file, named string, text []byte) {
-	if l.reads[file] == nil {
-		l.reads[file] = map[string][]byte{}
+// note notes that a document includes a file.
+func (l *loader) note(o *object, named string, text []byte) {
+	if l.reads[o.file] == nil {
+		l.reads[o.file] = map[string][]byte{}
 	}
-	l.reads[file][named] = text
+	l.reads[o.file][named] = text
+	if o.includes == nil {
+		o.includes = map[string][]byte{}
+	}
+	o.includes[named] = text
 }
 
 // memorise makes this Load the one that is remembered. became is what each file's documents became.
 func (l *loader) memorise(became map[string]*gateway.Documents) {
+	for _, p := range l.pending {
+		p.object.load = nil // What is kept of a Load must not keep the Loads before it.
+	}
 	if l.opts.Memory == nil {
 		return
 	}
@@ -79,6 +86,7 @@ func (l *loader) join(part *gateway.Documents) {
 	d.Issuers = append(d.Issuers, part.Issuers...)
 	d.Policies = append(d.Policies, part.Policies...)
 	d.Certificates = append(d.Certificates, part.Certificates...)
+	maps.Copy(d.Written, part.Written)
 	for ref := range part.Broken {
 		d.Broken[ref] = true
 	}
