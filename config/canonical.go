@@ -104,7 +104,6 @@ func (f *forms) object(v reflect.Value) canonical.Value {
 		if p.Text != "" && p.Text == r.standard || len(p.Parts) == 0 && p.Shape == canonical.Mapping && !r.required && field.Kind() == reflect.Struct {
 			continue
 		}
-		p.Secret = isSecret(r.name) && p.Shape == canonical.Text
 		out.Parts = append(out.Parts, p)
 	}
 	return out

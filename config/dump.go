@@ -69,8 +69,8 @@ func (d *dump) close() {
 // plural returns what several objects of a kind are called.
 func plural(kind gateway.Kind) string {
 	lower := strings.ToLower(string(kind))
-	if stem, ok := strings.CutSuffix(lower, "y"); ok {
-		return stem + "ies"
+	if stem, ok := strings.CutSuffix(lower, "cy"); ok {
+		return stem + "cies"
 	}
 	return lower + "s"
 }

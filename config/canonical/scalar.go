@@ -49,6 +49,7 @@ func isWord(text string) bool {
 		case '0' <= c && c <= '9', strings.IndexByte("abcdefABCDEFxXoO_.-:", c) >= 0:
 		case 'g' <= c && c <= 'z', 'G' <= c && c <= 'Z', strings.IndexByte("/%", c) >= 0:
 			numeric = false
+		case c == ' ' && 0 < i && i < len(text)-1 && text[i-1] != ':':
 		default:
 			return false
 		}

@@ -52,13 +52,21 @@ func (w *writer) mapping(v Value, indent int) {
 		if i > 0 {
 			w.write(margin)
 		}
-		if key := quoted(p.Name); len(key) > longKey {
+		if key := v.keyOf(p); len(key) > longKey {
 			w.write("? ", key, "\n", margin, ":")
 		} else {
 			w.write(key, ":")
 		}
 		w.below(p.Value, indent)
 	}
+}
+
+// keyOf returns how the name of a field is written: quoted where it is free and needs that.
+func (v *Value) keyOf(p Part) string {
+	if v.Record != nil {
+		return p.Name
+	}
+	return quoted(p.Name)
 }
 
 // below writes the value of a field or item: behind it, or on the lines below.
@@ -114,7 +122,7 @@ func (w *writer) flow(v Value) {
 			if i > 0 {
 				w.write(", ")
 			}
-			if key := quoted(p.Name); len(key) > longKey {
+			if key := v.keyOf(p); len(key) > longKey {
 				w.write("? ", key, " : ")
 			} else {
 				w.write(key, ": ")
