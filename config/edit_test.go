@@ -133,10 +133,10 @@ func lineDiff(before, after string) []string {
 	for i := range common {
 		common[i] = make([]int, len(a)+1)
 	}
-	for i := len(b) - 1; i >= 0; i-- {
-		for j := len(a) - 1; j >= 0; j-- {
+	for i, line := range slices.Backward(b) {
+		for j, other := range slices.Backward(a) {
 			common[i][j] = max(common[i+1][j], common[i][j+1])
-			if b[i] == a[j] {
+			if line == other {
 				common[i][j] = common[i+1][j+1] + 1
 			}
 		}

@@ -42,15 +42,16 @@ func isDocuments(file string, text []byte) bool {
 
 // slicesOf cuts one file; nothing comes out where its first document says that it holds none.
 func slicesOf(file string, text []byte) []Slice {
-	out := []Slice{{File: file, Line: 1}}
-	number := 0
+	var out []Slice
+	number, begun, at := 1, 0, 0
 	for row := range bytes.Lines(text) {
-		number++
-		if isBorder(row) && out[len(out)-1].Text != "" {
-			out = append(out, Slice{File: file, Line: number})
+		if at > 0 && isBorder(row) {
+			out = append(out, Slice{File: file, Line: number, Text: string(text[begun:at])})
+			number, begun = number+lastLine(text[begun:at])-1, at
 		}
-		out[len(out)-1].Text += string(row)
+		at += len(row)
 	}
+	out = append(out, Slice{File: file, Line: number, Text: string(text[begun:])})
 	l := newLoader(nil, Options{})
 	for i, p := range l.split(file, text) {
 		if i == 0 && p.root != nil && lookup(p.root, "schema") == nil && lookup(p.root, "kind") == nil {
@@ -61,7 +62,11 @@ func slicesOf(file string, text []byte) []Slice {
 		if !exact {
 			at--
 		}
-		if at >= 0 {
+		switch {
+		case at < 0:
+		case out[at].Document: // A border that only YAML sees: which text is whose cannot be told.
+			out[at].Ref = gateway.Ref{}
+		default:
 			out[at].Ref, out[at].Document = p.object.ref, true
 		}
 	}
@@ -104,11 +109,11 @@ func joined(all, kept []Slice) string {
 	}
 	first := slices.IndexFunc(kept, func(s Slice) bool { return s.Document })
 	kept[first].Text = declaring(kept[first].Text)
-	text := ""
+	var text strings.Builder
 	for _, s := range kept {
-		text += s.Text
+		text.WriteString(s.Text)
 	}
-	return text
+	return text.String()
 }
 
 // preamble returns the comments with which a text begins, up to the last blank line before anything else.
