@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -142,11 +141,11 @@ func TestPlanAfterApplyIsEmpty(t *testing.T) {
 		for range rapid.IntRange(1, 6).Draw(t, "changes") {
 			p := drawProposal(t)
 			before := content()
-			plan, err := c.Plan(context.Background(), p)
+			plan, err := c.Plan(t.Context(), p)
 			if err != nil {
 				t.Fatalf("plan: %v", err)
 			}
-			a, err := c.Apply(context.Background(), p)
+			a, err := c.Apply(t.Context(), p)
 			switch {
 			case len(plan.Faults) > 0:
 				if !errors.Is(err, admin.ErrRefused) || content() != before {
@@ -159,7 +158,7 @@ func TestPlanAfterApplyIsEmpty(t *testing.T) {
 			if len(p.Edits) > 0 {
 				continue
 			}
-			again, err := c.Plan(context.Background(), p)
+			again, err := c.Plan(t.Context(), p)
 			if err != nil || len(again.Changes)+len(again.Fleets)+len(again.Routes)+len(again.Faults) > 0 || again.Result != plan.Result {
 				t.Fatalf("planned again: %+v, %v", again, err)
 			}
