@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -374,5 +376,56 @@ func TestCompareAndHistory(t *testing.T) {
 	plan := planned(t, c, admin.Proposal{Upgrade: true})
 	if !empty(plan) || plan.Base != 4 {
 		t.Errorf("the same version changes %+v", plan)
+	}
+}
+
+// TestPlansMeetChanges plans all the time while others apply, roll back and change the watched directory.
+func TestPlansMeetChanges(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "gateway.yaml", gatewayDocument)
+	s := start(t, server.Options{State: needs.SocketDir(t), Config: dir})
+	c := client(t, s)
+	const rounds = 15
+	done := make(chan struct{})
+	var planners, changers sync.WaitGroup
+	for i := range 2 {
+		planners.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				plan, err := c.Plan(t.Context(), admin.Proposal{Source: "plans", Files: shopFiles(fmt.Sprintf("plan%d-%d", i, k%3))})
+				if err != nil || len(plan.Faults) > 0 || len(plan.Changes) != 2 {
+					t.Errorf("plan %v %v, %v", objects(plan.Changes), plan.Faults, err)
+				}
+			}
+		})
+	}
+	changers.Go(func() {
+		for i := range rounds {
+			applied(t, c, "shop", shopFiles(fmt.Sprint("shop", i)))
+		}
+	})
+	changers.Go(func() {
+		for i := range rounds {
+			fresh := filepath.Join(dir, ".new")
+			text := strings.ReplaceAll(bankDocument, "/accounts", fmt.Sprint("/accounts", i))
+			if err := errors.Join(os.WriteFile(fresh, []byte(text), 0o600), os.Rename(fresh, filepath.Join(dir, "bank.yaml")), s.Reload(t.Context())); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	changers.Wait()
+	close(done)
+	planners.Wait()
+	for path, want := range map[string]string{
+		fmt.Sprint("/shop", rounds-1): fmt.Sprint("forward route/shop", rounds-1), fmt.Sprint("/bank/accounts", rounds-1): "forward bank/v1/get",
+	} {
+		if got := routeOf(t, c, path); got != want {
+			t.Errorf("%s takes %q", path, got)
+		}
 	}
 }
