@@ -81,6 +81,11 @@ func addressed(v reflect.Value) reflect.Value {
 	if v.CanAddr() {
 		return v.Addr()
 	}
+	return copied(v)
+}
+
+// copied returns a pointer to a copy of a value.
+func copied(v reflect.Value) reflect.Value {
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
 	return p
@@ -88,11 +93,9 @@ func addressed(v reflect.Value) reflect.Value {
 
 // object returns the fields of a struct that say something.
 func (f *forms) object(v reflect.Value) canonical.Value {
-	if _, ok := addressed(v).Interface().(lengthened); ok {
-		long := reflect.New(v.Type())
-		long.Elem().Set(v)
-		long.Interface().(lengthened).lengthen()
-		v = long.Elem()
+	if long, ok := reflect.TypeAssert[lengthened](copied(v)); ok {
+		long.lengthen()
+		v = reflect.ValueOf(long).Elem()
 	}
 	out := canonical.Value{Shape: canonical.Mapping, Record: f.record(v.Type())}
 	for _, r := range f.fields(v.Type()).rules {

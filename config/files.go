@@ -138,6 +138,10 @@ func (l *loader) include(o *object, field, named string) (text []byte, file stri
 // value is nil where `env:` is not looked at.
 func (l *loader) secret(o *object, field, named string) (value []byte, ok bool) {
 	l.passing[o.file] = true
+	if l.closed {
+		o.fault(gateway.CodeSecret, field, "secrets are the platform's: have it apply the document")
+		return nil, false
+	}
 	source, rest, _ := strings.Cut(named, ":")
 	if source == "env" {
 		if l.opts.LookupEnv == nil {

@@ -21,6 +21,7 @@ type loader struct {
 	fsys      fs.FS
 	source    string // Whose files these are; empty: the watched directory's.
 	below     fs.FS  // Of a source that was handed in: where files of the daemon's host are, nil for nowhere.
+	closed    bool   // The source is a team's, which hands in all that it names: the daemon's host is the platform's.
 	opts      Options
 	docs      *gateway.Documents
 	faults    gateway.Faults
@@ -63,7 +64,7 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 }
 
 func newDocuments() *gateway.Documents {
-	return &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
+	return &gateway.Documents{Files: map[string][]byte{}, Present: map[string]bool{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 }
 
 // load reads all files.
@@ -74,7 +75,7 @@ func (l *loader) load() (*gateway.Documents, gateway.Faults) {
 	if !l.build() {
 		l.opts.Memory.files = nil
 		again := newLoader(l.fsys, l.opts)
-		again.source, again.below = l.source, l.below
+		again.source, again.below, again.closed = l.source, l.below, l.closed
 		return again.load()
 	}
 	l.reportStrangers()
@@ -226,7 +227,7 @@ func (l *loader) build() bool {
 		o := p.object
 		part := became[o.file]
 		if part == nil {
-			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
+			part = &gateway.Documents{Present: map[string]bool{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 			became[o.file] = part
 		}
 		if o.ref.Name != "" && first[o.ref] == o {
@@ -241,6 +242,9 @@ func (l *loader) build() bool {
 			})
 		default:
 			p.document.add(o, part)
+			for _, file := range o.present {
+				part.Present[file] = true
+			}
 		}
 	}
 	for _, part := range became {

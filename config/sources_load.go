@@ -65,7 +65,7 @@ func (s Source) load(dir string, below fs.FS, opts Options) (*gateway.Documents,
 		return newDocuments(), gateway.Faults{{Code: gateway.CodeFile, Place: gateway.Place{Source: s.Name, File: "."}, Message: err.Error()}}
 	}
 	l := newLoader(stored, opts)
-	l.source, l.below = s.Name, below
+	l.source, l.below, l.closed = s.Name, below, s.Team != ""
 	docs, faults := l.load()
 	faults = append(faults, gateway.Claim(docs, s.Team)...)
 	for file, text := range s.Files {
@@ -123,8 +123,13 @@ func (u *union) add(s Source, docs *gateway.Documents) {
 		u.duplicate(o.ref, o.team, other, o.origin)
 	}
 	maps.Copy(u.docs.Files, s.stored(docs.Files))
+	for file := range docs.Present {
+		u.docs.Present[s.path(file)] = true
+	}
 	u.docs.Watched = append(u.docs.Watched, docs.Watched...)
-	joinDocuments(u.docs, docs)
+	joined := *docs
+	joined.Present = nil
+	joinDocuments(u.docs, &joined)
 }
 
 func (u *union) duplicate(ref gateway.Ref, team string, origin, other gateway.Origin) {

@@ -77,6 +77,10 @@ func (o *object) watched(field, named string, check func(file string, text []byt
 	if o.load.handedIn(file) {
 		return "", o.included(field, named, check)
 	}
+	if o.load.closed {
+		o.fault(gateway.CodeFile, field, "there is no file %s among those that were handed in: add it", file)
+		return "", false
+	}
 	o.load.outside[file] = true
 	if o.load.watches[o.file] == nil {
 		o.load.watches[o.file] = map[string]bool{}
@@ -123,6 +127,7 @@ func (o *object) included(field, named string, check func(file string, text []by
 	if !ok {
 		return false
 	}
+	o.present = append(o.present, file)
 	faults := check(file, text)
 	for _, f := range faults {
 		o.report(f.Code, f.Place, field, f.Message)

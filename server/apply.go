@@ -1,12 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/gatehouse/gatehouse/admin"
-	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
 )
@@ -20,6 +20,9 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 	}
 	if p.Upgrade {
 		return admin.Applied{}, fmt.Errorf("%w: an upgrade can be planned, and happens when the other version starts", admin.ErrRefused)
+	}
+	if err := m.settled(ctx); err != nil {
+		return admin.Applied{}, err
 	}
 	base := m.live.Load()
 	c, err := m.candidate(ctx, base, p, &m.memory, func(ctx context.Context, docs *gateway.Documents) *gateway.Observed {
@@ -37,7 +40,18 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 		m.want()
 		return admin.Applied{}, fmt.Errorf("%w: another configuration would come out than was planned: plan again", admin.ErrConflict)
 	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: p.Message, source: p.Source})
+	return m.make(ctx, c, change{author: authorOf(ctx), message: p.Message, source: p.Source})
+}
+
+// settled lets an entry take effect first that could not when it was made: what comes now must not be built on what was before.
+func (s *Server) settled(ctx context.Context) error {
+	if !s.stuck.Load() {
+		return nil
+	}
+	if err := s.reload(ctx); s.stuck.Load() {
+		return fmt.Errorf("%w: the change before is not in use yet: %w", admin.ErrUnable, err)
+	}
+	return nil
 }
 
 // refused is the error of documents that have faults.
@@ -48,6 +62,9 @@ func refused(faults gateway.Faults) error {
 	}
 	return &admin.FaultyError{Reason: reason, Faults: faults}
 }
+
+// authorOf returns who changes something, for the history.
+func authorOf(ctx context.Context) string { return cmp.Or(admin.CallerOf(ctx).Name, "nobody") }
 
 // make makes a candidate the configuration, unless it is that already.
 func (m management) make(ctx context.Context, c *candidate, as change) (admin.Applied, error) {
@@ -64,7 +81,7 @@ func (m management) make(ctx context.Context, c *candidate, as change) (admin.Ap
 		m.want()
 		return admin.Applied{}, storeProblem(err)
 	}
-	m.log.Info("configuration changed", "entry", e.Number, "author", as.author, "source", as.source, "of", as.of)
+	m.log.Info("configuration changed", "entry", e.Number, "author", as.author, "of_source", as.source, "of_entry", as.of)
 	if err := m.effect(ctx, e); err != nil {
 		m.log.Error("configuration not in use, though it is good: it is tried again", "entry", e.Number, "error", err)
 		m.tryAgain()
@@ -94,36 +111,6 @@ func storeProblem(err error) error {
 		return fmt.Errorf("%w: %w", admin.ErrConflict, err)
 	}
 	return fmt.Errorf("%w: %w", admin.ErrUnable, err)
-}
-
-// Rollback makes an entry with the content of an older one. What is observed stays as it is.
-func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Applied, error) {
-	m.reloading.Lock()
-	defer m.reloading.Unlock()
-	if err := m.changeable(); err != nil {
-		return admin.Applied{}, err
-	}
-	base := m.live.Load()
-	if r.Base != 0 && r.Base != base.entry {
-		return admin.Applied{}, fmt.Errorf("%w: entry %d is live, not %d", admin.ErrConflict, base.entry, r.Base)
-	}
-	learn := m.observed.Prepare
-	if r.DryRun {
-		learn = m.foresee
-	}
-	old, err := m.rebuildWith(ctx, r.Entry, 0, learn)
-	if err != nil {
-		m.want()
-		return admin.Applied{}, entryProblem(r.Entry, err)
-	}
-	c := &candidate{base: base, plan: newPlan("", base.entry), documents: old.documents, next: old.compiled, substitutions: old.substitutions}
-	c.plan.Result = old.Content
-	c.plan.Changes = append(c.plan.Changes, config.Diff(base.documents, old.documents)...)
-	if r.DryRun {
-		m.compare(c)
-		return admin.Applied{Entry: base.entry, Plan: c.plan}, nil
-	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: r.Message, of: r.Entry})
 }
 
 // entryProblem returns why an entry cannot be had, in the words of the management API.

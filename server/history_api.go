@@ -94,7 +94,7 @@ func (m management) Compare(ctx context.Context, from, to int64) (admin.Comparis
 	if before.Content == after.Content {
 		return out, nil
 	}
-	out.Changes = append(out.Changes, config.Diff(before.documents, after.documents)...)
+	out.Changes = append(out.Changes, differences(before.documents, after.documents)...)
 	out.Fleets = m.withNodes(fleetChanges(before.xds, after.xds, true))
 	return out, nil
 }

@@ -109,7 +109,7 @@ func (s *Server) candidate(ctx context.Context, base *live, p admin.Proposal, me
 	if len(c.plan.Faults) > 0 {
 		return c, nil
 	}
-	c.plan.Changes = append(c.plan.Changes, config.Diff(documents, c.documents)...)
+	c.plan.Changes = append(c.plan.Changes, differences(documents, c.documents)...)
 	if b.caller.Role == admin.Member {
 		c.plan.Faults = append(c.plan.Faults, gateway.CheckChanges(c.plan.Changes, documents, c.documents, b.caller.Team)...)
 	}

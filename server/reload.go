@@ -37,6 +37,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	if !s.restored {
 		return errors.New("the server has not started: it loads its documents when it does")
 	}
+	return s.reload(ctx)
+}
+
+// reload is Reload for who holds the lock.
+func (s *Server) reload(ctx context.Context) error {
 	s.stuck.Store(false)
 	read, err := s.readDirectory(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package canonical
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -108,9 +109,9 @@ func table(b, a []string) [][]int32 {
 	for i := range common {
 		common[i] = make([]int32, len(a)+1)
 	}
-	for i := len(b) - 1; i >= 0; i-- {
-		for j := len(a) - 1; j >= 0; j-- {
-			if b[i] == a[j] {
+	for i, line := range slices.Backward(b) {
+		for j, other := range slices.Backward(a) {
+			if line == other {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {
 				common[i][j] = max(common[i+1][j], common[i][j+1])

@@ -19,6 +19,26 @@ func Write(v Value) []byte {
 	return []byte(w.String())
 }
 
+// Below returns a value as it stands behind the colon of a field that is indented by so many blanks, up to the end of its last
+// line.
+func Below(v Value, indent int) string {
+	w := &writer{}
+	w.below(v, max(0, indent))
+	return w.String()
+}
+
+// Inside returns the fields or items of a value, each on lines of its own that are indented by so many blanks, but for the first
+// line.
+func Inside(v Value, indent int) string {
+	w := &writer{}
+	if v.Shape == Mapping {
+		w.mapping(v, indent)
+	} else {
+		w.list(v, indent)
+	}
+	return strings.TrimLeft(w.String(), " ")
+}
+
 // Line returns any Value as YAML on one line. It shows secrets.
 func Line(v Value) string {
 	w := &writer{}
