@@ -137,12 +137,25 @@ func TestEditedChangesOneField(t *testing.T) {
 	})
 }
 
+func loadFaults(files map[string][]byte) gateway.Faults {
+	_, faults := config.LoadFS(inMemory(files), config.Options{})
+	return faults
+}
+
 // FuzzEdited edits files of any content. It never panics; other files and other documents stay to the byte, and what comes out is
 // refused or can be loaded, with or without faults.
 func FuzzEdited(f *testing.F) {
 	for _, c := range []struct{ field, value string }{
-		{"timeout", "2s"}, {"endpoints[127.0.0.1:9001].weight", "9"}, {"endpoints", "pushed"}, {"timeout", ""}, {"health", "{path: /}"},
-		{"retries.on[0]", ""}, {"labels.a.b", "*x"}, {"endpoints[", "["}, {"description", "|\n  a\n  b"}, {"description", "\"a\\nb\""},
+		{"timeout", "2s"},
+		{"endpoints[127.0.0.1:9001].weight", "9"},
+		{"endpoints", "pushed"},
+		{"timeout", ""},
+		{"health", "{path: /}"},
+		{"retries.on[0]", ""},
+		{"labels.a.b", "*x"},
+		{"endpoints[", "["},
+		{"description", "|\n  a\n  b"},
+		{"description", "\"a\\nb\""},
 	} {
 		f.Add(edited, c.field, c.value)
 		f.Add(strings.ReplaceAll(edited, "\n", "\r\n"), c.field, c.value)
@@ -174,12 +187,17 @@ func FuzzEdited(f *testing.F) {
 		if before, after := rest(files), rest(got); strings.Join(before, "") != strings.Join(after, "") {
 			t.Errorf("other documents are changed: %q %q", before, after)
 		}
-		config.LoadFS(inMemory(got), config.Options{})
+		loaded := func(files map[string][]byte) {
+			for _, fault := range loadFaults(files) {
+				checkFault(t, inMemory(files), fault)
+			}
+		}
+		loaded(got)
 		removed, faults := config.Edited(got, []config.Edit{{Object: ref, Remove: true}})
 		if len(faults) > 0 {
 			t.Errorf("what was edited cannot be removed: %v", faults)
 		}
-		config.LoadFS(inMemory(removed), config.Options{})
-		config.Keep(removed, maps.Clone(got), []gateway.Ref{ref})
+		loaded(removed)
+		loaded(config.Keep(removed, maps.Clone(got), []gateway.Ref{ref}))
 	})
 }
