@@ -139,7 +139,9 @@ func (f *forms) entries(v reflect.Value) canonical.Value {
 	out := canonical.Value{Shape: canonical.Mapping}
 	for _, key := range v.MapKeys() {
 		p := canonical.Part{Name: key.String(), Value: f.of(v.MapIndex(key), nil)}
-		p.Secret = isSecret(p.Name) && p.Shape == canonical.Text
+		if isSecret(p.Name) {
+			p.Hide()
+		}
 		out.Parts = append(out.Parts, p)
 	}
 	slices.SortFunc(out.Parts, func(a, b canonical.Part) int { return cmp.Compare(a.Name, b.Name) })
@@ -165,7 +167,9 @@ func free(v any) canonical.Value {
 		out := canonical.Value{Shape: canonical.Mapping}
 		for _, name := range slices.Sorted(maps.Keys(x)) {
 			p := canonical.Part{Name: name, Value: free(x[name])}
-			p.Secret = isSecret(name) && p.Shape == canonical.Text
+			if isSecret(name) {
+				p.Hide()
+			}
 			out.Parts = append(out.Parts, p)
 		}
 		return out

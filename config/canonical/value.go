@@ -89,6 +89,14 @@ func (v *Value) Put(p Part) {
 	v.Parts = slices.Insert(v.Parts, at, p)
 }
 
+// Hide makes everything in a value a secret.
+func (v *Value) Hide() {
+	v.Secret = true
+	for i := range v.Parts {
+		v.Parts[i].Hide()
+	}
+}
+
 // compare tells which of two fields comes first.
 func (r *Record) compare(a, b string) int {
 	if r == nil {
