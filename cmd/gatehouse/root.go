@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 64 // EX_USAGE of sysexits.h.
+	exitFailed  = 1
+	exitChanges = 2
+	exitUsage   = 64 // EX_USAGE of sysexits.h.
 )
 
 // Groups of verbs in the overview.
@@ -31,9 +33,32 @@ type silentError struct{}
 // Error returns nothing that is worth printing.
 func (silentError) Error() string { return "failed" }
 
+// changesError ends a verb that compares with exit code 2, after it has shown what differs.
+type changesError struct{}
+
+// Error returns nothing that is worth printing.
+func (changesError) Error() string { return "there are changes" }
+
+// hushed is a writer of words that --quiet drops.
+type hushed struct {
+	io.Writer
+	quiet bool
+}
+
+// Write writes, or drops what it is given.
+func (h *hushed) Write(text []byte) (int, error) {
+	if h.quiet {
+		return len(text), nil
+	}
+	return h.Writer.Write(text)
+}
+
 // execute runs one command line: words of an error go to stderr, the exit code comes back.
 func execute(ctx context.Context, env surroundings, args []string) int {
+	words := &hushed{Writer: env.stderr}
+	env.failures, env.stderr = env.stderr, words
 	root := newRoot(env)
+	root.PersistentFlags().BoolVarP(&words.quiet, "quiet", "q", false, "say nothing but data and errors")
 	root.SetArgs(args)
 	running := false
 	wrap(root, func() { running = true })
@@ -44,9 +69,12 @@ func execute(ctx context.Context, env surroundings, args []string) int {
 	if errors.Is(err, silentError{}) {
 		return exitFailed
 	}
-	fmt.Fprintf(env.stderr, "gatehouse: %s\n", err)
+	if errors.Is(err, changesError{}) {
+		return exitChanges
+	}
+	fmt.Fprintf(env.failures, "gatehouse: %s\n", err)
 	if _, wrong := errors.AsType[usageError](err); wrong || !running {
-		fmt.Fprintf(env.stderr, "See %q.\n", command.CommandPath()+" --help")
+		fmt.Fprintf(env.failures, "See %q.\n", command.CommandPath()+" --help")
 		return exitUsage
 	}
 	return exitFailed
@@ -87,7 +115,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 	}
 	root.SetUsageTemplate(usageTemplate)
 	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
+	root.SetErr(env.failures)
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it:"},
 		&cobra.Group{ID: groupWork, Title: "Work on documents:"},
@@ -132,6 +160,10 @@ Verbs:{{range $verbs}}{{if .IsAvailableCommand}}
 
 Flags:
 {{.LocalFlags.FlagUsagesWrapped 110 | trimTrailingWhitespaces}}{{end}}
+{{- if .HasAvailableInheritedFlags}}
+
+With every verb:
+{{.InheritedFlags.FlagUsagesWrapped 110 | trimTrailingWhitespaces}}{{end}}
 `
 
 // noWords is the argument check of verbs that take flags alone.

@@ -111,7 +111,7 @@ func (o *serveOptions) run(ctx context.Context) error {
 	signal.Ignore(syscall.SIGPIPE)
 	o.server.AdminToken = token
 	o.server.Lookup = o.env.lookup
-	o.server.Logger = newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)
+	o.server.Logger = newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)
 	if err := o.succession(); err != nil {
 		return err
 	}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// projectFile is the file of a directory that says whose its objects are. The loader skips what is hidden.
+const projectFile = ".gatehouse.yaml"
+
+// project is a directory of documents as it is sent to a daemon.
+type project struct {
+	dir    string
+	source string            // Whose objects these are.
+	files  map[string][]byte // What makes up the configuration, by path.
+}
+
+// projectSettings is what a project's file may say.
+type projectSettings struct {
+	Source string `yaml:"source"`
+}
+
+// readProject reads a directory. Only what documents consist of is taken: themselves, contracts, Rego, and the key sets
+// and lists of endpoints that they name; never a certificate, a private key or a secret, which the daemon reads where it
+// runs. Faults are the daemon's to find.
+func readProject(dir, source string) (*project, error) {
+	if err := directory(dir); err != nil {
+		return nil, err
+	}
+	docs, faults := config.Load(dir, config.Options{})
+	p := &project{dir: dir, source: source, files: docs.Files}
+	if len(p.files) == 0 {
+		if len(faults) > 0 {
+			return nil, inDirectory(dir, faults)
+		}
+		return nil, fmt.Errorf("%s holds no documents", dir)
+	}
+	if err := p.watched(docs); err != nil {
+		return nil, err
+	}
+	if p.source != "" {
+		return p, nil
+	}
+	var err error
+	p.source, err = sourceOf(dir)
+	return p, err
+}
+
+// watched takes in the files that documents name and that a daemon watches where the documents lie beside it.
+func (p *project) watched(docs *gateway.Documents) error {
+	var named []string
+	for _, i := range docs.Issuers {
+		named = append(named, i.KeyFile)
+	}
+	for _, u := range docs.Upstreams {
+		named = append(named, u.Endpoints.File)
+	}
+	for _, file := range named {
+		if file == "" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(p.dir, filepath.FromSlash(file)))
+		if err != nil {
+			return fmt.Errorf("read what a document names: %w", err)
+		}
+		p.files[file] = text
+	}
+	return nil
+}
+
+// sourceOf returns the name of a directory's source: what its project file says, or how the directory is called.
+func sourceOf(dir string) (string, error) {
+	file := filepath.Join(dir, projectFile)
+	text, err := os.ReadFile(file)
+	var settings projectSettings
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", fmt.Errorf("read the project's file: %w", err)
+	default:
+		if err := yaml.Unmarshal(text, &settings); err != nil {
+			return "", fmt.Errorf("read %s: %w", file, err)
+		}
+	}
+	if settings.Source != "" {
+		return settings.Source, nil
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find the directory's name: %w", err)
+	}
+	name := filepath.Base(absolute)
+	if strings.ContainsRune(name, filepath.Separator) {
+		return "", fmt.Errorf("%s has no name: say whose its objects are, by --source", dir)
+	}
+	return name, nil
+}
+
+// seen returns a place as a person finds it: a file of the source that is worked on lies in its directory, another's is
+// told by its name.
+func (p *project) seen(at gateway.Place) gateway.Place {
+	if p == nil || p.dir == "" || at.File == "" {
+		return at
+	}
+	at.File = filepath.Join(p.dir, filepath.FromSlash(at.File))
+	return at
+}
