@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -62,7 +63,10 @@ func (p *project) watched(docs *gateway.Documents) error {
 		named = append(named, i.KeyFile)
 	}
 	for _, u := range docs.Upstreams {
-		named = append(named, u.Endpoints.File)
+		if u.Discovery == nil {
+			continue
+		}
+		named = append(named, u.Discovery.File)
 	}
 	for _, file := range named {
 		if file == "" {
@@ -73,6 +77,30 @@ func (p *project) watched(docs *gateway.Documents) error {
 			return fmt.Errorf("read what a document names: %w", err)
 		}
 		p.files[file] = text
+	}
+	return p.tests()
+}
+
+// tests takes in the tests of policies, which no document names: Rego beside the Rego of a policy.
+func (p *project) tests() error {
+	beside := map[string]bool{}
+	for file := range p.files {
+		if path.Ext(file) == ".rego" {
+			beside[path.Dir(file)] = true
+		}
+	}
+	for folder := range beside {
+		found, err := filepath.Glob(filepath.Join(p.dir, filepath.FromSlash(folder), "*_test.rego"))
+		if err != nil {
+			return fmt.Errorf("find the tests of policies: %w", err)
+		}
+		for _, file := range found {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("read the tests of policies: %w", err)
+			}
+			p.files[path.Join(folder, filepath.Base(file))] = text
+		}
 	}
 	return nil
 }
