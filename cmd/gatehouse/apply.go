@@ -86,11 +86,11 @@ func (o *applyOptions) planned(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	return o.confirmed(ctx, client, kept.Proposal, &kept.Plan, &project{dir: kept.Dir, source: kept.Proposal.Source})
+	return o.confirmed(ctx, client, kept.Proposal, &kept.Plan, &projectDir{dir: kept.Dir, source: kept.Proposal.Source})
 }
 
 // confirmed prints the plan, asks whether it is meant, and applies it.
-func (o *applyOptions) confirmed(ctx context.Context, client *admin.Client, proposal admin.Proposal, plan *admin.Plan, p *project) error {
+func (o *applyOptions) confirmed(ctx context.Context, client *admin.Client, proposal admin.Proposal, plan *admin.Plan, p *projectDir) error {
 	if o.format.value == "table" {
 		if err := o.printPlan(plan, p); err != nil {
 			return err

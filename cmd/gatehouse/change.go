@@ -36,7 +36,7 @@ func (o *changeOptions) add(c *cobra.Command) {
 }
 
 // checkPlan prints the faults of a plan that has any, and ends the verb then.
-func (o *changeOptions) checkPlan(plan *admin.Plan, p *project, what string) error {
+func (o *changeOptions) checkPlan(plan *admin.Plan, p *projectDir, what string) error {
 	if len(plan.Faults) == 0 {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (o *changeOptions) checkPlan(plan *admin.Plan, p *project, what string) err
 }
 
 // faulty prints the faults of a plan.
-func (o *changeOptions) faulty(plan *admin.Plan, p *project, what string) error {
+func (o *changeOptions) faulty(plan *admin.Plan, p *projectDir, what string) error {
 	err := o.format.write(o.env.stdout, plan, func(w io.Writer) error {
 		for _, f := range plan.Faults {
 			f.Place = p.seen(f.Place)
@@ -60,7 +60,7 @@ func (o *changeOptions) faulty(plan *admin.Plan, p *project, what string) error 
 }
 
 // printPlan prints what would change, and the summary beside it.
-func (o *changeOptions) printPlan(plan *admin.Plan, p *project) error {
+func (o *changeOptions) printPlan(plan *admin.Plan, p *projectDir) error {
 	if o.format.value != "table" {
 		return o.format.write(o.env.stdout, plan, nil)
 	}
@@ -83,7 +83,7 @@ func differs(plan *admin.Plan) bool {
 }
 
 // apply applies exactly what was planned, says what became of it, and waits where that is asked for.
-func (o *changeOptions) apply(ctx context.Context, client *admin.Client, proposal admin.Proposal, p *project) error {
+func (o *changeOptions) apply(ctx context.Context, client *admin.Client, proposal admin.Proposal, p *projectDir) error {
 	applied, err := client.Apply(ctx, proposal)
 	if len(applied.Plan.Faults) > 0 {
 		return o.faulty(&applied.Plan, p, "refused")

@@ -22,13 +22,13 @@ type proposalOptions struct {
 // add adds the flags to a verb.
 func (o *proposalOptions) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.source, "source", "", "`NAME` of whose objects these are (default: what "+projectFile+" says, or the directory's name)")
+	f.StringVar(&o.source, "source", "", "`NAME` of whose objects these are (default: what "+settingsFile+" says, or the directory's name)")
 	f.BoolVar(&o.prune, "prune", false, "delete the objects of the source that no file has any more")
 	f.BoolVar(&o.takeOver, "take-over", false, "take objects that belong to another source")
 }
 
 // propose reads a directory.
-func (o *proposalOptions) propose(dir string) (*project, admin.Proposal, error) {
+func (o *proposalOptions) propose(dir string) (*projectDir, admin.Proposal, error) {
 	p, err := readProject(dir, o.source)
 	if err != nil {
 		return nil, admin.Proposal{}, err
@@ -95,7 +95,7 @@ func (o *planOptions) arguments(c *cobra.Command, args []string) error {
 }
 
 func (o *planOptions) run(ctx context.Context, dir string) error {
-	var p *project
+	var p *projectDir
 	proposal := admin.Proposal{Upgrade: o.upgrade}
 	if !o.upgrade {
 		var err error

@@ -16,7 +16,7 @@ const maxFieldText = 400
 type planPrinter struct {
 	w       io.Writer
 	paint   paint
-	project *project // Whose files the places are in; nil: the daemon knows them only.
+	project *projectDir // Whose files the places are in; nil: the daemon knows them only.
 	names   bool     // Only what becomes of which object, without the fields.
 }
 

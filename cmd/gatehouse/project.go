@@ -15,11 +15,11 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// projectFile is the file of a directory that says whose its objects are. The loader skips what is hidden.
-const projectFile = ".gatehouse.yaml"
+// settingsFile is the file of a directory that says whose its objects are. The loader skips what is hidden.
+const settingsFile = ".gatehouse.yaml"
 
-// project is a directory of documents as it is sent to a daemon.
-type project struct {
+// projectDir is a directory of documents as it is sent to a daemon.
+type projectDir struct {
 	dir    string
 	source string            // Whose objects these are.
 	files  map[string][]byte // What makes up the configuration, by path.
@@ -33,12 +33,12 @@ type projectSettings struct {
 // readProject reads a directory. Only what documents consist of is taken: themselves, contracts, Rego, and the key sets
 // and lists of endpoints that they name; never a certificate, a private key or a secret, which the daemon reads where it
 // runs. Faults are the daemon's to find.
-func readProject(dir, source string) (*project, error) {
+func readProject(dir, source string) (*projectDir, error) {
 	if err := directory(dir); err != nil {
 		return nil, err
 	}
 	docs, faults := config.Load(dir, config.Options{})
-	p := &project{dir: dir, source: source, files: docs.Files}
+	p := &projectDir{dir: dir, source: source, files: docs.Files}
 	if len(p.files) == 0 {
 		if len(faults) > 0 {
 			return nil, inDirectory(dir, faults)
@@ -57,7 +57,7 @@ func readProject(dir, source string) (*project, error) {
 }
 
 // watched takes in the files that documents name and that a daemon watches where the documents lie beside it.
-func (p *project) watched(docs *gateway.Documents) error {
+func (p *projectDir) watched(docs *gateway.Documents) error {
 	var named []string
 	for _, i := range docs.Issuers {
 		named = append(named, i.KeyFile)
@@ -82,7 +82,7 @@ func (p *project) watched(docs *gateway.Documents) error {
 }
 
 // tests takes in the tests of policies, which no document names: Rego beside the Rego of a policy.
-func (p *project) tests() error {
+func (p *projectDir) tests() error {
 	beside := map[string]bool{}
 	for file := range p.files {
 		if path.Ext(file) == ".rego" {
@@ -107,7 +107,7 @@ func (p *project) tests() error {
 
 // sourceOf returns the name of a directory's source: what its project file says, or how the directory is called.
 func sourceOf(dir string) (string, error) {
-	file := filepath.Join(dir, projectFile)
+	file := filepath.Join(dir, settingsFile)
 	text, err := os.ReadFile(file)
 	var settings projectSettings
 	switch {
@@ -135,7 +135,7 @@ func sourceOf(dir string) (string, error) {
 
 // seen returns a place as a person finds it: a file of the source that is worked on lies in its directory, another's is
 // told by its name.
-func (p *project) seen(at gateway.Place) gateway.Place {
+func (p *projectDir) seen(at gateway.Place) gateway.Place {
 	if p == nil || p.dir == "" || at.File == "" {
 		return at
 	}

@@ -18,10 +18,11 @@ const (
 
 // Groups of verbs in the overview.
 const (
-	groupTry   = "try"
-	groupWork  = "work"
-	groupLive  = "live"
-	groupOther = "other"
+	groupTry    = "try"
+	groupWork   = "work"
+	groupChange = "change"
+	groupLive   = "live"
+	groupOther  = "other"
 )
 
 // usageError is wrong usage that only a verb itself can see.
@@ -119,6 +120,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it:"},
 		&cobra.Group{ID: groupWork, Title: "Work on documents:"},
+		&cobra.Group{ID: groupChange, Title: "Change what is live:"},
 		&cobra.Group{ID: groupLive, Title: "Run it, and ask what runs:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
@@ -130,8 +132,9 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 	}
 	add(groupTry, newInit(env), newUp(env), newDoctor(env), newEcho(env), newToken(env))
 	add(groupWork, newValidate(env), newRender(env), newSchema(env))
+	add(groupChange, newPlan(env), newApply(env), newRollback(env), newHistory(env), newShow(env), newDiff(env), newDump(env))
 	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env))
-	add(groupOther, newVersion(env))
+	add(groupOther, newContext(env), newLogin(env), newVersion(env))
 	root.SetHelpCommand(newHelp(env))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
