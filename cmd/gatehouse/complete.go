@@ -18,10 +18,10 @@ const completeTimeout = time.Second
 type completion = func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective)
 
 // completing returns a completion whose words the daemon knows: the one that the flags name, or the current context. It
-// says nothing where nobody answers in time.
+// says nothing where nobody answers in time. most is how many words are completed; 0: any number.
 func completing(env surroundings, most int, ask func(context.Context, *admin.Client) ([]string, error)) completion {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= most {
+		if most > 0 && len(args) >= most {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		d := daemon{flags: c.Flags()}
@@ -46,6 +46,11 @@ func completing(env surroundings, most int, ask func(context.Context, *admin.Cli
 		words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(args, w) })
 		return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 	}
+}
+
+// completeFlag completes the value of a flag that there is.
+func completeFlag(c *cobra.Command, flag string, words completion) {
+	_ = c.RegisterFlagCompletionFunc(flag, words) // It fails only for a flag that does not exist, or completes already.
 }
 
 // completeRevs completes numbers of the history, the newest first.

@@ -53,7 +53,7 @@ that the folder can be planned and applied; --source writes one of them.`,
 	o.daemon.add(c)
 	f := c.Flags()
 	f.StringVar(&o.rev, "rev", "live", "the entry of the history, as `REV`: a number, or live")
-	_ = c.RegisterFlagCompletionFunc("rev", completeRevs(env, 1)) // It fails only for a flag that does not exist.
+	completeFlag(c, "rev", completeRevs(env, 0))
 	f.StringVar(&o.source, "source", "", "only the objects of this source, by its `NAME`")
 	f.BoolVar(&o.asWritten, "as-written", false, "the files as they were handed in")
 	c.RunE = func(c *cobra.Command, args []string) error { return o.run(c.Context(), firstOf(args)) }

@@ -17,7 +17,7 @@ type planPrinter struct {
 	w       io.Writer
 	paint   paint
 	project *projectDir // Whose files the places are in; nil: the daemon knows them only.
-	names   bool     // Only what becomes of which object, without the fields.
+	names   bool        // Only what becomes of which object, without the fields.
 }
 
 func (p *planPrinter) line(format string, args ...any) { fmt.Fprintf(p.w, format+"\n", args...) }
