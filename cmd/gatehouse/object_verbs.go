@@ -128,14 +128,14 @@ func (k objectKind) newSet() *cobra.Command {
 	o := editOptions{changeOptions: changeOptions{env: k.env}}
 	c := &cobra.Command{
 		Use:   "set NAME FIELD=VALUE...",
-		Short: fmt.Sprintf("Change fields of a %s", k.kind),
-		Long: fmt.Sprintf(`Writes fields into the document of a %s; comments and all other fields stay. A field is
+		Short: fmt.Sprintf("Change fields of one %s", k.kind),
+		Long: fmt.Sprintf(`Writes fields into the document of one %s; comments and all other fields stay. A field is
 named by its path, a value is written as in a document, and FIELD= removes the field. What
 changes is printed, and becomes an entry of the history.`, k.kind),
 		Example: fmt.Sprintf("  gatehouse %s set %s %s\n  gatehouse %s set %s %s --save documents", k.verb, k.example, k.set, k.verb, k.example, k.set),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return fmt.Errorf("name a %s and what to change, such as gatehouse %s set %s %s", k.kind, k.verb, k.example, k.set)
+				return fmt.Errorf("name one %s and what to change, such as gatehouse %s set %s %s", k.kind, k.verb, k.example, k.set)
 			}
 			_, err := setWords(args[1:])
 			return err
@@ -166,8 +166,8 @@ func (k objectKind) newRemove() *cobra.Command {
 	o := editOptions{changeOptions: changeOptions{env: k.env}}
 	c := &cobra.Command{
 		Use:               "remove NAME",
-		Short:             fmt.Sprintf("Remove a %s", k.kind),
-		Long:              fmt.Sprintf("Removes a %s. What other documents still refer to stays, and it is told which do.", k.kind),
+		Short:             fmt.Sprintf("Remove one %s", k.kind),
+		Long:              fmt.Sprintf("Removes one %s. What other documents still refer to stays, and it is told which do.", k.kind),
 		Example:           fmt.Sprintf("  gatehouse %s remove %s --dry-run", k.verb, k.example),
 		Args:              k.oneObject,
 		ValidArgsFunction: k.complete(1),
