@@ -30,6 +30,9 @@ type projectSettings struct {
 	Source string `yaml:"source"`
 }
 
+// maxProject bounds what a directory may send, in bytes; a daemon takes no more.
+const maxProject = 48 << 20
+
 // readProject reads a directory. Only what documents consist of is taken: themselves, contracts, Rego, and the key sets
 // and lists of endpoints that they name; never a certificate, a private key or a secret, which the daemon reads where it
 // runs. Faults are the daemon's to find.
@@ -48,12 +51,23 @@ func readProject(dir, source string) (*projectDir, error) {
 	if err := p.watched(docs); err != nil {
 		return nil, err
 	}
-	if p.source != "" {
-		return p, nil
+	total := 0
+	for _, text := range p.files {
+		total += len(text)
 	}
-	var err error
-	p.source, err = sourceOf(dir)
-	return p, err
+	if total > maxProject {
+		return nil, fmt.Errorf("%s holds %d MiB of documents and what they include, and a daemon takes %d at once: divide it", dir, total>>20, maxProject>>20)
+	}
+	if p.source == "" {
+		var err error
+		if p.source, err = sourceOf(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := config.CheckSourceName(p.source); err != nil {
+		return nil, fmt.Errorf("%w: say another by --source, or as source: in %s", err, filepath.Join(dir, settingsFile))
+	}
+	return p, nil
 }
 
 // watched takes in the files that documents name and that a daemon watches where the documents lie beside it.
