@@ -20,10 +20,18 @@ type planPrinter struct {
 	names   bool        // Only what becomes of which object, without the fields.
 }
 
-func (p *planPrinter) line(format string, args ...any) { fmt.Fprintf(p.w, format+"\n", args...) }
+func (p *planPrinter) line(format string, args ...any) {
+	p.begun = true
+	fmt.Fprintf(p.w, format+"\n", args...)
+}
 
 // heading begins a part.
-func (p *planPrinter) heading(text string) { p.line("\n%s", p.paint.with(bold, text)) }
+func (p *planPrinter) heading(text string) {
+	if p.begun {
+		p.line("")
+	}
+	p.line("%s", p.paint.with(bold, text))
+}
 
 // plan prints a plan without faults.
 func (p *planPrinter) plan(plan *admin.Plan) {
