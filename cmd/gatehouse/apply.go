@@ -43,7 +43,7 @@ every Envoy has acknowledged.`,
 			return oneDirectory(c, args)
 		},
 	}
-	o.changeOptions.add(c)
+	o.add(c)
 	o.proposal.add(c)
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask whether it is meant")
 	c.RunE = func(c *cobra.Command, args []string) error { return o.run(c.Context(), args[0]) }

@@ -135,10 +135,8 @@ func replaceFile(file string, text []byte, mode fs.FileMode) error {
 
 // contextName checks a name, which is also the name of a file.
 func contextName(name string) error {
-	letters := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
-	}
-	if name == "" || len(name) > 100 || strings.ContainsFunc(name, letters) || strings.HasPrefix(name, ".") {
+	const most, usable = 100, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	if name == "" || len(name) > most || strings.Trim(name, usable) != "" || name[0] == '.' {
 		return usageError{fmt.Errorf("%q is no name of a context: write letters, digits, hyphens, underscores and dots", name)}
 	}
 	return nil

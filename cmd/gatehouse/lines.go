@@ -1,6 +1,10 @@
 package main
 
-import "github.com/gatehouse/gatehouse/gateway"
+import (
+	"slices"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
 
 // lineChange is a line of a text, and what becomes of it; kind is "" where it stays.
 type lineChange struct {
@@ -24,8 +28,8 @@ func lineChanges(before, after []string) []lineChange {
 		before, after = before[:len(before)-1], after[:len(after)-1]
 	}
 	out := append(head, middle(before, after)...)
-	for i := len(tail) - 1; i >= 0; i-- {
-		out = append(out, tail[i])
+	for _, l := range slices.Backward(tail) {
+		out = append(out, l)
 	}
 	return out
 }
@@ -46,9 +50,9 @@ func middle(before, after []string) []lineChange {
 	for i := range common {
 		common[i] = make([]int, len(after)+1)
 	}
-	for i := len(before) - 1; i >= 0; i-- {
-		for j := len(after) - 1; j >= 0; j-- {
-			if before[i] == after[j] {
+	for i, b := range slices.Backward(before) {
+		for j, a := range slices.Backward(after) {
+			if b == a {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {
 				common[i][j] = max(common[i+1][j], common[i][j+1])

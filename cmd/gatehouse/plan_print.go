@@ -17,6 +17,7 @@ type planPrinter struct {
 	w       io.Writer
 	paint   paint
 	project *projectDir // Whose files the places are in; nil: the daemon knows them only.
+	begun   bool        // Something is printed already.
 	names   bool        // Only what becomes of which object, without the fields.
 }
 

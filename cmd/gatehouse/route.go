@@ -243,8 +243,14 @@ func (o *routeAdd) document(at string) (string, error) {
 		team = o.team
 	}
 	return documentText([]part{
-		{"kind", "Route"}, {"name", o.name}, {"team", team}, {"expose", expose}, {"match", match},
-		{"authenticate", proofs(o.authenticate)}, {"authorize", authorize}, {"to", to},
+		{"kind", "Route"},
+		{"name", o.name},
+		{"team", team},
+		{"expose", expose},
+		{"match", match},
+		{"authenticate", proofs(o.authenticate)},
+		{"authorize", authorize},
+		{"to", to},
 	})
 }
 

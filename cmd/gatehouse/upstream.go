@@ -158,7 +158,12 @@ func (o *upstreamAdd) document(name string, addresses []string) (string, error) 
 		health = []part{{"path", o.health}}
 	}
 	return documentText([]part{
-		{"kind", "Upstream"}, {"name", name}, {"team", optional(o.team)}, {"endpoints", endpoints},
-		{"protocol", optional(o.protocol)}, {"timeout", optional(o.timeout)}, {"health", health},
+		{"kind", "Upstream"},
+		{"name", name},
+		{"team", optional(o.team)},
+		{"endpoints", endpoints},
+		{"protocol", optional(o.protocol)},
+		{"timeout", optional(o.timeout)},
+		{"health", health},
 	})
 }
