@@ -76,14 +76,14 @@ func TestPlanForPeople(t *testing.T) {
 	p.plan(&admin.Plan{
 		Source: "shop",
 		Changes: []gateway.Change{
-			{Kind: gateway.Deleted, Object: gateway.Ref{Kind: gateway.KindRoute, Name: "old"}, Source: "shop", Place: gateway.Place{File: "old.yaml", Line: 3}, Fields: []gateway.FieldChange{
+			{Kind: gateway.Deleted, Object: gateway.Ref{Kind: gateway.KindRoute, Name: "old"}, Source: "shop", Place: gateway.Place{Source: "shop", File: "old.yaml", Line: 3}, Fields: []gateway.FieldChange{
 				{Kind: gateway.Deleted, Field: "match.path", Before: "/old"},
 			}},
-			{Kind: gateway.Changed, Object: gateway.Ref{Kind: gateway.KindAPI, Name: "pay", Version: "v1"}, Source: "other", Place: gateway.Place{File: "api.yaml", Line: 1}, Fields: []gateway.FieldChange{
-				{Kind: gateway.Changed, Field: "to[blue].weight", Before: "100", After: "90", Place: gateway.Place{File: "api.yaml", Line: 9, Column: 3}},
+			{Kind: gateway.Changed, Object: gateway.Ref{Kind: gateway.KindAPI, Name: "pay", Version: "v1"}, Source: "other", Place: gateway.Place{Source: "other", File: "api.yaml", Line: 1}, Fields: []gateway.FieldChange{
+				{Kind: gateway.Changed, Field: "to[blue].weight", Before: "100", After: "90", Place: gateway.Place{Source: "other", File: "api.yaml", Line: 9, Column: 3}},
 				{Kind: gateway.Deleted, Field: "team", Before: "pay"},
 			}},
-			{Kind: gateway.Added, Object: gateway.Ref{Kind: gateway.KindUpstream, Name: "new"}, Source: "shop", Place: gateway.Place{File: "new.yaml", Line: 2}, Fields: []gateway.FieldChange{
+			{Kind: gateway.Added, Object: gateway.Ref{Kind: gateway.KindUpstream, Name: "new"}, Source: "shop", Place: gateway.Place{Source: "shop", File: "new.yaml", Line: 2}, Fields: []gateway.FieldChange{
 				{Kind: gateway.Added, Field: "description", After: strings.Repeat("ö", 300)},
 			}},
 		},
@@ -93,17 +93,17 @@ func TestPlanForPeople(t *testing.T) {
 		Series: -4,
 		Tests: []admin.PolicyTest{
 			{Policy: "shop.read", Name: "test_ok", Passed: true},
-			{Policy: "shop.read", Name: "test_no", Place: gateway.Place{File: "read_test.rego", Line: 7}, Output: "one\ntwo\n"},
+			{Policy: "shop.read", Name: "test_no", Place: gateway.Place{Source: "shop", File: "read_test.rego", Line: 7}, Output: "one\ntwo\n"},
 		},
-		Warnings: []gateway.Fault{{Code: "GH301", Place: gateway.Place{File: "new.yaml", Line: 2}, Message: "nobody uses it"}},
+		Warnings: []gateway.Fault{{Code: "GH301", Place: gateway.Place{Source: "shop", File: "new.yaml", Line: 2}, Message: "nobody uses it"}},
 		Held:     "it removes 12 of 13 routes",
 	})
 	want := `deleted Route old  (docs/old.yaml:3)
   - match.path: /old
 
-changed API pay/v1  (source other api.yaml:1)
+changed API pay/v1  (other:api.yaml:1)
   - to[blue].weight: 100
-  + to[blue].weight: 90  (api.yaml:9:3)
+  + to[blue].weight: 90  (other:api.yaml:9:3)
   - team: pay
 
 added Upstream new  (docs/new.yaml:2)

@@ -77,7 +77,7 @@ func (o *diffOptions) run(ctx context.Context, args []string) error {
 		o.resources(&found)
 	default:
 		printer := planPrinter{w: o.env.stdout, paint: o.env.paintFor(o.env.stdout)}
-		printer.changes("", found.Changes)
+		printer.changes(found.Changes)
 	}
 	switch {
 	case err != nil:

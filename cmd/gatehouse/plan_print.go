@@ -36,7 +36,7 @@ func (p *planPrinter) heading(text string) {
 
 // plan prints a plan without faults.
 func (p *planPrinter) plan(plan *admin.Plan) {
-	p.changes(plan.Source, plan.Changes)
+	p.changes(plan.Changes)
 	if len(plan.Kept) > 0 {
 		p.heading("kept, though no file has them any more (--prune deletes them):")
 		for _, ref := range plan.Kept {
@@ -52,7 +52,7 @@ func (p *planPrinter) plan(plan *admin.Plan) {
 	if len(plan.Warnings) > 0 {
 		p.heading("warnings:")
 		for _, w := range plan.Warnings {
-			w.Place = p.seen(plan.Source, w.Place)
+			w.Place = p.project.seen(w.Place)
 			p.line("  %s", p.paint.with(yellow, w.Error()))
 		}
 	}
@@ -61,26 +61,14 @@ func (p *planPrinter) plan(plan *admin.Plan) {
 	}
 }
 
-// seen returns a place as a person finds it.
-func (p *planPrinter) seen(source string, at gateway.Place) gateway.Place {
-	if p.project != nil && source == p.project.source {
-		return p.project.seen(at)
-	}
-	return at
-}
-
 // changes prints what becomes of each object: deleted first, then changed, then added.
-func (p *planPrinter) changes(source string, changes []gateway.Change) {
+func (p *planPrinter) changes(changes []gateway.Change) {
 	for i := range changes {
 		c := &changes[i]
-		where := p.seen(c.Source, c.Place).String()
-		if c.Source != "" && c.Source != source {
-			where = strings.TrimSpace("source " + c.Source + " " + where)
-		}
 		if i > 0 && !p.names {
 			p.line("")
 		}
-		p.line("%s %s%s", p.paint.kind(c.Kind, string(c.Kind)), p.paint.with(bold, c.Object.String()), aside(where))
+		p.line("%s %s%s", p.paint.kind(c.Kind, string(c.Kind)), p.paint.with(bold, c.Object.String()), aside(p.project.seen(c.Place).String()))
 		if p.names {
 			continue
 		}
@@ -93,7 +81,7 @@ func (p *planPrinter) changes(source string, changes []gateway.Change) {
 // field prints one field: what it was, and what it will be.
 func (p *planPrinter) field(c *gateway.Change, f gateway.FieldChange) {
 	where := ""
-	if at := p.seen(c.Source, f.Place); c.Kind == gateway.Changed && at.File != "" {
+	if at := p.project.seen(f.Place); c.Kind == gateway.Changed && at.File != "" {
 		where = aside(at.String())
 	}
 	if f.Kind != gateway.Added {
@@ -185,11 +173,7 @@ func (p *planPrinter) tests(tests []admin.PolicyTest) {
 	}
 	p.heading(fmt.Sprintf("tests of policies: %d passed, %d failed", len(tests)-len(failed), len(failed)))
 	for _, t := range failed {
-		at := t.Place
-		if p.project != nil {
-			at = p.project.seen(at)
-		}
-		p.line("  %s %s of policy %s%s", p.paint.with(red, "failed"), t.Name, t.Policy, aside(at.String()))
+		p.line("  %s %s of policy %s%s", p.paint.with(red, "failed"), t.Name, t.Policy, aside(p.project.seen(t.Place).String()))
 		if t.Output != "" {
 			p.line("    %s", strings.ReplaceAll(strings.TrimSpace(t.Output), "\n", "\n    "))
 		}

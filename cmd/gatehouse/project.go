@@ -147,12 +147,11 @@ func sourceOf(dir string) (string, error) {
 	return name, nil
 }
 
-// seen returns a place as a person finds it: a file of the source that is worked on lies in its directory, another's is
-// told by its name.
+// seen returns a place as a person finds it: a file of this directory by its path from here.
 func (p *projectDir) seen(at gateway.Place) gateway.Place {
-	if p == nil || p.dir == "" || at.File == "" {
+	if p == nil || at.File == "" || at.Source != p.source {
 		return at
 	}
-	at.File = filepath.Join(p.dir, filepath.FromSlash(at.File))
+	at.Source, at.File = "", filepath.Join(p.dir, filepath.FromSlash(at.File))
 	return at
 }

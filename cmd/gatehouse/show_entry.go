@@ -102,6 +102,6 @@ func (o *showOptions) print(e *shownEntry) error {
 	}
 	printer := planPrinter{w: o.env.stdout, paint: o.env.paintFor(o.env.stdout)}
 	printer.line("")
-	printer.changes(e.Source, e.Changes)
+	printer.changes(e.Changes)
 	return nil
 }
