@@ -41,18 +41,30 @@ func (o *editOptions) add(c *cobra.Command) {
 // run plans edits, prints what they change, and applies exactly that.
 func (o *editOptions) run(ctx context.Context, client *admin.Client, edits ...admin.Edit) error {
 	proposal := admin.Proposal{Source: cliSource, Edits: edits, TakeOver: o.takeOver, Message: o.message}
-	var p *projectDir
-	var saved map[string][]byte
-	if o.save != "" {
-		var err error
-		if p, err = readProject(o.save, ""); err != nil {
-			return err
-		}
-		if saved, err = o.edited(p, edits); err != nil {
-			return err
-		}
-		proposal.Source = p.source
+	if o.save == "" {
+		return o.propose(ctx, client, proposal, nil, nil)
 	}
+	p, err := readProject(o.save, "")
+	if err != nil {
+		return err
+	}
+	saved, err := o.edited(p, edits)
+	if err != nil {
+		return err
+	}
+	proposal.Source = p.source
+	watched, err := p.watchedBy(ctx, client)
+	switch {
+	case err != nil:
+		return err
+	case watched:
+		return o.writeWatched(ctx, client, p, saved)
+	}
+	return o.propose(ctx, client, proposal, p, saved)
+}
+
+// propose plans a change, prints it, writes it into a directory where one is given, and applies it.
+func (o *editOptions) propose(ctx context.Context, client *admin.Client, proposal admin.Proposal, p *projectDir, saved map[string][]byte) error {
 	plan, err := client.Plan(ctx, proposal)
 	if err != nil {
 		return away(err)
@@ -72,7 +84,7 @@ func (o *editOptions) run(ctx context.Context, client *admin.Client, edits ...ad
 		}
 		return changesError{}
 	}
-	if o.save != "" {
+	if p != nil {
 		if err := p.save(saved); err != nil {
 			return err
 		}
@@ -80,7 +92,7 @@ func (o *editOptions) run(ctx context.Context, client *admin.Client, edits ...ad
 	}
 	proposal.Base, proposal.Result = plan.Base, plan.Result
 	err = o.apply(ctx, client, proposal, p)
-	if errors.Is(err, admin.ErrConflict) && o.save != "" {
+	if errors.Is(err, admin.ErrConflict) && p != nil {
 		return fmt.Errorf("%w\n  The change stands in %s: \"gatehouse apply\" applies it", err, o.save)
 	}
 	return err
