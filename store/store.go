@@ -50,6 +50,8 @@ type Store struct {
 	Tokens    *Tokens
 	Authority *Authority
 	Meta      *Meta
+	Access    *Access
+	Audit     *Audit
 	Leases    *Leases
 	Replicas  *Replicas
 	Secrets   *Secrets
@@ -113,6 +115,8 @@ func assemble(db *database, path string, trail int, keys ring) *Store {
 		Tokens:    &Tokens{db},
 		Authority: &Authority{db, keys},
 		Meta:      &Meta{db},
+		Access:    &Access{db},
+		Audit:     &Audit{db},
 		Leases:    &Leases{db},
 		Replicas:  &Replicas{db},
 		Secrets:   &Secrets{db, keys},

@@ -2,14 +2,14 @@
 
 -- +goose Up
 CREATE TABLE access_tokens (
-    id        TEXT PRIMARY KEY,
+    id        TEXT COLLATE "C" PRIMARY KEY,
     hash      BYTEA NOT NULL, -- SHA-256 of a secret of at least 256 random bits.
-    name      TEXT NOT NULL,
-    role      TEXT NOT NULL,
-    team      TEXT NOT NULL,
+    name      TEXT COLLATE "C" NOT NULL,
+    role      TEXT COLLATE "C" NOT NULL,
+    team      TEXT COLLATE "C" NOT NULL,
     read_only BOOLEAN NOT NULL,
-    source    TEXT NOT NULL,
-    author    TEXT NOT NULL,
+    source    TEXT COLLATE "C" NOT NULL,
+    author    TEXT COLLATE "C" NOT NULL,
     created   BIGINT NOT NULL,
     expires   BIGINT NOT NULL,
     used      BIGINT NOT NULL,
@@ -20,13 +20,13 @@ CREATE TABLE access_tokens (
 CREATE TABLE audit (
     seq       BIGINT PRIMARY KEY,
     time      BIGINT NOT NULL,
-    caller    TEXT NOT NULL,
-    operation TEXT NOT NULL,
-    result    TEXT NOT NULL,
+    caller    TEXT COLLATE "C" NOT NULL,
+    operation TEXT COLLATE "C" NOT NULL,
+    result    TEXT COLLATE "C" NOT NULL,
     begun     BIGINT NOT NULL, -- The record of the beginning, for one that tells the end.
-    body      TEXT NOT NULL,   -- JSON, as it was hashed.
-    previous  TEXT NOT NULL,
-    hash      TEXT NOT NULL    -- SHA-256 over previous, a line feed and body, in hex.
+    body      TEXT COLLATE "C" NOT NULL,   -- JSON, as it was hashed.
+    previous  TEXT COLLATE "C" NOT NULL,
+    hash      TEXT COLLATE "C" NOT NULL    -- SHA-256 over previous, a line feed and body, in hex.
 );
 CREATE INDEX audit_begun ON audit (begun);
 CREATE INDEX audit_caller ON audit (caller, seq);
@@ -35,6 +35,6 @@ CREATE INDEX audit_caller ON audit (caller, seq);
 CREATE TABLE audit_head (
     id   BIGINT PRIMARY KEY,
     seq  BIGINT NOT NULL,
-    hash TEXT NOT NULL
+    hash TEXT COLLATE "C" NOT NULL
 );
 INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '');
