@@ -21,7 +21,6 @@ func (o *Options) routes() (http.Handler, error) {
 	// No links to schemas in the answers, no page that loads scripts from foreign hosts, and the document written once below.
 	config.CreateHooks, config.DocsPath, config.SchemasPath, config.OpenAPIPath = nil, "", "", ""
 	config.RejectUnknownQueryParameters = true // A misspelt filter would select everything.
-	config.NoFormatFallback = true
 	api := humago.New(mux, config)
 	o.describe(api)
 	complete(api.OpenAPI())

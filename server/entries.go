@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/rollout"
@@ -96,6 +97,7 @@ func (s *Server) record(ctx context.Context, docs *gateway.Documents, e *entry) 
 		return err
 	}
 	e.Entry = added
+	s.events.Publish(admin.Event{Kind: admin.EventEntry, Entry: added.Number, State: added.State})
 	return nil
 }
 

@@ -118,12 +118,12 @@ func (s *Server) listen(ctx context.Context) error {
 	if err := s.listenRemote(ctx); err != nil {
 		return err
 	}
-	l, bound, err := s.bind(ctx, "admin", cmp.Or(want.Admin, s.socket("admin")))
+	l, bound, err := s.bindAdmin(ctx, cmp.Or(want.Admin, s.socket("admin")))
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
 	s.addrs.Admin = bound
-	d, err := s.adminDoor(l)
+	d, err := s.adminDoor(ctx, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

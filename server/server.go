@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
@@ -49,7 +50,7 @@ type Options struct {
 	Store      store.Options               // Where what outlives the process is kept; without place: SQLite in State.
 	Listen     Addresses                   // An empty field: a socket in State.
 	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
-	AdminToken string                      // Asked of callers of the management API over TCP.
+	AdminToken string                      // Of an admin over TCP; empty: access tokens alone.
 	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
 	Drain      time.Duration               // Bounds a stop; 0: 10 s.
 	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
@@ -62,6 +63,11 @@ type Options struct {
 	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
 	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
+
+	SocketRoles map[uint32]SocketRole // What SocketUIDs may do through the management API; who is not named is an operator.
+	AdminTLS    AdminTLS              // How the management API is served over TCP; zero: in the clear, and on loopback only.
+	AdminHosts  []string              // Names by which the management API is called over TCP, beside loopback.
+	Callers     admin.CallerRules     // Who callers of it are that show no access token.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
 	Predecessor *handover.Predecessor // Whose place this server takes; nil: nobody's. It is closed in the end.
@@ -86,6 +92,8 @@ type Server struct {
 	buckets   *memory.Store
 	alone     []alone
 	rollouts  *rollout.Engine
+	events    *admin.Events
+	shown     *shownTokens
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
@@ -153,11 +161,14 @@ func New(o Options) (*Server, error) {
 		inherited: map[string]net.Listener{},
 		left:      make(chan struct{}),
 	}
+	s.events = admin.NewEvents(o.Now)
+	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.ratelimit.Ask(s.callerFleet)
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
-	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(string) {
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
+		s.events.Publish(admin.Event{Kind: admin.EventNodes, Fleet: fleet})
 		s.rollouts.Wake()
 	}})
 	s.rollouts = rollout.New(rollout.Surroundings{
