@@ -77,14 +77,14 @@ type CallerInfo struct {
 	Expires  time.Time `json:"expires,omitzero" doc:"When the proof of it ends"`
 }
 
-// accessPath names an access token.
-type accessPath struct {
+// AccessPath names an access token.
+type AccessPath struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
 // accessAnswer is a list of access tokens.
 type accessAnswer struct {
-	nextPage
+	NextPage
 	Body struct {
 		Tokens []AccessToken `json:"tokens" nullable:"false"`
 		Next   string        `json:"next,omitempty" doc:"Cursor of the next page"`
@@ -105,7 +105,7 @@ func (o *Options) describeAccess(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "getAccess", Method: http.MethodGet, Path: "/v1/access/{id}", Summary: "One access token, without its secret",
 		Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *accessPath) (*struct{ Body AccessToken }, error) {
+	}, func(ctx context.Context, in *AccessPath) (*struct{ Body AccessToken }, error) {
 		found, err := o.Access.AccessToken(ctx, in.ID)
 		return &struct{ Body AccessToken }{found}, asProblem(err)
 	})
@@ -120,7 +120,7 @@ func (o *Options) describeAccess(api huma.API) {
 		Summary: "Make an access token in the place of another, with the same role and scopes",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *struct {
-		accessPath
+		AccessPath
 		Body AccessRotation
 	},
 	) (*struct{ Body CreatedAccess }, error) {
@@ -130,7 +130,7 @@ func (o *Options) describeAccess(api huma.API) {
 		OperationID: "revokeAccess", Method: http.MethodPost, Path: "/v1/access/{id}/revoke", DefaultStatus: http.StatusNoContent,
 		Summary: "Make an access token worthless, at once",
 		Errors:  []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *accessPath) (*struct{}, error) {
+	}, func(ctx context.Context, in *AccessPath) (*struct{}, error) {
 		note(ctx).changed(in.ID, "", "")
 		return nil, asProblem(o.Access.RevokeAccess(ctx, in.ID))
 	})
@@ -147,14 +147,14 @@ func made(ctx context.Context, before string) func(CreatedAccess, error) (*struc
 	}
 }
 
-func (o *Options) listAccess(ctx context.Context, q *pageQuery) (*accessAnswer, error) {
+func (o *Options) listAccess(ctx context.Context, q *PageQuery) (*accessAnswer, error) {
 	tokens, err := o.Access.AccessTokens(ctx)
 	if err != nil {
 		return nil, asProblem(err)
 	}
 	answer := &accessAnswer{}
 	answer.Body.Tokens, answer.Body.Next, err = page(*q, tokens, func(t AccessToken) string { return newestFirst(t.Created, t.ID) })
-	answer.nextPage = q.link(answer.Body.Next)
+	answer.NextPage = q.link(answer.Body.Next)
 	return answer, err
 }
 

@@ -23,7 +23,7 @@ type auditQuery struct {
 
 // auditAnswer is a list of records.
 type auditAnswer struct {
-	nextPage
+	NextPage
 	Body struct {
 		Records []Record `json:"records" nullable:"false" doc:"Newest first"`
 		Next    string   `json:"next,omitempty" doc:"Cursor of the next page"`
@@ -67,7 +67,7 @@ func (o *Options) listAudit(ctx context.Context, q *auditQuery) (*auditAnswer, e
 	if len(found) > q.Limit {
 		answer.Body.Records = answer.Body.Records[:q.Limit]
 		answer.Body.Next = strconv.FormatInt(found[q.Limit-1].Seq, 10)
-		answer.nextPage = pageQuery{Limit: q.Limit}.link(answer.Body.Next, "caller", q.Caller, "operation", q.Operation, "result", q.Result,
+		answer.NextPage = PageQuery{Limit: q.Limit}.link(answer.Body.Next, "caller", q.Caller, "operation", q.Operation, "result", q.Result,
 			"since", moment(q.Since), "until", moment(q.Until), "begun", strconv.FormatBool(q.Begun))
 	}
 	return answer, nil

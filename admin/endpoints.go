@@ -77,17 +77,17 @@ func (o *Options) describeEndpoints(api huma.API) {
 
 // endpointsAnswer is a list of sets.
 type endpointsAnswer struct {
-	nextPage
+	NextPage
 	Body struct {
 		Upstreams []EndpointSet `json:"upstreams" nullable:"false"`
 		Next      string        `json:"next,omitempty" doc:"Cursor of the next page"`
 	}
 }
 
-func (o *Options) listEndpoints(_ context.Context, q *pageQuery) (answer *endpointsAnswer, err error) {
+func (o *Options) listEndpoints(_ context.Context, q *PageQuery) (answer *endpointsAnswer, err error) {
 	answer = &endpointsAnswer{}
 	answer.Body.Upstreams, answer.Body.Next, err = page(*q, o.Endpoints.Endpoints(), func(s EndpointSet) string { return s.Upstream })
-	answer.nextPage = q.link(answer.Body.Next)
+	answer.NextPage = q.link(answer.Body.Next)
 	return answer, err
 }
 

@@ -120,21 +120,21 @@ func (o *Options) describeJoining(api huma.API) {
 
 // tokensAnswer is a list of tokens.
 type tokensAnswer struct {
-	nextPage
+	NextPage
 	Body struct {
 		Tokens []Token `json:"tokens" nullable:"false"`
 		Next   string  `json:"next,omitempty" doc:"Cursor of the next page"`
 	}
 }
 
-func (o *Options) listTokens(ctx context.Context, q *pageQuery) (*tokensAnswer, error) {
+func (o *Options) listTokens(ctx context.Context, q *PageQuery) (*tokensAnswer, error) {
 	tokens, err := o.Tokens.Tokens(ctx)
 	if err != nil {
 		return nil, joiningError(err)
 	}
 	answer := &tokensAnswer{}
 	answer.Body.Tokens, answer.Body.Next, err = page(*q, tokens, func(t Token) string { return newestFirst(t.Created, t.ID) })
-	answer.nextPage = q.link(answer.Body.Next)
+	answer.NextPage = q.link(answer.Body.Next)
 	return answer, err
 }
 

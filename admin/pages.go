@@ -13,20 +13,20 @@ import (
 // pageMax is how many items a list answers at most.
 const pageMax = 1000
 
-// pageQuery selects a part of a list.
-type pageQuery struct {
+// PageQuery selects a part of a list. Like NextPage and AccessPath it is exported for huma, which looks into no other fields.
+type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many at most"`
 	Cursor string `query:"cursor" maxLength:"1024" doc:"Where the page before said that the next one begins"`
 }
 
-// nextPage is where the next part of a list begins.
-type nextPage struct {
+// NextPage is where the next part of a list begins.
+type NextPage struct {
 	Link string `header:"Link" doc:"The next page, where there is one (RFC 8288, rel next)"`
 }
 
 // page returns a part of a list that is sorted by a key, and the cursor of the next part, "" where this is the last. An item that
 // comes or goes meanwhile moves no other.
-func page[T any](q pageQuery, items []T, key func(T) string) (part []T, next string, err error) {
+func page[T any](q PageQuery, items []T, key func(T) string) (part []T, next string, err error) {
 	if q.Cursor != "" {
 		text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
 		if err != nil {
@@ -50,9 +50,9 @@ func page[T any](q pageQuery, items []T, key func(T) string) (part []T, next str
 }
 
 // link is the header that leads to the next page of a list with the same filters.
-func (q pageQuery) link(next string, filters ...string) nextPage {
+func (q PageQuery) link(next string, filters ...string) NextPage {
 	if next == "" {
-		return nextPage{}
+		return NextPage{}
 	}
 	query := url.Values{"cursor": {next}, "limit": {strconv.Itoa(q.Limit)}}
 	for i := 0; i+1 < len(filters); i += 2 {
@@ -60,5 +60,5 @@ func (q pageQuery) link(next string, filters ...string) nextPage {
 			query.Set(filters[i], filters[i+1])
 		}
 	}
-	return nextPage{Link: "<?" + query.Encode() + `>; rel="next"`}
+	return NextPage{Link: "<?" + query.Encode() + `>; rel="next"`}
 }

@@ -78,13 +78,13 @@ func (o *Options) describe(api huma.API) {
 
 // nodesQuery selects nodes.
 type nodesQuery struct {
-	pageQuery
+	PageQuery
 	Fleet string `query:"fleet" doc:"Only nodes of this fleet"`
 }
 
 // nodesAnswer is a list of nodes.
 type nodesAnswer struct {
-	nextPage
+	NextPage
 	Body struct {
 		Nodes []Node `json:"nodes" nullable:"false"`
 		Next  string `json:"next,omitempty" doc:"Cursor of the next page"`
@@ -96,8 +96,8 @@ func (o *Options) listNodes(_ context.Context, q *nodesQuery) (answer *nodesAnsw
 		return q.Fleet != "" && n.Fleet != q.Fleet
 	})
 	answer = &nodesAnswer{}
-	answer.Body.Nodes, answer.Body.Next, err = page(q.pageQuery, nodes, func(n Node) string { return n.Fleet + "\x00" + n.Name })
-	answer.nextPage = q.link(answer.Body.Next, "fleet", q.Fleet)
+	answer.Body.Nodes, answer.Body.Next, err = page(q.PageQuery, nodes, func(n Node) string { return n.Fleet + "\x00" + n.Name })
+	answer.NextPage = q.link(answer.Body.Next, "fleet", q.Fleet)
 	return answer, err
 }
 
