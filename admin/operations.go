@@ -56,7 +56,7 @@ func methods(item *huma.PathItem) map[string]*huma.Operation {
 
 // changes reports whether an operation is a write. What reads is a GET, or needs a body to say what is to be read.
 func changes(method, id string) bool {
-	return method != http.MethodGet && !slices.Contains([]string{"plan", "verifyAudit"}, id)
+	return method != http.MethodGet && !slices.Contains([]string{"planChange", "verifyAudit"}, id)
 }
 
 // parameter returns the first parameter in a path of the operation, "" where there is none.
@@ -77,7 +77,7 @@ func (o operation) parameter(path string) string {
 // resource returns the path under which what a write changes is read, by which If-Match is judged; "" where there is none.
 func (o operation) resource(r *http.Request) string {
 	switch o.id {
-	case "apply", "rollback":
+	case "applyChange", "rollBack":
 		return "/v1/history/0"
 	case "orderRollout":
 		return "/v1/rollouts"
@@ -101,5 +101,5 @@ func (o operation) template() string {
 
 // conditional reports whether If-Match means something to the operation.
 func (o operation) conditional() bool {
-	return o.changes && (o.template() != "" || slices.Contains([]string{"apply", "rollback", "orderRollout"}, o.id))
+	return o.changes && (o.template() != "" || slices.Contains([]string{"applyChange", "rollBack", "orderRollout"}, o.id))
 }

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/rollout"

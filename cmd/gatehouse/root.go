@@ -103,6 +103,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 	add(groupTry, newInit(env), newUp(env), newDoctor(env), newEcho(env), newToken(env))
 	add(groupWork, newValidate(env), newRender(env), newSchema(env))
 	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env), newStore(env))
+	add(groupLive, newAccess(env), newAudit(env))
 	add(groupOther, newVersion(env))
 	root.SetHelpCommand(newHelp(env))
 	root.SetHelpCommandGroupID(groupOther)
