@@ -97,6 +97,10 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, op operation) {
 		problem(w, http.StatusForbidden, denial(verdict))
 		return
 	}
+	if name := op.hollow(r); name != "" {
+		problem(w, http.StatusUnprocessableEntity, "the query says "+name+" with no value, or with several: give it one, or leave it out")
+		return
+	}
 	r = r.WithContext(context.WithValue(r.Context(), questionKey{}, asked))
 	switch {
 	case op.changes:

@@ -16,6 +16,8 @@ type operation struct {
 	public  bool // Anybody may.
 	changes bool // It is a write: it is audited, and If-Match holds.
 	plain   bool // Its answer is neither held back nor tagged.
+
+	filled []string // Parameters of the query that say something where they are given: not texts, which may be empty.
 }
 
 // operations returns what is served, by pattern: what the document describes, and what it does not.
@@ -35,10 +37,37 @@ func operations(document *huma.OpenAPI) map[string]operation {
 		for method, described := range methods(item) {
 			all[method+" "+path] = operation{
 				id: described.OperationID, path: path, changes: changes(method, described.OperationID), plain: described.OperationID == "watchEvents",
+				filled: filled(described),
 			}
 		}
 	}
 	return all
+}
+
+// filled returns the parameters of a query that are no free texts.
+func filled(described *huma.Operation) []string {
+	var names []string
+	for _, p := range described.Parameters {
+		if p.In != "query" || p.Schema == nil {
+			continue
+		}
+		free := p.Schema.Type == huma.TypeString && p.Schema.Format == "" && p.Schema.Pattern == "" && len(p.Schema.Enum) == 0 && p.Schema.MinLength == nil
+		if !free && p.Schema.Type != huma.TypeArray {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// hollow returns a parameter of the query that is given and says nothing, or is given twice: which of the two is meant, nobody knows.
+func (o operation) hollow(r *http.Request) string {
+	query := r.URL.Query()
+	for _, name := range o.filled {
+		if values, given := query[name]; given && (len(values) != 1 || values[0] == "") {
+			return name
+		}
+	}
+	return ""
 }
 
 // methods returns the operations of a path that are described.
