@@ -49,7 +49,7 @@ type Options struct {
 	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
 	Listen     Addresses                   // An empty field: a socket in State.
 	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
-	Limits     *redis.Address              // The store of limits that replicas share; nil: each has its own, in memory.
+	Limits     *redis.Options              // The store of limits that replicas share; nil: each has its own, in memory.
 	AdminToken string                      // Asked of callers of the management API over TCP.
 	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
 	Drain      time.Duration               // Bounds a stop; 0: 10 s.
