@@ -39,6 +39,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"killed":               killed,
 		"frozen":               frozen,
 		"one of two killed":    oneOfTwoKilled,
+		"far replicas":         farReplicas,
 		"nearest killed":       nearestKilled,
 		"one of two frozen":    oneOfTwoFrozen,
 		"drained":              drained,
