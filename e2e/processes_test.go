@@ -51,6 +51,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"hung up":              hungUp,
 		"exported":             exported,
 		"restarted":            restarted,
+		"restarted, shared":    restartedShared,
 		"rollout unharmed":     rolloutUnharmed,
 		"not restarted":        notRestarted,
 		"up interrupted":       upInterrupted,
