@@ -51,7 +51,7 @@ type Options struct {
 	Store      store.Options               // Where what outlives the process is kept; without place: SQLite in State.
 	Listen     Addresses                   // An empty field: a socket in State.
 	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
-	Limits     *redis.Address              // The store of limits that replicas share; nil: each has its own, in memory.
+	Limits     *redis.Options              // The store of limits that replicas share; nil: each has its own, in memory.
 	AdminToken string                      // Of an admin over TCP; empty: access tokens alone.
 	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
 	Drain      time.Duration               // Bounds a stop; 0: 10 s.
