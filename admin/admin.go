@@ -58,6 +58,7 @@ type Options struct {
 	Authority Authority
 	Export    Exporter
 	Rollouts  Rollouts
+	Changes   Changes
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.

@@ -40,11 +40,27 @@ func (k *known) Export(fleet string, keys bool, format Format) ([]byte, error) {
 // serve runs the API on a listener until the test ends.
 func serve(t *testing.T, network, address, token string, k *known) net.Listener {
 	t.Helper()
+	return run(t, network, address, newService(t, token, k))
+}
+
+// serveWith is serve where nothing is known but what set adds.
+func serveWith(t *testing.T, network, address string, set func(*Options)) {
+	t.Helper()
+	o := Options{Metrics: http.NotFoundHandler()}
+	set(&o)
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, network, address, s)
+}
+
+func run(t *testing.T, network, address string, s *Service) net.Listener {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newService(t, token, k)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	t.Cleanup(func() {

@@ -31,7 +31,7 @@ type Changes interface {
 // Proposal is a change that somebody wants: the whole directory of a source, or edits of single objects.
 type Proposal struct {
 	// Source is who the objects belong to afterwards. One that is in another source is refused, unless TakeOver.
-	Source string            `json:"source" minLength:"1" maxLength:"100" doc:"Whose objects these are: the name of the project"`
+	Source string            `json:"source,omitempty" maxLength:"100" doc:"Whose objects these are: the name of the project"`
 	Files  map[string][]byte `json:"files,omitempty" doc:"Every file of the directory by its path, base64; absent where there are edits"`
 	Edits  []Edit            `json:"edits,omitempty" maxItems:"1000" doc:"Changes of single objects"`
 	// Prune deletes objects of the source that the files do not have any more. Without it they stay.
@@ -40,6 +40,8 @@ type Proposal struct {
 	Base     int64  `json:"base,omitempty" minimum:"0" doc:"Only if this entry is the live one; 0: whichever is"`
 	Result   string `json:"result,omitempty" doc:"Only if this content id comes out; empty: whichever does"`
 	Message  string `json:"message,omitempty" maxLength:"1000" doc:"Why, for the history"`
+	// Upgrade asks, instead of all else, what this version of Gatehouse alone changes for Envoys. It is for Plan only.
+	Upgrade bool `json:"upgrade,omitempty" doc:"Only tell what this version of Gatehouse makes of the live configuration otherwise than the version that applied it"`
 }
 
 // Edit changes one object. Exactly one of Document, Set and Remove is given.

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
@@ -205,16 +203,4 @@ func reason(err error) error {
 		return wrapped.Err
 	}
 	return err
-}
-
-// refusal returns what a problem document says.
-func refusal(status int, body []byte) error {
-	var p huma.ErrorModel
-	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
-		return &refusedError{status: status, detail: fmt.Sprintf("the management API answers %d", status)}
-	}
-	for _, e := range p.Errors {
-		p.Detail += "; " + e.Error()
-	}
-	return &refusedError{status: status, detail: p.Detail}
 }

@@ -2,28 +2,45 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
+	"time"
 )
+
+// patience bounds a call that carries or compiles a whole configuration.
+const patience = time.Minute
+
+// patient returns the client with that bound. Its errors wrap ErrNotFound, ErrConflict, ErrRefused and ErrUnable where one of these
+// is the reason, and hold a FaultyError where documents have faults.
+func (c *Client) patient() *Client {
+	slow, asker := *c, *c.http
+	asker.Timeout = patience
+	slow.http = &asker
+	return &slow
+}
 
 // Plan tells what a proposal would change.
 func (c *Client) Plan(ctx context.Context, p Proposal) (Plan, error) {
 	var answer Plan
-	err := c.post(ctx, "/v1/plan", p, &answer)
+	err := c.patient().post(ctx, "/v1/plan", p, &answer)
 	return answer, err
 }
 
-// Apply makes a history entry of a proposal and begins its rollout.
+// Apply makes a history entry of a proposal and begins its rollout. What is refused for faults has these in its Plan too.
 func (c *Client) Apply(ctx context.Context, p Proposal) (Applied, error) {
 	var answer Applied
-	err := c.post(ctx, "/v1/apply", p, &answer)
+	err := c.patient().post(ctx, "/v1/apply", p, &answer)
+	if faulty, ok := errors.AsType[*FaultyError](err); ok {
+		answer.Plan.Source, answer.Plan.Faults = p.Source, faulty.Faults
+	}
 	return answer, err
 }
 
 // Rollback makes an entry with the content of an older one.
 func (c *Client) Rollback(ctx context.Context, r Rollback) (Applied, error) {
 	var answer Applied
-	err := c.post(ctx, "/v1/rollback", r, &answer)
+	err := c.patient().post(ctx, "/v1/rollback", r, &answer)
 	return answer, err
 }
 
@@ -50,7 +67,7 @@ func (c *Client) Documents(ctx context.Context, number int64, canonical bool) ([
 		Sources []SourceFiles `json:"sources"`
 	}
 	query := url.Values{"canonical": {strconv.FormatBool(canonical)}}
-	err := c.get(ctx, "/v1/history/"+strconv.FormatInt(number, 10)+"/documents", query, &answer)
+	err := c.patient().get(ctx, "/v1/history/"+strconv.FormatInt(number, 10)+"/documents", query, &answer)
 	return answer.Sources, err
 }
 
@@ -58,6 +75,6 @@ func (c *Client) Documents(ctx context.Context, number int64, canonical bool) ([
 func (c *Client) Compare(ctx context.Context, from, to int64) (Comparison, error) {
 	var answer Comparison
 	query := url.Values{"from": {strconv.FormatInt(from, 10)}, "to": {strconv.FormatInt(to, 10)}}
-	err := c.get(ctx, "/v1/compare", query, &answer)
+	err := c.patient().get(ctx, "/v1/compare", query, &answer)
 	return answer, err
 }

@@ -69,6 +69,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeJoining(api)
 	o.describeExport(api)
 	o.describeRollouts(api)
+	o.describeChanges(api)
 }
 
 // nodesQuery selects nodes.

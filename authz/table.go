@@ -141,7 +141,7 @@ func (m mistake) fault(p *gateway.Policy) gateway.Fault {
 		Code: m.code, Place: p.Origin.At("rego"), Object: gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name}, Message: m.message,
 	}
 	if m.row > 0 && p.File != "" {
-		f.Place = gateway.Place{File: p.File, Line: max(p.Line, 1) + m.row - 1}
+		f.Place = gateway.Place{Source: p.Origin.Source, File: p.File, Line: max(p.Line, 1) + m.row - 1}
 		if p.File != p.Origin.File { // A block inside a document is indented by what only the document's loader knows.
 			f.Place.Column = m.column
 		}

@@ -25,9 +25,10 @@ type TestReport struct {
 	Passed   int
 	Skipped  int // Tests that are named todo_test_.
 	Failures []TestFailure
+	Passes   []TestFailure // Those that held, without output.
 }
 
-// TestFailure is one test that did not hold.
+// TestFailure is one test, mostly one that did not hold.
 type TestFailure struct {
 	Place  gateway.Place
 	Name   string // "data.bank.payments_test.test_customer_reads_own".
@@ -75,6 +76,7 @@ func TestPolicies(ctx context.Context, files fs.FS) (TestReport, error) {
 	if err := ctx.Err(); err != nil {
 		return TestReport{}, fmt.Errorf("run the tests: %w", err)
 	}
+	slices.SortFunc(report.Passes, func(a, b TestFailure) int { return strings.Compare(a.String(), b.String()) })
 	slices.SortFunc(report.Failures, func(a, b TestFailure) int { return strings.Compare(a.String(), b.String()) })
 	return report, nil
 }
@@ -85,16 +87,24 @@ func (r *TestReport) add(result *tester.Result) {
 		r.Skipped++
 	case result.Pass():
 		r.Passed++
+		r.Passes = append(r.Passes, testOf(result))
 	default:
-		f := TestFailure{Name: result.Package + "." + result.Name, Output: strings.TrimSpace(string(result.Output))}
-		if result.Location != nil {
-			f.Place = gateway.Place{File: result.Location.File, Line: result.Location.Row}
-		}
+		f := testOf(result)
+		f.Output = strings.TrimSpace(string(result.Output))
 		if result.Error != nil {
 			f.Output = oneLine(result.Error.Error())
 		}
 		r.Failures = append(r.Failures, f)
 	}
+}
+
+// testOf returns which test a result is of, and where it stands.
+func testOf(result *tester.Result) TestFailure {
+	f := TestFailure{Name: result.Package + "." + result.Name}
+	if result.Location != nil {
+		f.Place = gateway.Place{File: result.Location.File, Line: result.Location.Row}
+	}
+	return f
 }
 
 // readModules parses every file of Rego.

@@ -10,16 +10,16 @@ import (
 // authenticateFields is `none`, one proof, or a choice of proofs.
 type authenticateFields struct {
 	none        bool
-	Any         []proofFields `yaml:"any" jsonschema:"minItems=1" doc:"One of these proofs suffices."`
+	Any         []proofFields `yaml:"any" by:"jwt" order:"none" jsonschema:"minItems=1" doc:"One of these proofs suffices."`
 	All         []proofFields `yaml:"all" jsonschema:"minItems=1,maxItems=1" doc:"All of these proofs together; one for now."`
 	JWT         name          `yaml:"jwt" doc:"The name of an Issuer whose token proves who calls."`
-	Scopes      []scope       `yaml:"scopes" doc:"The scopes that the token must hold, all of them."`
+	Scopes      []scope       `yaml:"scopes" order:"none" doc:"The scopes that the token must hold, all of them."`
 	laterProofs `yaml:",inline"`
 }
 
 type proofFields struct {
 	JWT         name    `yaml:"jwt" doc:"The name of an Issuer whose token proves who calls."`
-	Scopes      []scope `yaml:"scopes" doc:"The scopes that the token must hold, all of them."`
+	Scopes      []scope `yaml:"scopes" order:"none" doc:"The scopes that the token must hold, all of them."`
 	laterProofs `yaml:",inline"`
 }
 

@@ -1,12 +1,14 @@
 package config_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // routes is a configuration of n routes: Route documents, operations written out, or operations of contracts.
@@ -79,6 +81,42 @@ func BenchmarkLoad5000Routes(b *testing.B) {
 				if len(faults) > 0 || len(docs.APIs) == 0 {
 					b.Fatal(faults)
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkCanonical5000Operations compares and dumps 5,000 operations of 50 APIs with contracts, that were read anew on both
+// sides: nothing is the same value in memory.
+func BenchmarkCanonical5000Operations(b *testing.B) {
+	load := func(files fstest.MapFS) *gateway.Documents {
+		docs, faults := config.LoadFS(files, config.Options{})
+		if len(faults) > 0 {
+			b.Fatal(faults)
+		}
+		return docs
+	}
+	for _, kind := range []string{"documents", "operations", "contracts"} {
+		files := routes(kind, 5000)
+		before, after := load(files), load(files)
+		files["api7.yaml"] = &fstest.MapFile{Data: bytes.Replace(files["api7.yaml"].Data, []byte("here"), []byte("there"), 1)}
+		changed := load(files)
+		for name, other := range map[string]*gateway.Documents{"equal": after, "one change": changed, "all new": nil} {
+			b.Run(kind+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if other == nil {
+						config.Diff(nil, before)
+					} else if n := len(config.Diff(before, other)); (n == 1) != (other == changed) {
+						b.Fatal(n)
+					}
+				}
+			})
+		}
+		b.Run(kind+"/dump", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				config.Dump(before)
 			}
 		})
 	}

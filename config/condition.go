@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ func conditions(o *object, field string, written map[string]conditionFields, hea
 		}
 		out = append(out, gateway.Condition{Name: own, Value: c.Value})
 	}
+	slices.SortFunc(out, func(a, b gateway.Condition) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 

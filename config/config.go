@@ -41,15 +41,5 @@ func Load(dir string, opts Options) (*gateway.Documents, gateway.Faults) {
 
 // LoadFS is Load for a file system, which must not lead outside itself.
 func LoadFS(fsys fs.FS, opts Options) (*gateway.Documents, gateway.Faults) {
-	l := newLoader(fsys, opts)
-	for _, file := range l.walk() {
-		l.file(file)
-	}
-	if !l.build() {
-		*opts.Memory = Memory{}
-		return LoadFS(fsys, opts)
-	}
-	l.reportStrangers()
-	l.sort()
-	return l.docs, l.faults.Sort()
+	return newLoader(fsys, opts).load()
 }

@@ -11,6 +11,7 @@ import (
 // contract is an OpenAPI file as it was read once, for all APIs that name it.
 type contract struct {
 	operations []gateway.Operation
+	places     []gateway.Place   // Of each operation.
 	faults     []gateway.Fault   // Code, Place and Message only.
 	reads      map[string][]byte // The other files that it refers to.
 }
@@ -47,11 +48,12 @@ func (l *loader) contract(o *object, named string) (operations []gateway.Operati
 		l.contracts[file] = c
 	}
 	for other, text := range c.reads {
-		l.note(o.file, other, text)
+		l.note(o, other, text)
 	}
 	for _, f := range c.faults {
 		o.report(f.Code, f.Place, "contract", f.Message)
 	}
+	o.contract = c
 	return c.operations, len(c.faults) == 0
 }
 

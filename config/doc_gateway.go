@@ -19,7 +19,7 @@ const (
 type gatewayDocument struct {
 	header    `yaml:",inline"`
 	Fleet     name             `yaml:"fleet" doc:"The fleet whose Envoys this Gateway configures: their node.cluster. The Gateway's name where not said."`
-	Listeners []listenerFields `yaml:"listeners" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
+	Listeners []listenerFields `yaml:"listeners" by:"name" order:"none" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
 	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
 	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
@@ -36,7 +36,7 @@ type listenerFields struct {
 	Name     name            `yaml:"name" jsonschema:"required" doc:"The listener's name, unique in its Gateway."`
 	Address  ip              `yaml:"address" jsonschema:"default=0.0.0.0" doc:"The IP address to listen on."`
 	Port     int             `yaml:"port" jsonschema:"required,minimum=1,maximum=65535" doc:"The port to listen on."`
-	Hosts    []host          `yaml:"hosts" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
+	Hosts    []host          `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
 	TLS      *tlsFields      `yaml:"tls" doc:"The certificates by which clients are met: the listener speaks HTTPS, HTTP/2 and HTTP/1.1. Plain HTTP where not said."`
 	Redirect *redirectFields `yaml:"redirect" doc:"Where clients are sent instead of being served. Only requests below /.well-known/acme-challenge/ that a route takes are served here."`
 }
@@ -57,7 +57,7 @@ func (redirectFields) short() string { return "to" }
 
 type trustFields struct {
 	Hops          int       `yaml:"hops" jsonschema:"minimum=0,maximum=16,default=0" doc:"How many proxies in front of Envoy append to X-Forwarded-For. Every peer is taken to be one of them. Without effect where proxies are named."`
-	Proxies       []network `yaml:"proxies" doc:"Addresses whose X-Forwarded-For is believed. Other headers by which proxies speak, such as X-Forwarded-Proto, pass from every peer then."`
+	Proxies       []network `yaml:"proxies" order:"none" doc:"Addresses whose X-Forwarded-For is believed. Other headers by which proxies speak, such as X-Forwarded-Proto, pass from every peer then."`
 	ProxyProtocol bool      `yaml:"proxy-protocol" jsonschema:"default=false" doc:"Whether the PROXY protocol comes first on each connection."`
 }
 

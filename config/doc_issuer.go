@@ -9,7 +9,7 @@ import (
 type issuerDocument struct {
 	header    `yaml:",inline"`
 	Issuer    string      `yaml:"issuer" jsonschema:"required" doc:"The iss claim of its tokens, byte for byte."`
-	Audiences []string    `yaml:"audiences" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
+	Audiences []string    `yaml:"audiences" order:"none" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
 	JWKS      keysFields  `yaml:"jwks" jsonschema:"required" doc:"The public keys by which its tokens are verified."`
 	Shared    bool        `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may take its tokens. What has no team is free to all."`
 	Mint      *mintFields `yaml:"mint" doc:"What signs tokens in examples and tests. Never in production."`

@@ -15,7 +15,7 @@ type rolloutFields struct {
 }
 
 type waveFields struct {
-	Nodes   []name            `yaml:"nodes" jsonschema:"minItems=1" doc:"Envoys by their node id."`
+	Nodes   []name            `yaml:"nodes" order:"none" jsonschema:"minItems=1" doc:"Envoys by their node id."`
 	Labels  map[string]string `yaml:"labels" doc:"Envoys that have all of these labels."`
 	Percent *percent          `yaml:"percent" doc:"So many of the known Envoys, rounded up, at least one."`
 }

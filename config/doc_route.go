@@ -8,12 +8,12 @@ import (
 
 type routeDocument struct {
 	header       `yaml:",inline"`
-	Expose       []exposureFields      `yaml:"expose" single:"true" doc:"Where the requests arrive."`
+	Expose       []exposureFields      `yaml:"expose" by:"gateway" order:"none" single:"true" doc:"Where the requests arrive."`
 	Match        matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
-	To           []destinationFields   `yaml:"to" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
+	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
 	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
-	Authorize    []authorizationFields `yaml:"authorize" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
-	Limits       []limitFields         `yaml:"limits" doc:"How many requests are let through."`
+	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`

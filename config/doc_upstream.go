@@ -42,7 +42,7 @@ type healthFields struct {
 type retryFields struct {
 	Attempts *int     `yaml:"attempts" jsonschema:"minimum=1,maximum=10,default=1" doc:"How often one request is tried again."`
 	Budget   *percent `yaml:"budget" jsonschema:"default=20%" doc:"The share of active requests that may be retries at any time."`
-	On       []string `yaml:"on" jsonschema:"minItems=1,enum=connect-failure,enum=refused-stream,enum=reset-before-request" later:"reset gateway-error 5xx" doc:"What is tried again: only requests of which the endpoint has seen nothing. All of these where not said."`
+	On       []string `yaml:"on" order:"none" jsonschema:"minItems=1,enum=connect-failure,enum=refused-stream,enum=reset-before-request" later:"reset gateway-error 5xx" doc:"What is tried again: only requests of which the endpoint has seen nothing. All of these where not said."`
 }
 
 func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
@@ -80,9 +80,14 @@ func (f *retryFields) retries() *gateway.Retries {
 	}
 	on := f.On
 	if len(on) == 0 {
-		on = []string{"connect-failure", "refused-stream", "reset-before-request"}
+		on = retryConditions()
 	}
 	return &gateway.Retries{
 		Attempts: value(f.Attempts, retryAttempts), Budget: float64(value(f.Budget, retryBudget)), On: on,
 	}
+}
+
+// retryConditions are all there are, in order.
+func retryConditions() []string {
+	return []string{"connect-failure", "refused-stream", "reset-before-request"}
 }

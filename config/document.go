@@ -73,11 +73,16 @@ func laterKinds() []string {
 
 // object is one document on its way into the model: where it stands, and what is wrong with it.
 type object struct {
-	load  *loader
-	file  string
-	ref   gateway.Ref
-	team  string
-	spots *spot
+	load   *loader
+	source string
+	file   string
+	ref    gateway.Ref
+	team   string
+	spots  *spot
+
+	includes map[string][]byte // The files that the document includes.
+	contract *contract         // nil: none, or none that could be read.
+
 	// faulty says that a fault was reported for the object, be it in a file that it includes.
 	faulty bool
 	blames []string // The fields of these faults.
@@ -108,7 +113,7 @@ func (o *object) blamed(field string) bool {
 // origin tells later stages where the object was written.
 func (o *object) origin() gateway.Origin {
 	return gateway.Origin{
-		File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
+		Source: o.source, File: o.file, Line: int(o.spots.line), Column: int(o.spots.column), Find: o.spots.find,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // endpointsFields is where the endpoints of an Upstream come from: a list of addresses, the word pushed, or a source.
 type endpointsFields struct {
-	List   []endpointFields     `yaml:"list"`
+	List   []endpointFields     `yaml:"list" by:"address" order:"none"`
 	Source endpointSourceFields `yaml:"source"`
 	pushed bool
 }
@@ -69,6 +69,9 @@ func (v *endpointsFields) endpoints(o *object, u *gateway.Upstream) {
 			u.Endpoints, faults = readEndpoints(file, text)
 			return faults
 		})
+		if u.Discovery.File == "" { // It was handed in, and is a list like any other; or it cannot be.
+			u.Discovery = nil
+		}
 	case v.List == nil && !o.blamed("endpoints"):
 		o.fault(gateway.CodeMissingField, "endpoints", "endpoints names no source: write srv: or file:, a list of addresses, or pushed")
 	}

@@ -75,8 +75,10 @@ func isYAML(file string) bool {
 }
 
 // read reads one file whole.
-func (l *loader) read(file string) ([]byte, *refusal) {
-	info, err := fs.Stat(l.fsys, file)
+func (l *loader) read(file string) ([]byte, *refusal) { return readFile(l.fsys, file) }
+
+func readFile(fsys fs.FS, file string) ([]byte, *refusal) {
+	info, err := fs.Stat(fsys, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &refusal{code: gateway.CodeFile, text: fmt.Sprintf("there is no file %s: correct the path, or add the file", file)}
@@ -85,7 +87,7 @@ func (l *loader) read(file string) ([]byte, *refusal) {
 	case !info.Mode().IsRegular(): // A pipe would wait for ever.
 		return nil, &refusal{code: gateway.CodeFile, text: file + " is no regular file: write the path of one"}
 	}
-	f, err := l.fsys.Open(file)
+	f, err := fsys.Open(file)
 	if err != nil {
 		return nil, &refusal{code: gateway.CodeFile, text: fmt.Sprintf("the file %s cannot be read: %s", file, reason(err))}
 	}
@@ -111,7 +113,7 @@ func reason(err error) string {
 // resolve returns the path of a file that another names.
 func resolve(from, named string) (file string, err *refusal) {
 	file = path.Join(path.Dir(from), named)
-	if !fs.ValidPath(file) || file == "." {
+	if !fs.ValidPath(file) || file == "." || strings.HasPrefix(file, sourcesFolder) || file == sourceFile {
 		return "", &refusal{code: gateway.CodeFile, text: fmt.Sprintf("%s lies outside the directory of the configuration: keep it inside", named)}
 	}
 	return file, nil
@@ -128,7 +130,7 @@ func (l *loader) include(o *object, field, named string) (text []byte, file stri
 		return nil, "", false
 	}
 	l.docs.Files[file] = text
-	l.note(o.file, file, text)
+	l.note(o, file, text)
 	return text, file, true
 }
 
@@ -136,6 +138,10 @@ func (l *loader) include(o *object, field, named string) (text []byte, file stri
 // value is nil where `env:` is not looked at.
 func (l *loader) secret(o *object, field, named string) (value []byte, ok bool) {
 	l.passing[o.file] = true
+	if l.closed {
+		o.fault(gateway.CodeSecret, field, "secrets are the platform's: have it apply the document")
+		return nil, false
+	}
 	source, rest, _ := strings.Cut(named, ":")
 	if source == "env" {
 		if l.opts.LookupEnv == nil {
@@ -149,7 +155,7 @@ func (l *loader) secret(o *object, field, named string) (value []byte, ok bool) 
 	}
 	file, err := resolve(o.file, rest)
 	if err == nil {
-		value, err = l.read(file)
+		value, err = readFile(l.host(), file)
 	}
 	if err != nil {
 		o.fault(gateway.CodeSecret, field, "%s", err.text)

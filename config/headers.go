@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,7 +23,7 @@ type headersFields struct {
 type headerChangeFields struct {
 	Set    map[string]headerValue `yaml:"set" doc:"Headers with their values, in place of whatever there is."`
 	Add    map[string]headerValue `yaml:"add" doc:"Headers with their values, beside whatever there is."`
-	Remove []string               `yaml:"remove" doc:"Names of headers that are taken away."`
+	Remove []string               `yaml:"remove" order:"none" doc:"Names of headers that are taken away."`
 }
 
 // headerValue is text in which parts of the request may stand in braces.
@@ -74,6 +75,7 @@ func (f headerChangeFields) changes(o *object, field string, response bool) gate
 				out = append(out, gateway.Header{Name: known, Value: written[key].parts})
 			}
 		}
+		slices.SortFunc(out, func(a, b gateway.Header) int { return cmp.Compare(a.Name, b.Name) })
 		return out
 	}
 	out := gateway.HeaderChanges{Set: list(join(field, "set"), f.Set), Add: list(join(field, "add"), f.Add)}

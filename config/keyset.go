@@ -64,12 +64,15 @@ func checkKeySet(text []byte) error {
 	return nil
 }
 
+// privateMembers are what only the private half of a key has (RFC 7518 6), or a symmetric one.
+func privateMembers() []string { return []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} }
+
 func checkKey(i int, key map[string]json.RawMessage) error {
 	var kty string
 	if json.Unmarshal(key["kty"], &kty) == nil && kty == "oct" {
 		return fmt.Errorf("key %d of the key set is symmetric: who can read it can sign tokens; use a key pair, and replace this key", i+1)
 	}
-	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"} {
+	for _, private := range privateMembers() {
 		if _, ok := key[private]; ok {
 			return fmt.Errorf("key %d of the key set is private: write its public half, and replace the key, as others may have read it", i+1)
 		}

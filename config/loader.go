@@ -19,6 +19,9 @@ const maxFaults = 10_000
 // loader carries what one Load needs.
 type loader struct {
 	fsys      fs.FS
+	source    string // Whose files these are; empty: the watched directory's.
+	below     fs.FS  // Of a source that was handed in: where files of the daemon's host are, nil for nowhere.
+	closed    bool   // The source is a team's, which hands in all that it names: the daemon's host is the platform's.
 	opts      Options
 	docs      *gateway.Documents
 	faults    gateway.Faults
@@ -49,7 +52,7 @@ type stranger struct {
 func newLoader(fsys fs.FS, opts Options) *loader {
 	return &loader{
 		fsys: fsys, opts: opts,
-		docs:      &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}},
+		docs:      newDocuments(),
 		records:   map[reflect.Type]*record{},
 		contracts: map[string]*contract{},
 		recalled:  map[string]*memorised{},
@@ -60,7 +63,28 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 	}
 }
 
+func newDocuments() *gateway.Documents {
+	return &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
+}
+
+// load reads all files.
+func (l *loader) load() (*gateway.Documents, gateway.Faults) {
+	for _, file := range l.walk() {
+		l.file(file)
+	}
+	if !l.build() {
+		l.opts.Memory.files = nil
+		again := newLoader(l.fsys, l.opts)
+		again.source, again.below, again.closed = l.source, l.below, l.closed
+		return again.load()
+	}
+	l.reportStrangers()
+	sortDocuments(l.docs)
+	return l.docs, l.faults.Sort()
+}
+
 func (l *loader) report(f gateway.Fault) {
+	f.Place.Source = l.source
 	switch {
 	case len(l.faults) < maxFaults:
 		l.faults = append(l.faults, f)
@@ -203,8 +227,11 @@ func (l *loader) build() bool {
 		o := p.object
 		part := became[o.file]
 		if part == nil {
-			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}}
+			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 			became[o.file] = part
+		}
+		if o.ref.Name != "" && first[o.ref] == o {
+			part.Written[o.ref] = &original{object: o, document: p.document}
 		}
 		switch {
 		case o.ref.Name == "" || first[o.ref] != o:
@@ -218,10 +245,10 @@ func (l *loader) build() bool {
 		}
 	}
 	for _, part := range became {
-		l.join(part)
+		joinDocuments(l.docs, part)
 	}
 	for _, m := range l.recalled {
-		l.join(m.became)
+		joinDocuments(l.docs, m.became)
 	}
 	l.memorise(became)
 	return true
@@ -236,10 +263,9 @@ func (l *loader) reportStrangers() {
 	}
 }
 
-// sort puts the objects in order, so that files and their order leave no trace.
-func (l *loader) sort() {
+// sortDocuments puts the objects in order, so that files and their order leave no trace.
+func sortDocuments(d *gateway.Documents) {
 	by := func(a, b string) int { return cmp.Compare(a, b) }
-	d := l.docs
 	slices.SortFunc(d.Gateways, func(a, b *gateway.Gateway) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.Upstreams, func(a, b *gateway.Upstream) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.Issuers, func(a, b *gateway.Issuer) int { return by(a.Name, b.Name) })

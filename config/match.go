@@ -15,7 +15,7 @@ type matchFields struct {
 // pathFields are what an operation is told by.
 type pathFields struct {
 	Method    method        `yaml:"method" doc:"The method. Every method where neither method nor methods is said."`
-	Methods   []method      `yaml:"methods" jsonschema:"minItems=1" doc:"Several methods."`
+	Methods   []method      `yaml:"methods" order:"none" jsonschema:"minItems=1" doc:"Several methods."`
 	Path      *pathTemplate `yaml:"path" doc:"The path: literal segments, {name} for one segment, /** at the end for everything below. A literal segment matches as it is spelt; /me%3Apay and /me;x=1 are taken by /{id}, not by /me:pay and /me, so protect /{id} as well where the upstream takes them for the same."`
 	PathRegex *pathRegex    `yaml:"path-regex" doc:"A regular expression (RE2) that begins with a slash, and that the whole path must match."`
 }

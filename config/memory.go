@@ -10,7 +10,12 @@ import (
 // Memory keeps what the files of a directory became, so that loading the directory again reads anew only what changed. The
 // objects of an unchanged file are the same values in memory, by which later stages know that nothing about them changed. The
 // zero value remembers nothing. One Load at a time may use it.
-type Memory struct{ files map[string]*memorised }
+type Memory struct {
+	files   map[string]*memorised
+	whole   *whole
+	team    string             // Whose the source is.
+	sources map[string]*Memory // Of LoadSources, by name.
+}
 
 // memorised is one file without faults, and what it became. It is never changed.
 type memorised struct {
@@ -36,6 +41,11 @@ func (l *loader) recall(file string, text []byte) bool {
 			return false
 		}
 	}
+	for named := range m.watched {
+		if l.handedIn(named) { // It was not then.
+			return false
+		}
+	}
 	l.recalled[file] = m
 	l.docs.Files[file] = m.text
 	maps.Copy(l.docs.Files, m.reads)
@@ -43,16 +53,23 @@ func (l *loader) recall(file string, text []byte) bool {
 	return true
 }
 
-// note notes that a document of a file includes another.
-func (l *loader) note(file, named string, text []byte) {
-	if l.reads[file] == nil {
-		l.reads[file] = map[string][]byte{}
+// note notes that a document includes a file.
+func (l *loader) note(o *object, named string, text []byte) {
+	if l.reads[o.file] == nil {
+		l.reads[o.file] = map[string][]byte{}
 	}
-	l.reads[file][named] = text
+	l.reads[o.file][named] = text
+	if o.includes == nil {
+		o.includes = map[string][]byte{}
+	}
+	o.includes[named] = text
 }
 
 // memorise makes this Load the one that is remembered. became is what each file's documents became.
 func (l *loader) memorise(became map[string]*gateway.Documents) {
+	for _, p := range l.pending {
+		p.object.load = nil // What is kept of a Load must not keep the Loads before it.
+	}
 	if l.opts.Memory == nil {
 		return
 	}
@@ -70,15 +87,15 @@ func (l *loader) memorise(became map[string]*gateway.Documents) {
 	l.opts.Memory.files = next
 }
 
-// join adds what one file's documents became to all.
-func (l *loader) join(part *gateway.Documents) {
-	d := l.docs
+// joinDocuments adds the objects of one part to all.
+func joinDocuments(d, part *gateway.Documents) {
 	d.Gateways = append(d.Gateways, part.Gateways...)
 	d.Upstreams = append(d.Upstreams, part.Upstreams...)
 	d.APIs = append(d.APIs, part.APIs...)
 	d.Issuers = append(d.Issuers, part.Issuers...)
 	d.Policies = append(d.Policies, part.Policies...)
 	d.Certificates = append(d.Certificates, part.Certificates...)
+	maps.Copy(d.Written, part.Written)
 	for ref := range part.Broken {
 		d.Broken[ref] = true
 	}

@@ -18,7 +18,10 @@ import (
 
 // sameDocuments compares what was loaded, but for the functions that find a field's line: those are compared by what they say.
 func sameDocuments(want, got *gateway.Documents) string {
-	return cmp.Diff(want, got, cmp.Comparer(func(a, b gateway.Origin) bool {
+	if changes := config.Diff(want, got); len(changes) > 0 {
+		return fmt.Sprintf("the documents differ: %+v", changes)
+	}
+	return cmp.Diff(want, got, cmpopts.IgnoreFields(gateway.Documents{}, "Written"), cmp.Comparer(func(a, b gateway.Origin) bool {
 		return a.File == b.File && a.Line == b.Line && a.Column == b.Column && a.At("to") == b.At("to") && a.At("name") == b.At("name")
 	}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmpopts.EquateEmpty())
 }

@@ -87,6 +87,7 @@ func (c *contract) add(all []listed) {
 		default:
 			seen[op.ID] = op
 			c.operations = append(c.operations, op.Operation)
+			c.places = append(c.places, op.place)
 		}
 	}
 }

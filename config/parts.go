@@ -57,7 +57,7 @@ func limits(list []limitFields) []gateway.Limit {
 
 type exposureFields struct {
 	Gateway name   `yaml:"gateway" jsonschema:"required" doc:"The name of a Gateway."`
-	Hosts   []host `yaml:"hosts" jsonschema:"minItems=1" doc:"The hosts on which the requests arrive. Every host of the Gateway where not said."`
+	Hosts   []host `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts on which the requests arrive. Every host of the Gateway where not said."`
 	Base    base   `yaml:"base" doc:"The path below which the requests arrive. The root where not said."`
 	By      string `yaml:"by" jsonschema:"enum=path,default=path" doc:"How a version is told apart: by its base."`
 }

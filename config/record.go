@@ -15,6 +15,12 @@ import (
 //	single      "true": a list of one may be written without its brackets
 //	reserved    the field is named but not built yet; the text says what to do instead
 //	later       values that are named but not built yet, separated by blanks
+//
+// The canonical form is made by them too, and by these:
+//
+//	by          the field by which the items of a list are told apart
+//	order       "none": the order of the list means nothing
+//	none        "true": an empty list says something, namely none, and is not the same as no list
 
 // rule is what the tags of one field say.
 type rule struct {
@@ -30,6 +36,9 @@ type rule struct {
 	maximum  *int
 	minItems int
 	standard string // Default.
+	by       string
+	loose    bool
+	none     bool
 }
 
 // record is the rules of one struct, in order of its fields.
@@ -69,6 +78,9 @@ func readRule(f reflect.StructField) *rule {
 		single:   f.Tag.Get("single") == "true",
 		reserved: f.Tag.Get("reserved"),
 		later:    strings.Fields(f.Tag.Get("later")),
+		by:       f.Tag.Get("by"),
+		loose:    f.Tag.Get("order") == "none",
+		none:     f.Tag.Get("none") == "true",
 	}
 	for tag := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
 		key, value, _ := strings.Cut(tag, "=")

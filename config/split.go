@@ -34,7 +34,7 @@ func (l *loader) split(file string, text []byte) []part {
 	for range maxRestarts {
 		roots, broken := trees(rest)
 		for _, root := range roots {
-			o := &object{load: l, file: file, spots: spotsOf(root)}
+			o := &object{load: l, source: l.source, file: file, spots: spotsOf(root)}
 			o.ref, o.team = identity(root)
 			parts = append(parts, part{object: o, root: root})
 		}
@@ -42,7 +42,7 @@ func (l *loader) split(file string, text []byte) []part {
 			break
 		}
 		start, next := around(text, broken.line)
-		o := &object{load: l, file: file, spots: &spot{line: int32(start), column: 1}}
+		o := &object{load: l, source: l.source, file: file, spots: &spot{line: int32(start), column: 1}}
 		o.ref, o.team = skim(text, start, next)
 		o.report(broken.code, gateway.Place{File: file, Line: broken.line, Column: broken.column}, "", broken.text)
 		parts = append(parts, part{object: o})

@@ -15,7 +15,7 @@ import (
 // history becomes what it was. Secrets in files are in no history; they are read from the directory as it is now ("": there is
 // none).
 func LoadFiles(files map[string][]byte, dir string, opts Options) (*gateway.Documents, gateway.Faults) {
-	stored, err := inMemory(files)
+	stored, err := FS(files)
 	if err != nil {
 		return &gateway.Documents{}, gateway.Faults{{Code: gateway.CodeFile, Message: err.Error()}}
 	}
@@ -39,14 +39,22 @@ type layers struct {
 // Open opens a file.
 func (l *layers) Open(name string) (fs.File, error) {
 	file, err := l.FS.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && l.below != nil {
 		return l.below.Open(name)
 	}
 	return file, err
 }
 
-// inMemory returns files as a file system. An archive that is not compressed is one.
-func inMemory(files map[string][]byte) (fs.FS, error) {
+// noFiles is a file system without any file.
+type noFiles struct{}
+
+// Open finds nothing.
+func (noFiles) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// FS returns files as a file system. An archive that is not compressed is one.
+func FS(files map[string][]byte) (fs.FS, error) {
 	var archive bytes.Buffer
 	w := zip.NewWriter(&archive)
 	for file, text := range files {

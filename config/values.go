@@ -195,6 +195,14 @@ func (v *base) parse(text string) error {
 	return nil
 }
 
+// String returns the base as it is written; that of a list has to be.
+func (v *base) String() string {
+	if *v == "" {
+		return "/"
+	}
+	return string(*v)
+}
+
 func (base) JSONSchema() *jsonschema.Schema { return pattern(`^/([^?#*{}]*[^/?#*{}])?$`, "/payments") }
 
 // urlPath is a literal path that is sent.

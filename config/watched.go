@@ -53,7 +53,7 @@ func (w Watched) read(file string) ([]byte, gateway.Faults) {
 }
 
 func readWatched(fsys fs.FS, file string) ([]byte, *refusal) {
-	text, refused := (&loader{fsys: fsys}).read(file)
+	text, refused := readFile(fsys, file)
 	if refused == nil && len(text) > maxWatchedBytes {
 		refused = &refusal{code: gateway.CodeTooLarge, text: fmt.Sprintf("the file %s is larger than 1 MiB: write what is needed only", file)}
 	}
@@ -74,12 +74,19 @@ func (o *object) watched(field, named string, check func(file string, text []byt
 		o.fault(refused.code, field, "%s", refused.text)
 		return "", false
 	}
+	if o.load.handedIn(file) {
+		return "", o.included(field, named, check)
+	}
+	if o.load.closed {
+		o.fault(gateway.CodeFile, field, "there is no file %s among those that were handed in: add it", file)
+		return "", false
+	}
 	o.load.outside[file] = true
 	if o.load.watches[o.file] == nil {
 		o.load.watches[o.file] = map[string]bool{}
 	}
 	o.load.watches[o.file][file] = true
-	text, refused := readWatched(o.load.fsys, file)
+	text, refused := readWatched(o.load.host(), file)
 	var faults gateway.Faults
 	if refused != nil {
 		line, column := o.spots.find(field)
@@ -91,10 +98,40 @@ func (o *object) watched(field, named string, check func(file string, text []byt
 		o.load.passing[o.file] = true
 	}
 	for _, f := range faults {
-		f.Object, f.Team, f.Field = o.ref, o.team, field
+		f.Object, f.Team, f.Field, f.Place.Source = o.ref, o.team, field, o.load.source
 		o.load.docs.Watched = append(o.load.docs.Watched, f)
 	}
 	return file, true
+}
+
+// handedIn reports whether a file that would be watched is one of those that were handed in.
+func (l *loader) handedIn(file string) bool {
+	if l.source == "" {
+		return false
+	}
+	_, err := fs.Stat(l.fsys, file)
+	return err == nil
+}
+
+// host is where files of the daemon's host are: the directory itself, or the one below which a source finds them.
+func (l *loader) host() fs.FS {
+	if l.source == "" {
+		return l.fsys
+	}
+	return &layers{FS: noFiles{}, below: l.below}
+}
+
+// included reads a file that was handed in, in the place of one that is watched: it is a part of the content.
+func (o *object) included(field, named string, check func(file string, text []byte) gateway.Faults) bool {
+	text, file, ok := o.load.include(o, field, named)
+	if !ok {
+		return false
+	}
+	faults := check(file, text)
+	for _, f := range faults {
+		o.report(f.Code, f.Place, field, f.Message)
+	}
+	return len(faults) == 0
 }
 
 func watchedFault(code gateway.Code, file string, line, column int, text string) gateway.Faults {

@@ -52,6 +52,8 @@ const (
 	CodeForeignTeam Code = "GH216" // A document or change of another team's.
 	CodePlatform    Code = "GH217" // What belongs to the platform, in the hands of a team.
 
+	CodeForeignSource Code = "GH218" // An object of another source.
+
 	CodeHostUncovered   Code = "GH221" // A host without a certificate that is good for it.
 	CodeTwoCertificates Code = "GH222" // Two certificates for one host.
 	CodeServesNothing   Code = "GH223" // A certificate that is good for no host of its listener.

@@ -35,11 +35,11 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Sort orders faults by file, line, column, code and text, and drops repetitions.
+// Sort orders faults by source, file, line, column, code and text, and drops repetitions.
 func (fs Faults) Sort() Faults {
 	slices.SortFunc(fs, func(a, b Fault) int {
 		return cmp.Or(
-			cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
+			cmp.Compare(a.Place.Source, b.Place.Source), cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
 			cmp.Compare(a.Place.Column, b.Place.Column), cmp.Compare(a.Code, b.Code),
 			cmp.Compare(a.Message, b.Message), cmp.Compare(a.Field, b.Field),
 		)

@@ -4,6 +4,7 @@ import "fmt"
 
 // Origin tells where an object was written, so that whatever is found wrong with it later can name the place.
 type Origin struct {
+	Source string // The source that the file belongs to; empty: the watched directory.
 	File   string
 	Line   int // 1-based; 0: unknown.
 	Column int // 1-based; 0: unknown.
@@ -14,7 +15,7 @@ type Origin struct {
 
 // At returns the place of a field of the object.
 func (o Origin) At(field string) Place {
-	p := Place{File: o.File, Line: o.Line, Column: o.Column}
+	p := Place{Source: o.Source, File: o.File, Line: o.Line, Column: o.Column}
 	if o.Find != nil && field != "" {
 		if line, column := o.Find(field); line > 0 {
 			p.Line, p.Column = line, column
@@ -23,15 +24,27 @@ func (o Origin) At(field string) Place {
 	return p
 }
 
-// Place is a position in a file.
+// Place is a position in a file of a source.
 type Place struct {
+	Source string `json:"source,omitempty" doc:"The source that the file belongs to; absent for the watched directory"`
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Column int    `json:"column"`
 }
 
-// String returns "file:line:column", leaving out what is unknown.
+// In returns the place as somebody sees it who speaks of a source's files anyway: a place in that source names the file alone.
+func (p Place) In(source string) Place {
+	if p.Source == source {
+		p.Source = ""
+	}
+	return p
+}
+
+// String returns "file:line:column", leaving out what is unknown, and before it "source:" where that is not the watched directory.
 func (p Place) String() string {
+	if p.Source != "" {
+		return p.Source + ":" + p.In(p.Source).String()
+	}
 	switch {
 	case p.Line == 0:
 		return p.File

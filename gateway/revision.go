@@ -17,6 +17,18 @@ type Documents struct {
 	// Watched are the faults of files that are watched (key sets, endpoints). They are no part of the content: where a good
 	// state of such a file is known from before, it stays in use.
 	Watched Faults
+	// Written holds each object's document as it was written, for whoever compares and dumps documents.
+	Written map[Ref]Written
+}
+
+// Written is the document of one object as it was written, whatever stage it is in. What it says only its loader knows.
+type Written interface {
+	// Ref returns the key of the object.
+	Ref() Ref
+	// Team returns whose the object is, empty where nobody's.
+	Team() string
+	// Origin returns where the document stands.
+	Origin() Origin
 }
 
 // Revision is one configuration, whole and resolved. Nothing changes it after Assemble.

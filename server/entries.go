@@ -35,6 +35,7 @@ const nothing = ".nothing"
 type entry struct {
 	store.Entry
 	*compiled
+	documents     *gateway.Documents // As they were loaded, nothing quarantined.
 	substitutions []gateway.Substitution
 }
 
@@ -79,29 +80,49 @@ func (s *entries) prune(keep map[int64]bool) {
 	}
 }
 
-// record makes a history entry of a configuration.
-func (s *Server) record(ctx context.Context, docs *gateway.Documents, e *entry) error {
+// record makes a history entry of a configuration. taken is which state of the watched directory comes in with it; "" for none.
+// It returns store.ErrConflict where somebody else made an entry meanwhile.
+func (s *Server) record(ctx context.Context, e *entry, taken string) error {
 	if len(e.substitutions) > 0 { // Otherwise nothing: an entry that has some keeps its parent.
 		var err error
 		if e.Substitutions, err = json.Marshal(e.substitutions); err != nil {
 			return fmt.Errorf("write down what is quarantined: %w", err)
 		}
 	}
-	files := docs.Files
+	files := e.documents.Files
 	if len(files) == 0 {
 		files = map[string][]byte{nothing: nil}
 	}
-	added, err := s.store.History.Add(ctx, e.Entry, files)
-	if err != nil {
-		return err
-	}
-	e.Entry = added
-	return nil
+	e.Resources = digestOf(e.xds)
+	return s.store.Together(ctx, func(ctx context.Context, together *store.Store) error {
+		added, err := together.History.AddAfter(ctx, e.Entry, files, s.latest.Number)
+		if err != nil {
+			return err
+		}
+		e.Entry = added
+		e.Resources = nil
+		if taken == "" {
+			return nil
+		}
+		return together.Meta.Set(ctx, takenKey, taken)
+	})
+}
+
+// contentOf returns the files of a content.
+func (s *Server) contentOf(ctx context.Context, id string) (map[string][]byte, error) {
+	files, err := s.store.History.Files(ctx, id)
+	delete(files, nothing)
+	return files, err
 }
 
 // rebuild compiles an entry from the files in the store. What stood in for a quarantined API comes from the entries before
 // it, so that a restart serves the same as the process before.
 func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, error) {
+	return s.rebuildWith(ctx, number, depth, s.observed.Prepare)
+}
+
+// rebuildWith is rebuild where learn returns what is observed for documents.
+func (s *Server) rebuildWith(ctx context.Context, number int64, depth int, learn learner) (*entry, error) {
 	if found := s.entries.get(number); found != nil {
 		return found, nil
 	}
@@ -109,7 +130,16 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 	if err != nil {
 		return nil, err
 	}
-	files, err := s.store.History.Files(ctx, stored.Content)
+	if stored.Of > 0 && depth < maxAncestors { // It is what that entry was, substitutions included.
+		of, err := s.rebuildWith(ctx, stored.Of, depth+1, learn)
+		if err == nil {
+			return &entry{Entry: stored, compiled: of.compiled, documents: of.documents, substitutions: of.substitutions}, nil
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	files, err := s.contentOf(ctx, stored.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +149,7 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 	}
 	var before *compiled
 	if len(substitutions) > 0 && stored.Parent > 0 && depth < maxAncestors {
-		parent, err := s.rebuild(ctx, stored.Parent, depth+1)
+		parent, err := s.rebuildWith(ctx, stored.Parent, depth+1, learn)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
@@ -127,14 +157,20 @@ func (s *Server) rebuild(ctx context.Context, number int64, depth int) (*entry, 
 			before = parent.compiled
 		}
 	}
-	delete(files, nothing)
-	docs, faults := config.LoadFiles(files, s.options.Config, config.Options{LookupEnv: s.options.Lookup})
+	sources, err := config.SplitSources(files)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", number, err)
+	}
+	docs, faults := s.loadSources(sources, nil)
 	docs.Files = files
 	from := s.tolerant()
-	from.Learnt = s.observed.Prepare(ctx, docs)
+	from.Learnt = learn(ctx, docs)
 	next, done, remaining := propose(docs, faults, from, before)
 	if len(remaining) > 0 {
 		return nil, fmt.Errorf("entry %d of the history: %w", number, remaining)
 	}
-	return &entry{Entry: stored, compiled: next, substitutions: done}, nil
+	return &entry{Entry: stored, compiled: next, documents: docs, substitutions: done}, nil
 }
+
+// learner returns what is observed for documents.
+type learner func(ctx context.Context, docs *gateway.Documents) *gateway.Observed

@@ -74,40 +74,10 @@ func (s *Server) restoreNodes(ctx context.Context) {
 	}
 }
 
-// apply makes a history entry of a configuration that compiles, and begins its rollout, unless it is to be confirmed first.
-func (s *Server) apply(ctx context.Context, docs *gateway.Documents, next *compiled, substitutions []gateway.Substitution) error {
-	if s.latest.Number > 0 && s.latest.Content == next.revision.ID {
-		return s.renew(ctx, next, substitutions)
-	}
-	before := s.live.Load()
-	e := &entry{compiled: next, substitutions: substitutions, Entry: store.Entry{
-		Content: next.revision.ID, Author: "directory", Message: "directory changed", Parent: before.entry, State: stateRolling,
-	}}
-	if before.compiled != nil {
-		if e.Reason = s.options.Guard.holds(before.revision, next.revision); e.Reason != "" {
-			e.State = stateHeld
-		}
-	}
-	if err := s.record(ctx, docs, e); err != nil {
-		return fmt.Errorf("record the configuration: %w", err)
-	}
-	s.supersedeHeld(ctx, e.Number)
-	s.latest = e.Entry
-	if e.State == stateHeld {
-		refused := *before
-		refused.faults = nil
-		s.live.Store(&refused)
-		s.log.Warn("configuration held", "entry", e.Number, "reason", e.Reason, "confirm", fmt.Sprintf("gatehouse confirm %d", e.Number))
-		return nil
-	}
-	return s.rollOut(ctx, e)
-}
-
 // renew takes the configuration of the newest entry, loaded again: what is in it the same way may resolve otherwise (secrets
 // of the environment).
-func (s *Server) renew(ctx context.Context, next *compiled, substitutions []gateway.Substitution) error {
+func (s *Server) renew(ctx context.Context, e *entry) error {
 	current := s.live.Load()
-	e := &entry{Entry: s.latest, compiled: next, substitutions: substitutions}
 	if s.entries.get(s.latest.Number) == nil || current.entry != s.latest.Number {
 		begun, err := s.begun(ctx)
 		if err != nil {
@@ -229,7 +199,7 @@ func (s *Server) useServices(e *entry) {
 // setLive makes an entry the one by which requests are explained and faulty APIs replaced. before is what was so before (nil:
 // it is no change).
 func (s *Server) setLive(e *entry, before *live) {
-	now := &live{compiled: e.compiled, entry: e.Number, since: s.options.Now(), substitutions: e.substitutions}
+	now := &live{compiled: e.compiled, documents: e.documents, entry: e.Number, since: s.options.Now(), substitutions: e.substitutions}
 	for _, q := range e.substitutions {
 		now.faults = append(now.faults, q.Faults...)
 		if before != nil {

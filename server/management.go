@@ -19,7 +19,7 @@ type management struct{ *Server }
 func (s *Server) adminDoor(l net.Listener) (door, error) {
 	m := management{s}
 	service, err := admin.New(admin.Options{
-		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Endpoints: m, Tokens: m, Authority: m, Export: m,
+		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Changes: m, Endpoints: m, Tokens: m, Authority: m, Export: m,
 		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
 		Version: version.Read().Version,
 		Token:   s.options.AdminToken,

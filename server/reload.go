@@ -18,7 +18,8 @@ const quarantineRounds = 3
 // live is what the server serves, and what it thought of the last reload.
 type live struct {
 	*compiled
-	entry         int64 // Of the history.
+	documents     *gateway.Documents // As they were loaded, nothing quarantined.
+	entry         int64              // Of the history.
 	since         time.Time
 	substitutions []gateway.Substitution
 	faults        gateway.Faults // Of the last reload; what is served may be older.
@@ -36,8 +37,19 @@ func (s *Server) Reload(ctx context.Context) error {
 	if !s.restored {
 		return errors.New("the server has not started: it loads its documents when it does")
 	}
+	return s.reload(ctx)
+}
+
+// reload is Reload for who holds the lock.
+func (s *Server) reload(ctx context.Context) error {
 	s.stuck.Store(false)
-	docs, faults := s.load()
+	read, err := s.readDirectory(ctx)
+	if err != nil {
+		s.stuck.Store(true)
+		s.log.Error("the configuration cannot be read, it is tried again", "error", err)
+		return err
+	}
+	docs, faults := read.documents, read.faults
 	before := s.live.Load()
 	s.followAlso(docs.Certificates)
 	from := s.sources()
@@ -59,7 +71,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return remaining
 	}
 	// What is begun is ended, also where the server stops meanwhile; the store bounds each step.
-	err := s.apply(context.WithoutCancel(ctx), docs, next, substitutions)
+	err = s.take(context.WithoutCancel(ctx), read, next, substitutions)
 	s.stuck.Store(err != nil)
 	if err != nil {
 		s.log.Error("configuration not in use, though it is good: it is tried again", "error", err)
@@ -67,12 +79,20 @@ func (s *Server) Reload(ctx context.Context) error {
 	return err
 }
 
-// load reads the documents; without a directory there are none.
-func (s *Server) load() (*gateway.Documents, gateway.Faults) {
-	if s.options.Config == "" {
-		return &gateway.Documents{}, nil
+// take makes what was read the configuration: a new entry, or the newest one with what its names stand for now.
+func (s *Server) take(ctx context.Context, read *directory, next *compiled, substitutions []gateway.Substitution) error {
+	if read.changed && s.latest.Content != next.revision.ID {
+		return s.change(ctx, change{
+			documents: read.documents, compiled: next, substitutions: substitutions,
+			author: "directory", message: "directory changed", taken: read.digest,
+		})
 	}
-	return config.Load(s.options.Config, config.Options{LookupEnv: s.options.Lookup, Memory: &s.memory})
+	if read.changed {
+		if err := s.store.Meta.Set(ctx, takenKey, read.digest); err != nil {
+			return err
+		}
+	}
+	return s.renew(ctx, &entry{Entry: s.latest, compiled: next, documents: read.documents, substitutions: substitutions})
 }
 
 // propose compiles documents, with faulty APIs quarantined. It returns what can be used, or the faults that stand against it.
@@ -109,11 +129,15 @@ const (
 	lastAgain  = 30 * time.Second
 )
 
-// watch reloads whenever the directory changes, and while a good configuration could not be used, until ctx ends.
+// watch reloads whenever the directory changes, if there is one, and while a good configuration could not be used, until ctx
+// ends.
 func (s *Server) watch(ctx context.Context) error {
-	changes, err := config.Watch(ctx, s.options.Config, s.log)
-	if err != nil {
-		return fmt.Errorf("watch %s: %w", s.options.Config, err)
+	var changes <-chan struct{}
+	if s.options.Config != "" {
+		var err error
+		if changes, err = config.Watch(ctx, s.options.Config, s.log); err != nil {
+			return fmt.Errorf("watch %s: %w", s.options.Config, err)
+		}
 	}
 	s.tasks.Go(func() {
 		wait := firstAgain
@@ -126,10 +150,14 @@ func (s *Server) watch(ctx context.Context) error {
 				wait = firstAgain
 			}
 			select {
+			case <-ctx.Done():
+				return
 			case _, open := <-changes:
 				if !open {
 					return
 				}
+			case <-s.retry:
+				continue
 			case <-again:
 			}
 			// Faults are logged where they are found, and shown by the management API.

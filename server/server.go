@@ -94,8 +94,9 @@ type Server struct {
 	entries   entries
 	known     known
 
-	stuck        atomic.Bool // A good configuration could not be used, and is tried again.
-	nodesChanged atomic.Bool // Since the store heard of them.
+	stuck        atomic.Bool   // A good configuration could not be used, and is tried again.
+	retry        chan struct{} // It has just become so.
+	nodesChanged atomic.Bool   // Since the store heard of them.
 	pushes       pushes
 	draining     atomic.Bool
 	files        atomic.Pointer[observed.Files]
@@ -149,6 +150,7 @@ func New(o Options) (*Server, error) {
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
+		retry:     make(chan struct{}, 1),
 		inherited: map[string]net.Listener{},
 		left:      make(chan struct{}),
 	}
@@ -239,14 +241,12 @@ func (s *Server) serve(ctx context.Context) error {
 			}
 		})
 	}
-	if s.options.Config != "" {
-		if err := errors.Join(s.follow(running), s.watch(running)); err != nil {
-			cancel()
-			s.closeDoors()
-			s.tasks.Wait()
-			s.observed.Stop()
-			return errors.Join(err, s.closeStore())
-		}
+	if err := errors.Join(s.follow(running), s.watch(running)); err != nil {
+		cancel()
+		s.closeDoors()
+		s.tasks.Wait()
+		s.observed.Stop()
+		return errors.Join(err, s.closeStore())
 	}
 	if s.remote != nil {
 		s.tasks.Go(func() { s.remote.joining.Tend(running) })

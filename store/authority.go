@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/cipher"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -11,7 +9,7 @@ import (
 // Authority holds the certificate authorities that sign for nodes, with their keys.
 type Authority struct {
 	db   *database
-	seal cipher.AEAD // nil where keys are stored as they are.
+	keys ring
 }
 
 // The states of a CA. At most one is active, and at most one is next.
@@ -34,6 +32,9 @@ type CA struct {
 // Move is a change of a CA's state.
 type Move struct{ ID, From, To string }
 
+// sealedAuthority, with the id behind it, is for whom a key is sealed.
+const sealedAuthority = "authority/"
+
 const authorityColumns = "id, certificate, private_key, sealed, state, created, changed"
 
 func (a *Authority) scan(scan func(...any) error) (c CA, err error) {
@@ -43,10 +44,8 @@ func (a *Authority) scan(scan func(...any) error) (c CA, err error) {
 		return CA{}, err
 	}
 	c.Created, c.Changed = at(created), at(changed)
-	if sealed {
-		if c.Key, err = unseal(a.seal, c.Key, c.ID); err != nil {
-			return CA{}, fmt.Errorf("the key of authority %s: %w", c.ID, err)
-		}
+	if c.Key, err = a.keys.open(c.Key, sealed, sealedAuthority+c.ID); err != nil {
+		return CA{}, fmt.Errorf("the key of authority %s: %w", c.ID, err)
 	}
 	return c, nil
 }
@@ -58,13 +57,11 @@ func (a *Authority) Add(ctx context.Context, c CA) (CA, error) {
 	if c.ID == "" || len(c.Certificate) == 0 || len(c.Key) == 0 || !known(c.State) {
 		return CA{}, fmt.Errorf("%s: %w: it has an id, a certificate, a key and a state", what, ErrInvalid)
 	}
-	key, sealed, err := seal(a.seal, c.Key, c.ID)
-	if err != nil {
-		return CA{}, fmt.Errorf("%s: %w", what, err)
-	}
+	key, sealed := a.keys.seal(c.Key, sealedAuthority+c.ID)
 	c.Created = stored(a.db.now())
 	c.Changed = c.Created
-	err = a.db.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err := a.db.change(ctx, what, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernAuthority, c.ID)
 		_, err := exec(ctx, tx, "INSERT INTO authorities ("+authorityColumns+") VALUES ($1, $2, $3, $4, $5, $6, $6)",
 			c.ID, c.Certificate, key, sealed, c.State, moment(c.Created))
 		return err
@@ -78,7 +75,8 @@ func (a *Authority) Add(ctx context.Context, c CA) (CA, error) {
 // Move changes the state of CAs in the order given, all or none: a rotation retires the active one and then makes the next
 // one active. ErrConflict tells that one is not in the state From, or that another is in the state To already.
 func (a *Authority) Move(ctx context.Context, moves ...Move) error {
-	return a.db.change(ctx, "change the state of authorities", func(ctx context.Context, tx *sql.Tx) error {
+	return a.db.change(ctx, "change the state of authorities", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernAuthority, "")
 		for _, m := range moves {
 			if !known(m.To) {
 				return fmt.Errorf("%w: an authority has no state %q", ErrInvalid, m.To)
@@ -107,7 +105,8 @@ func (a *Authority) List(ctx context.Context) (authorities []CA, err error) {
 
 // Remove removes a retired CA and its key. ErrConflict tells that it is not retired, or that there is none.
 func (a *Authority) Remove(ctx context.Context, id string) error {
-	return a.db.change(ctx, "remove authority "+id, func(ctx context.Context, tx *sql.Tx) error {
+	return a.db.change(ctx, "remove authority "+id, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernAuthority, id)
 		removed, err := exec(ctx, tx, "DELETE FROM authorities WHERE id = $1 AND state = $2", id, Retired)
 		if err == nil && removed == 0 {
 			err = fmt.Errorf("%w: it is not %s", ErrConflict, Retired)

@@ -5,7 +5,6 @@ import (
 	"compress/flate"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -18,7 +17,7 @@ const maxFile = 16 << 20
 
 // addContent stores every file of a configuration, unless it is there already: an id stands for one content. A file that
 // another content has too is stored once for both.
-func addContent(ctx context.Context, tx *sql.Tx, id string, files map[string][]byte, now int64) error {
+func addContent(ctx context.Context, tx *transaction, id string, files map[string][]byte, now int64) error {
 	hashes := make(map[string][]byte, len(files))
 	for path, data := range files {
 		if len(data) > maxFile {
@@ -54,7 +53,7 @@ func hashAll(hashes map[string][]byte) []byte {
 	return all.Sum(nil)
 }
 
-func addFile(ctx context.Context, tx *sql.Tx, packer *packer, content, path string, hash, data []byte) error {
+func addFile(ctx context.Context, tx *transaction, packer *packer, content, path string, hash, data []byte) error {
 	var known int
 	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM files WHERE hash = $1", hash).Scan(&known); err != nil {
 		return err

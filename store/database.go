@@ -5,20 +5,59 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
 // database is what all concerns work with: one connection that changes and several that read; or one transaction.
 type database struct {
-	write, read *sql.DB
-	tx          *sql.Tx // What Together works in; nil outside of it.
-	path        string
-	file        os.FileInfo // What was at the path when it was opened.
-	now         func() time.Time
-	timeout     time.Duration
-	closed      atomic.Bool
+	dialect dialect
+	write   *sql.DB // For changes, which are made one after the other.
+	read    *sql.DB
+	beat    *sql.DB      // For what must not wait behind changes: leases and signs of life. SQLite has but one writer, the same.
+	tx      *transaction // What Together works in; nil outside of it.
+	feed    *hub
+	now     func() time.Time
+	timeout time.Duration
+	closed  atomic.Bool
+}
+
+// dialect is what differs between the databases below a store.
+type dialect interface {
+	// ready says whether calls have a chance: ErrGone where what is written would be lost, ErrAway where nobody answers.
+	ready() error
+	// lock takes the lock on the store, where the beginning of a transaction has not.
+	lock(ctx context.Context, tx *sql.Tx) error
+	// announce stores that something changes, and tells other processes when the change is made. It returns the number of the
+	// change.
+	announce(ctx context.Context, tx *sql.Tx, notices []Notice) (number int64, err error)
+	// whisper tells other processes of changes that were made without the lock, and have no number.
+	whisper(ctx context.Context, tx *sql.Tx, notices []Notice) error
+	// clock returns the time that all who use the store agree on.
+	clock(ctx context.Context, q querier) (time.Time, error)
+	// classify gives an error its meaning.
+	classify(err error) error
+	// check looks for damage.
+	check(ctx context.Context, q querier) error
+	// follow tells the hub what others change until the context ends.
+	follow(ctx context.Context, d *database)
+	// finish is the last thing before the connection that changes is closed.
+	finish(d *database)
+}
+
+// transaction is a change under way.
+type transaction struct {
+	*sql.Tx
+	notices []Notice
+}
+
+// notice says what the transaction changes.
+func (t *transaction) notice(concern, key string) {
+	n := Notice{Concern: concern, Key: key}
+	if !slices.Contains(t.notices, n) {
+		t.notices = append(t.notices, n)
+	}
 }
 
 // querier is what reads: the pool of readers, or a change under way.
@@ -42,33 +81,72 @@ func (d *database) view(ctx context.Context, what string, do func(ctx context.Co
 	if d.tx != nil {
 		return d.wrap(what, do(ctx, d.tx))
 	}
+	if err := d.dialect.ready(); err != nil && !errors.Is(err, ErrGone) { // What was there can still be read.
+		return d.wrap(what, err)
+	}
 	return d.wrap(what, do(ctx, d.read))
 }
 
 // change makes all changes of do, or none where it fails, and returns when they are on the disk. It holds the lock on the
 // store from the beginning: what it reads stays as it is until it is done.
-func (d *database) change(ctx context.Context, what string, do func(ctx context.Context, tx *sql.Tx) error) error {
+func (d *database) change(ctx context.Context, what string, do func(ctx context.Context, tx *transaction) error) error {
 	return d.wrap(what, d.transact(ctx, do))
 }
 
-func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx *sql.Tx) error) error {
+func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx *transaction) error) error {
 	ctx, cancel := deadline(ctx, d.timeout)
 	defer cancel()
 	if d.tx != nil {
 		return step(ctx, d.tx, do)
 	}
-	if now, err := os.Stat(d.path); err != nil || !os.SameFile(now, d.file) {
-		return errors.Join(ErrGone, err)
+	return d.within(ctx, d.write, func(ctx context.Context, tx *transaction) error {
+		if err := d.dialect.lock(ctx, tx.Tx); err != nil {
+			return err
+		}
+		return do(ctx, tx)
+	}, d.dialect.announce)
+}
+
+// beside makes changes that are right without the lock on the store: each is one statement on one row. So they wait for no
+// other change.
+func (d *database) beside(ctx context.Context, what string, do func(ctx context.Context, tx *transaction) error) error {
+	ctx, cancel := deadline(ctx, d.timeout)
+	defer cancel()
+	if d.tx != nil {
+		return d.wrap(what, step(ctx, d.tx, do))
 	}
-	tx, err := d.write.BeginTx(ctx, nil)
+	return d.wrap(what, d.within(ctx, d.beat, do, func(ctx context.Context, tx *sql.Tx, notices []Notice) (int64, error) {
+		return 0, d.dialect.whisper(ctx, tx, notices)
+	}))
+}
+
+// within runs one transaction, and tells the feed what it changed.
+func (d *database) within(
+	ctx context.Context, pool *sql.DB, do func(context.Context, *transaction) error,
+	announce func(context.Context, *sql.Tx, []Notice) (int64, error),
+) error {
+	if err := d.dialect.ready(); err != nil {
+		return err
+	}
+	begun, err := pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if err := do(ctx, tx); err != nil {
-		_ = tx.Rollback() // Where this fails too, the database rolled back by itself; the first error is the one to tell.
+	tx := &transaction{Tx: begun}
+	err = do(ctx, tx)
+	var number int64
+	if err == nil && len(tx.notices) > 0 {
+		number, err = announce(ctx, begun, tx.notices)
+	}
+	if err != nil {
+		_ = begun.Rollback() // Where this fails too, the database rolled back by itself; the first error is the one to tell.
 		return err
 	}
-	return tx.Commit()
+	if err := begun.Commit(); err != nil {
+		return err
+	}
+	d.feed.made(number, tx.notices)
+	return nil
 }
 
 // wrap says what was being done, what an error means and what to do about it.
@@ -79,7 +157,7 @@ func (d *database) wrap(what string, err error) error {
 	if d.closed.Load() {
 		return fmt.Errorf("%s: %w", what, ErrClosed)
 	}
-	return fmt.Errorf("%s: %w", what, explain(classify(err)))
+	return fmt.Errorf("%s: %w", what, explain(d.dialect.classify(err)))
 }
 
 func (d *database) close() error {
@@ -89,9 +167,13 @@ func (d *database) close() error {
 	if d.closed.Swap(true) {
 		return ErrClosed
 	}
-	readErr := d.read.Close()
-	checkpoint(d.write, d.timeout)
-	return errors.Join(readErr, d.write.Close())
+	d.feed.close()
+	err := d.read.Close()
+	if d.beat != d.write {
+		err = errors.Join(err, d.beat.Close())
+	}
+	d.dialect.finish(d)
+	return errors.Join(err, d.write.Close())
 }
 
 // collect scans every row of a query.
@@ -118,7 +200,7 @@ func one[T any](ctx context.Context, q querier, scan func(scan func(...any) erro
 }
 
 // exec runs a statement and returns how many rows it changed.
-func exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (int, error) {
+func exec(ctx context.Context, tx *transaction, query string, args ...any) (int, error) {
 	result, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err

@@ -7,7 +7,7 @@ import (
 )
 
 // Steps are the migrations of this version.
-func Steps() (fs.FS, error) { return steps() }
+func Steps() (fs.FS, error) { return steps("sqlite") }
 
 // WithSteps opens a store as a version would that knows these migrations.
 func WithSteps(o Options, files fs.FS) Options {

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -18,13 +17,17 @@ type Entry struct {
 	Content string // The content id: the hash of all files.
 	Author  string
 	Message string
-	Parent  int64 // The entry that was in force when this one was made; 0 for none.
+	Source  string // Which source changed; "" for the watched directory, and for a rollback.
+	Of      int64  // For a rollback: the entry whose content this is; 0 for none. It stays as long as this one does.
+	Parent  int64  // The entry that was in force when this one was made; 0 for none.
 	Created time.Time
 	State   string // One of the words of those who roll out: held, rolling, live, refused, superseded, aborted...
 	Reason  string // Why it is in that state, for people.
 	Changed time.Time
 	// Substitutions are what stands in the place of quarantined objects, as JSON of those who know them.
 	Substitutions []byte
+	// Resources are what Envoys got, as JSON of those who know them. They are stored with the entry, and read by Resources alone.
+	Resources []byte
 }
 
 // Query says which entries List returns, newest first. The zero Query asks for the newest 100.
@@ -42,32 +45,63 @@ const (
 
 func (q Query) limit() int { return min(positive(q.Limit, defaultLimit), maxLimit) }
 
-const entryColumns = "number, content, author, message, parent, created, state, reason, changed, substitutions"
+const entryColumns = "number, content, author, message, source, of_entry, parent, created, state, reason, changed, substitutions"
 
 func scanEntry(scan func(...any) error) (e Entry, err error) {
 	var created, changed int64
-	err = scan(&e.Number, &e.Content, &e.Author, &e.Message, &e.Parent, &created, &e.State, &e.Reason, &changed, &e.Substitutions)
+	err = scan(&e.Number, &e.Content, &e.Author, &e.Message, &e.Source, &e.Of, &e.Parent, &created, &e.State, &e.Reason, &changed, &e.Substitutions)
 	e.Created, e.Changed = at(created), at(changed)
 	return e, err
 }
 
+// AnyNumber is what AddAfter expects where the newest entry may be any.
+const AnyNumber int64 = -1
+
 // Add makes an entry and stores its files, both or none, and returns the entry with its number and times. The files of a
 // content that is known may be left out, and are not looked at. Number, Created and Changed of the argument are ignored.
 func (h *History) Add(ctx context.Context, e Entry, files map[string][]byte) (Entry, error) {
+	return h.AddAfter(ctx, e, files, AnyNumber)
+}
+
+// AddAfter is Add for who has made the entry on the ground of what was the newest one: 0 where there was none. ErrConflict
+// tells that there is a newer one, and that nothing was added.
+func (h *History) AddAfter(ctx context.Context, e Entry, files map[string][]byte, newest int64) (Entry, error) {
 	if e.Content == "" || e.State == "" {
 		return Entry{}, fmt.Errorf("add an entry to the history: %w: content and state must be given", ErrInvalid)
 	}
 	e.Created = stored(h.db.now())
 	e.Changed = e.Created
-	err := h.db.change(ctx, "add an entry to the history", func(ctx context.Context, tx *sql.Tx) error {
+	err := h.db.change(ctx, "add an entry to the history", func(ctx context.Context, tx *transaction) error {
+		if err := expectNewest(ctx, tx, newest); err != nil {
+			return err
+		}
 		if err := addContent(ctx, tx, e.Content, files, moment(e.Created)); err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, `INSERT INTO entries (content, author, message, parent, created, state, reason, changed, substitutions)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number`,
-			e.Content, e.Author, e.Message, e.Parent, moment(e.Created), e.State, e.Reason, moment(e.Changed), e.Substitutions).Scan(&e.Number)
+		err := tx.QueryRowContext(ctx, `INSERT INTO entries
+			(content, author, message, source, of_entry, parent, created, state, reason, changed, substitutions, resources)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING number`,
+			e.Content, e.Author, e.Message, e.Source, e.Of, e.Parent, moment(e.Created), e.State, e.Reason, moment(e.Changed),
+			e.Substitutions, e.Resources).Scan(&e.Number)
+		tx.notice(ConcernHistory, fmt.Sprint(e.Number))
+		return err
 	})
 	return e, err
+}
+
+// expectNewest returns ErrConflict where the newest entry has another number.
+func expectNewest(ctx context.Context, q querier, expected int64) error {
+	if expected == AnyNumber {
+		return nil
+	}
+	var newest int64
+	if err := q.QueryRowContext(ctx, "SELECT coalesce(max(number), 0) FROM entries").Scan(&newest); err != nil {
+		return err
+	}
+	if newest != expected {
+		return fmt.Errorf("%w: the newest entry is %d, not %d", ErrConflict, newest, expected)
+	}
+	return nil
 }
 
 // Get returns the entry with a number, or ErrNotFound.
@@ -77,6 +111,14 @@ func (h *History) Get(ctx context.Context, number int64) (e Entry, err error) {
 		return err
 	})
 	return e, err
+}
+
+// Resources returns what Envoys got by an entry, nil where that was not stored, or ErrNotFound.
+func (h *History) Resources(ctx context.Context, number int64) (resources []byte, err error) {
+	err = h.db.view(ctx, fmt.Sprintf("read the resources of entry %d", number), func(ctx context.Context, q querier) error {
+		return q.QueryRowContext(ctx, "SELECT resources FROM entries WHERE number = $1", number).Scan(&resources)
+	})
+	return resources, err
 }
 
 // List returns entries, newest first.
@@ -126,7 +168,8 @@ func (h *History) Latest(ctx context.Context, states ...string) (Entry, error) {
 // SetState moves an entry from one state to another, with a reason. ErrConflict tells that it is in a third one, ErrNotFound
 // that there is no such entry.
 func (h *History) SetState(ctx context.Context, number int64, from, to, reason string) error {
-	return h.db.change(ctx, fmt.Sprintf("set entry %d of the history to %s", number, to), func(ctx context.Context, tx *sql.Tx) error {
+	return h.db.change(ctx, fmt.Sprintf("set entry %d of the history to %s", number, to), func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernHistory, fmt.Sprint(number))
 		changed, err := exec(ctx, tx, "UPDATE entries SET state = $1, reason = $2, changed = $3 WHERE number = $4 AND state = $5",
 			to, reason, moment(h.db.now()), number, from)
 		if err != nil || changed == 1 {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 )
 
@@ -22,7 +21,8 @@ func (m *Meta) Set(ctx context.Context, name, value string) error {
 	if name == "" {
 		return fmt.Errorf("store a value: %w: its name is missing", ErrInvalid)
 	}
-	return m.db.change(ctx, "store "+name, func(ctx context.Context, tx *sql.Tx) error {
+	return m.db.change(ctx, "store "+name, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernMeta, name)
 		_, err := exec(ctx, tx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
 		return err
 	})
@@ -34,7 +34,8 @@ func (m *Meta) Init(ctx context.Context, name, value string) (stored string, err
 	if name == "" {
 		return "", fmt.Errorf("store a value: %w: its name is missing", ErrInvalid)
 	}
-	err = m.db.change(ctx, "store "+name, func(ctx context.Context, tx *sql.Tx) error {
+	err = m.db.change(ctx, "store "+name, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernMeta, name)
 		if _, err := exec(ctx, tx, "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, value); err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -57,13 +56,14 @@ func (n *Nodes) Put(ctx context.Context, nodes ...Node) error {
 		return nil
 	}
 	now := n.db.now()
-	return n.db.change(ctx, "store nodes", func(ctx context.Context, tx *sql.Tx) error {
+	return n.db.change(ctx, "store nodes", func(ctx context.Context, tx *transaction) error {
 		put, err := tx.PrepareContext(ctx, putNode)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = put.Close() }()
 		for _, node := range nodes {
+			tx.notice(ConcernNodes, node.Fleet)
 			if node.Fleet == "" || node.Name == "" {
 				return fmt.Errorf("%w: a node has a fleet and a name, not %q and %q", ErrInvalid, node.Fleet, node.Name)
 			}
@@ -104,7 +104,8 @@ func (n *Nodes) List(ctx context.Context, fleet string) (nodes []Node, err error
 
 // Forget removes the nodes that were last seen before a time, and returns how many.
 func (n *Nodes) Forget(ctx context.Context, before time.Time) (forgotten int, err error) {
-	err = n.db.change(ctx, "forget nodes", func(ctx context.Context, tx *sql.Tx) error {
+	err = n.db.change(ctx, "forget nodes", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernNodes, "")
 		forgotten, err = exec(ctx, tx, "DELETE FROM nodes WHERE last_seen < $1", moment(before))
 		return err
 	})

@@ -71,7 +71,8 @@ func (o *Observed) Put(ctx context.Context, v Value, expected int64) (Value, err
 		v.Value = []byte{}
 	}
 	v.Changed = stored(o.db.now())
-	err := o.db.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err := o.db.change(ctx, what, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernObserved, v.Kind+"/"+v.Name)
 		err := o.expect(ctx, tx, v, expected)
 		if err != nil {
 			return err
@@ -95,7 +96,8 @@ func (o *Observed) Put(ctx context.Context, v Value, expected int64) (Value, err
 // expects a version as Put does; ErrNotFound tells that there is none.
 func (o *Observed) Delete(ctx context.Context, v Value, expected int64) error {
 	v.Value, v.Changed = nil, stored(o.db.now())
-	return o.db.change(ctx, fmt.Sprintf("delete %s %s", v.Kind, v.Name), func(ctx context.Context, tx *sql.Tx) error {
+	return o.db.change(ctx, fmt.Sprintf("delete %s %s", v.Kind, v.Name), func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernObserved, v.Kind+"/"+v.Name)
 		if err := o.expect(ctx, tx, v, expected); err != nil {
 			return err
 		}
@@ -112,7 +114,7 @@ func (o *Observed) Delete(ctx context.Context, v Value, expected int64) error {
 }
 
 // expect returns ErrConflict where the stored version is not the expected one.
-func (o *Observed) expect(ctx context.Context, tx *sql.Tx, v Value, expected int64) error {
+func (o *Observed) expect(ctx context.Context, tx *transaction, v Value, expected int64) error {
 	if expected == AnyVersion {
 		return nil
 	}
@@ -128,7 +130,7 @@ func (o *Observed) expect(ctx context.Context, tx *sql.Tx, v Value, expected int
 }
 
 // note adds a line to the trail, cuts the trail to its bound, and returns the number of the line.
-func (o *Observed) note(ctx context.Context, tx *sql.Tx, v Value, deleted bool) (version int64, err error) {
+func (o *Observed) note(ctx context.Context, tx *transaction, v Value, deleted bool) (version int64, err error) {
 	kept := v.Value
 	if len(kept) > trailValue {
 		kept = nil

@@ -32,7 +32,7 @@ func open(ctx context.Context, path string, o Options) (*database, error) {
 	}
 	files := o.steps
 	if files == nil {
-		if files, err = steps(); err != nil {
+		if files, err = steps("sqlite"); err != nil {
 			return nil, err
 		}
 	}
@@ -55,11 +55,11 @@ func open(ctx context.Context, path string, o Options) (*database, error) {
 	if err != nil {
 		return nil, errors.Join(err, read.Close(), write.Close())
 	}
-	now := o.Now
-	if now == nil {
-		now = time.Now
-	}
-	return &database{write: write, read: read, path: path, file: file, now: now, timeout: positive(o.Timeout, defaultTimeout)}, nil
+	timeout := positive(o.Timeout, defaultTimeout)
+	dialect := &sqliteFile{path: path, file: file, now: o.Now, limit: timeout}
+	d := &database{dialect: dialect, write: write, read: read, beat: write, now: o.Now, timeout: timeout}
+	d.feed = &hub{local: true, watchers: map[*watcher]struct{}{}, start: func(ctx context.Context) { dialect.follow(ctx, d) }}
+	return d, nil
 }
 
 // lock keeps other processes from opening the same store until unlock: two that make or migrate it at once would disturb

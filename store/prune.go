@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 )
 
@@ -27,15 +26,16 @@ const needed = `SELECT number FROM entries WHERE content IN (SELECT content FROM
 	UNION SELECT previous FROM rollouts WHERE id IN (` + last + ")"
 
 // ancestors are the parents of entries that stay and have substitutions, and theirs: what stands in for a quarantined object is
-// found in them.
+// found in them. So are the entries that a rollback which stays goes back to.
 const ancestors = `
-	UNION SELECT entries.parent FROM entries JOIN stays ON entries.number = stays.number WHERE length(entries.substitutions) > 0`
+	UNION SELECT entries.parent FROM entries JOIN stays ON entries.number = stays.number WHERE length(entries.substitutions) > 0
+	UNION SELECT entries.of_entry FROM entries JOIN stays ON entries.number = stays.number WHERE entries.of_entry > 0`
 
 // Prune removes all entries but the newest and those that are needed, with the finished rollouts that led to them, and then
 // every content and file that no entry has. An entry is needed while it is in one of the states given, while a node that was
 // not forgotten acknowledged it or its content last, or while an open rollout, or the last finished one of a fleet in each
 // state, leads to it or from it; and where an entry that stays has substitutions, its
-// parent is needed too. Of the finished rollouts that remain, the newest 1,000 and those last ones stay. It
+// parent is needed too, and where it is a rollback, the entry to which that goes back. Of the finished rollouts that remain, the newest 1,000 and those last ones stay. It
 // works in small steps, and where it fails in between, what is left is whole.
 func (h *History) Prune(ctx context.Context, keep int, states ...string) (Pruned, error) {
 	if keep < 1 {
@@ -65,7 +65,8 @@ func (h *History) pruneStep(ctx context.Context, keep int, states []string) (p P
 		args = append(args, texts(states)...)
 	}
 	old := "WITH RECURSIVE stays (number) AS (" + stays + ancestors + ") SELECT number FROM entries WHERE number NOT IN (SELECT number FROM stays)"
-	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *sql.Tx) error {
+	err = h.db.change(ctx, "prune the history", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernHistory, "")
 		var more int
 		gone := fmt.Sprintf(" IN (%s ORDER BY number LIMIT %d)", old, pruneAtOnce)
 		for _, step := range []struct {

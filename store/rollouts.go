@@ -41,7 +41,7 @@ func scanRollout(scan func(...any) error) (r Rollout, err error) {
 func (r *Rollouts) Put(ctx context.Context, rollouts ...Rollout) ([]Rollout, error) {
 	now := stored(r.db.now())
 	out := make([]Rollout, len(rollouts))
-	err := r.db.change(ctx, "store a rollout", func(ctx context.Context, tx *sql.Tx) error {
+	err := r.db.change(ctx, "store a rollout", func(ctx context.Context, tx *transaction) error {
 		for i, rollout := range rollouts {
 			if rollout.Fleet == "" || rollout.State == "" {
 				return fmt.Errorf("%w: a rollout has a fleet and a state", ErrInvalid)
@@ -54,6 +54,7 @@ func (r *Rollouts) Put(ctx context.Context, rollouts ...Rollout) ([]Rollout, err
 				return fmt.Errorf("of fleet %s: %w", rollout.Fleet, err)
 			}
 			out[i] = rollout
+			tx.notice(ConcernRollouts, rollout.Fleet)
 		}
 		return nil
 	})
@@ -63,7 +64,7 @@ func (r *Rollouts) Put(ctx context.Context, rollouts ...Rollout) ([]Rollout, err
 	return out, nil
 }
 
-func putRollout(ctx context.Context, tx *sql.Tx, r *Rollout) error {
+func putRollout(ctx context.Context, tx *transaction, r *Rollout) error {
 	values := []any{r.Fleet, r.Entry, r.Previous, r.State, r.Body, moment(r.Started), moment(r.Changed), moment(r.Finished)}
 	var row *sql.Row
 	if r.ID == 0 {

@@ -12,19 +12,19 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
 var embedded embed.FS
 
 // versions is the table in which goose keeps what it did.
 const versions = "schema_versions"
 
-// steps are the migrations that this version knows.
-func steps() (fs.FS, error) { return fs.Sub(embedded, "migrations") }
+// steps are the migrations of a dialect that this version knows.
+func steps(dialect string) (fs.FS, error) { return fs.Sub(embedded, "migrations/"+dialect) }
 
 // migrator returns goose over migrations. It says nothing by itself.
-func migrator(db *sql.DB, files fs.FS) (*goose.Provider, error) {
+func migrator(dialect goose.Dialect, db *sql.DB, files fs.FS) (*goose.Provider, error) {
 	return goose.NewProvider(
-		goose.DialectSQLite3, db, files,
+		dialect, db, files,
 		goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)),
 	)
 }
@@ -35,7 +35,7 @@ func migrate(ctx context.Context, db *sql.DB, path string, files fs.FS) error {
 	if _, err := db.ExecContext(ctx, fmt.Sprint("PRAGMA application_id = ", application)); err != nil {
 		return err
 	}
-	provider, err := migrator(db, files)
+	provider, err := migrator(goose.DialectSQLite3, db, files)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func migrate(ctx context.Context, db *sql.DB, path string, files fs.FS) error {
 
 // notNewer returns ErrNewer where a newer version has changed the schema.
 func notNewer(ctx context.Context, db *sql.DB, files fs.FS) error {
-	provider, err := migrator(db, files)
+	provider, err := migrator(goose.DialectSQLite3, db, files)
 	if err != nil {
 		return err
 	}

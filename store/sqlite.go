@@ -4,19 +4,81 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net/url"
+	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // application marks a database as ours: the field of its header that SQLite leaves to applications. ASCII "Gate".
 const application = 0x47617465
+
+// sqliteFile is the dialect of SQLite: one file, which several processes of one host may use.
+type sqliteFile struct {
+	path  string
+	file  os.FileInfo // What was at the path when it was opened.
+	now   func() time.Time
+	limit time.Duration // How long the last checkpoint may take.
+}
+
+// ready returns ErrGone where the file was removed or replaced.
+func (f *sqliteFile) ready() error {
+	if now, err := os.Stat(f.path); err != nil || !os.SameFile(now, f.file) {
+		return errors.Join(ErrGone, err)
+	}
+	return nil
+}
+
+// lock does nothing: a transaction of the connection that changes begins with it.
+func (f *sqliteFile) lock(context.Context, *sql.Tx) error { return nil }
+
+// announce counts the change; other processes look for the number.
+func (f *sqliteFile) announce(ctx context.Context, tx *sql.Tx, _ []Notice) (number int64, err error) {
+	err = tx.QueryRowContext(ctx, "UPDATE feed SET number = number + 1 WHERE id = 1 RETURNING number").Scan(&number)
+	return number, err
+}
+
+func (f *sqliteFile) whisper(ctx context.Context, tx *sql.Tx, notices []Notice) error {
+	if len(notices) == 0 {
+		return nil
+	}
+	_, err := f.announce(ctx, tx, notices)
+	return err
+}
+
+func (f *sqliteFile) clock(context.Context, querier) (time.Time, error) { return f.now(), nil }
+
+func (f *sqliteFile) check(ctx context.Context, q querier) error { return check(ctx, q) }
+
+func (f *sqliteFile) classify(err error) error { return classify(err) }
+
+// feedPoll is how often the number of the last change is read.
+const feedPoll = 200 * time.Millisecond
+
+func (f *sqliteFile) follow(ctx context.Context, d *database) {
+	ticker := time.NewTicker(feedPoll)
+	defer ticker.Stop()
+	for {
+		if number, err := d.lastChange(ctx); err == nil { // What cannot be read now can be in 200 ms.
+			d.feed.polled(number)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finish moves what is in the log into the file. Another process may keep it from that; then the last one that closes
+// does it, or whoever opens the store next.
+func (f *sqliteFile) finish(d *database) {
+	ctx, cancel := context.WithTimeout(context.Background(), f.limit)
+	defer cancel()
+	_, _ = d.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+}
 
 // role is what a connection is for.
 type role int
@@ -64,56 +126,4 @@ func connect(path string, as role, wait time.Duration) (*sql.DB, error) {
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	return db, nil
-}
-
-// checkpoint moves what is in the log into the file. Another process may keep it from that; then the last one that closes
-// does it, or whoever opens the store next.
-func checkpoint(db *sql.DB, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	_, _ = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-}
-
-// check reads every page and returns ErrCorrupt where the structure is damaged.
-func check(ctx context.Context, q querier) error {
-	var found string
-	if err := q.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
-		return err
-	}
-	if found != "ok" {
-		return fmt.Errorf("%w: %s", ErrCorrupt, found)
-	}
-	return nil
-}
-
-// classify gives an error of the database or of the file system its meaning.
-func classify(err error) error {
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return ErrNotFound
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w (%w)", ErrReadOnly, err)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	}
-	failure, ok := errors.AsType[*sqlite.Error](err)
-	if !ok {
-		return err
-	}
-	var meaning error
-	switch failure.Code() & 0xff { // Above are details.
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		meaning = ErrCorrupt
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
-		meaning = ErrReadOnly
-	case sqlite3.SQLITE_FULL:
-		meaning = ErrFull
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		meaning = ErrBusy
-	case sqlite3.SQLITE_CONSTRAINT:
-		meaning = ErrConflict
-	default:
-		return err
-	}
-	return fmt.Errorf("%w (%w)", meaning, err)
 }

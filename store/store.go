@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,9 +27,11 @@ type Options struct {
 	Timeout time.Duration
 	// Wait bounds how long a change waits for another process that is changing something. 0 stands for 5 s.
 	Wait time.Duration
-	// SealingKey encrypts the private keys of authorities (AES-256-GCM). It has 32 bytes and comes from outside of the state
+	// SealingKey encrypts every secret (AES-256-GCM), such as the private keys of authorities. It has 32 bytes and comes from outside of the state
 	// directory. Without it they are protected by the file's mode, 0600, alone.
 	SealingKey []byte
+	// Sealing are several sealing keys, in the place of SealingKey: the first one seals, all of them open. So keys are rotated.
+	Sealing [][]byte
 	// Trail is how many changes of observed state are remembered. 0 stands for 1,000.
 	Trail int
 	Now   func() time.Time // nil stands for time.Now.
@@ -47,6 +48,9 @@ type Store struct {
 	Tokens    *Tokens
 	Authority *Authority
 	Meta      *Meta
+	Leases    *Leases
+	Replicas  *Replicas
+	Secrets   *Secrets
 
 	db   *database
 	path string
@@ -59,9 +63,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Dir == "" {
 		return nil, fmt.Errorf("open the store: %w: the directory is missing", ErrInvalid)
 	}
-	seal, err := sealer(o.SealingKey)
+	if len(o.SealingKey) > 0 {
+		o.Sealing = [][]byte{o.SealingKey}
+	}
+	keys, err := newRing(o.Sealing)
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	ctx, cancel := deadline(ctx, openTimeout)
 	defer cancel()
@@ -74,18 +84,21 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
 	}
-	return assemble(db, path, positive(o.Trail, defaultTrail), seal), nil
+	return assemble(db, path, positive(o.Trail, defaultTrail), keys), nil
 }
 
-func assemble(db *database, path string, trail int, seal cipher.AEAD) *Store {
+func assemble(db *database, path string, trail int, keys ring) *Store {
 	return &Store{
 		History:   &History{db},
 		Nodes:     &Nodes{db},
 		Rollouts:  &Rollouts{db},
 		Observed:  &Observed{db, trail},
 		Tokens:    &Tokens{db},
-		Authority: &Authority{db, seal},
+		Authority: &Authority{db, keys},
 		Meta:      &Meta{db},
+		Leases:    &Leases{db},
+		Replicas:  &Replicas{db},
+		Secrets:   &Secrets{db, keys},
 		db:        db,
 		path:      path,
 	}
@@ -105,7 +118,7 @@ func (s *Store) Path() string { return s.path }
 
 // Check looks for damage in the whole file and returns ErrCorrupt with what it found first. It reads all of the file.
 func (s *Store) Check(ctx context.Context) error {
-	return s.db.view(ctx, "check the store", check)
+	return s.db.view(ctx, "check the store", s.db.dialect.check)
 }
 
 func positive[T int | time.Duration](value, otherwise T) T {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 )
 
@@ -11,9 +10,9 @@ import (
 // wait for itself. It may look at what it has changed, and go on after a call that failed. Its error is returned as it is.
 func (s *Store) Together(ctx context.Context, do func(ctx context.Context, s *Store) error) error {
 	var failed error
-	err := s.db.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		inside := &database{tx: tx, now: s.db.now, timeout: s.db.timeout}
-		failed = do(ctx, assemble(inside, s.path, s.Observed.trail, s.Authority.seal))
+	err := s.db.transact(ctx, func(ctx context.Context, tx *transaction) error {
+		inside := &database{dialect: s.db.dialect, tx: tx, feed: s.db.feed, now: s.db.now, timeout: s.db.timeout}
+		failed = do(ctx, assemble(inside, s.path, s.Observed.trail, s.Authority.keys))
 		return failed
 	})
 	if failed != nil {
@@ -23,11 +22,13 @@ func (s *Store) Together(ctx context.Context, do func(ctx context.Context, s *St
 }
 
 // step makes all changes of do within a transaction, or none.
-func step(ctx context.Context, tx *sql.Tx, do func(ctx context.Context, tx *sql.Tx) error) error {
+func step(ctx context.Context, tx *transaction, do func(ctx context.Context, tx *transaction) error) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
+	told := len(tx.notices)
 	if err := do(ctx, tx); err != nil {
+		tx.notices = tx.notices[:told]
 		_, undone := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT step")
 		_, ended := tx.ExecContext(ctx, "RELEASE SAVEPOINT step")
 		return errors.Join(err, undone, ended)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -56,7 +55,8 @@ func (t *Tokens) Create(ctx context.Context, token Token, secret []byte) (Token,
 	token.Created, token.Expires = stored(t.db.now()), stored(token.Expires)
 	token.Used, token.Revoked = time.Time{}, time.Time{}
 	hash := sha256.Sum256(secret)
-	err := t.db.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err := t.db.change(ctx, what, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernTokens, token.ID)
 		_, err := exec(ctx, tx, `INSERT INTO tokens (id, hash, fleet, node, uses, author, created, expires, used, revoked)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0)`,
 			token.ID, hash[:], token.Fleet, token.Node, token.Uses, token.Author, moment(token.Created), moment(token.Expires))
@@ -76,7 +76,8 @@ func (t *Tokens) Take(ctx context.Context, c Claim) (token Token, err error) {
 	if err := t.db.view(ctx, what, func(ctx context.Context, q querier) error { return t.judge(ctx, q, c) }); err != nil {
 		return Token{}, err
 	}
-	err = t.db.change(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+	err = t.db.change(ctx, what, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernTokens, c.ID)
 		if err := t.judge(ctx, tx, c); err != nil {
 			return err // Somebody was faster.
 		}
@@ -127,7 +128,8 @@ func (t *Tokens) List(ctx context.Context, fleet string) (tokens []Token, err er
 
 // Revoke ends a token, or returns ErrNotFound. One that is revoked stays as it is.
 func (t *Tokens) Revoke(ctx context.Context, id string) error {
-	return t.db.change(ctx, "revoke token "+id, func(ctx context.Context, tx *sql.Tx) error {
+	return t.db.change(ctx, "revoke token "+id, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernTokens, id)
 		changed, err := exec(ctx, tx, "UPDATE tokens SET revoked = CASE WHEN revoked = 0 THEN $1 ELSE revoked END WHERE id = $2",
 			moment(t.db.now()), id)
 		if err == nil && changed == 0 {
@@ -139,7 +141,8 @@ func (t *Tokens) Revoke(ctx context.Context, id string) error {
 
 // Forget removes the tokens that expired before a time, and returns how many.
 func (t *Tokens) Forget(ctx context.Context, before time.Time) (forgotten int, err error) {
-	err = t.db.change(ctx, "forget tokens", func(ctx context.Context, tx *sql.Tx) error {
+	err = t.db.change(ctx, "forget tokens", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernTokens, "")
 		forgotten, err = exec(ctx, tx, "DELETE FROM tokens WHERE expires < $1", moment(before))
 		return err
 	})

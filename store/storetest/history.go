@@ -31,12 +31,15 @@ func (s Subject) add(t fataler, number int, state string) store.Entry {
 
 func historyComesBack(t *testing.T, s Subject) {
 	e := store.Entry{
-		Content: "c1", Author: "olga", Message: "raise the limit\nof payments", Parent: 7, State: "held", Reason: "removes 11 routes",
-		Substitutions: []byte(`{"payments/v1":"c0"}`),
+		Content: "c1", Author: "olga", Message: "raise the limit\nof payments", Parent: 7, Source: "payments", Of: 5, State: "held", Reason: "removes 11 routes",
+		Substitutions: []byte(`{"payments/v1":"c0"}`), Resources: []byte{0, 255, 1},
 	}
 	added := must(s.History.Add(t.Context(), e, files(1)))(t)
 	e.Number, e.Created, e.Changed = 1, s.Clock.Now(), s.Clock.Now()
 	equal(t, "added", added, e)
+	equal(t, "what Envoys got", must(s.History.Resources(t.Context(), 1))(t), e.Resources)
+	is(t, "what they got by another", failure(s.History.Resources(t.Context(), 2)), store.ErrNotFound)
+	e.Resources = nil
 	equal(t, "read", must(s.History.Get(t.Context(), 1))(t), e)
 	s.sameFiles(t, "c1", files(1))
 	is(t, "another entry", failure(s.History.Get(t.Context(), 2)), store.ErrNotFound)
@@ -175,6 +178,21 @@ func historyPrunesNoAncestors(t *testing.T, s Subject) {
 		left = append(left, e.Number)
 	}
 	equal(t, "entries left", left, []int64{7, 6, 5, 3}) // 6 leads to 5, and that to 3.
+	must(s.History.Prune(t.Context(), 1))(t)
+	equal(t, "entries left", len(must(s.History.List(t.Context(), store.Query{}))(t)), 1)
+}
+
+// historyPrunesNoTargets keeps what the rollbacks that stay go back to, and lets it go with them.
+func historyPrunesNoTargets(t *testing.T, s Subject) {
+	for i, of := range []int64{0, 0, 0, 2, 4, 0} {
+		must(s.History.Add(t.Context(), store.Entry{Content: fmt.Sprint("content-", i), State: "live", Of: of}, files(i)))(t)
+	}
+	must(s.History.Prune(t.Context(), 2))(t)
+	var left []int64
+	for _, e := range must(s.History.List(t.Context(), store.Query{}))(t) {
+		left = append(left, e.Number)
+	}
+	equal(t, "entries left", left, []int64{6, 5, 4, 2}) // 5 goes back to 4, and that to 2.
 	must(s.History.Prune(t.Context(), 1))(t)
 	equal(t, "entries left", len(must(s.History.List(t.Context(), store.Query{}))(t)), 1)
 }

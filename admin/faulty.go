@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// FaultyError is a refusal (ErrRefused) of documents for their faults. The client returns the same error that the daemon did.
+type FaultyError struct {
+	Reason string // In one line.
+	Faults gateway.Faults
+}
+
+// Error returns the reason, and below it each fault with its place.
+func (e *FaultyError) Error() string {
+	if len(e.Faults) == 0 {
+		return e.Reason
+	}
+	return e.Reason + "\n" + e.Faults.Error()
+}
+
+// Unwrap returns ErrRefused.
+func (e *FaultyError) Unwrap() error { return ErrRefused }
+
+// retryAfter is for how many seconds whoever is told that something is not possible now should wait.
+const retryAfter = "5"
+
+// changeProblem returns the problem document for an error of Changes.
+func changeProblem(err error) error {
+	if faulty, ok := errors.AsType[*FaultyError](err); ok {
+		details := make([]error, len(faulty.Faults))
+		for i, f := range faulty.Faults {
+			details[i] = &huma.ErrorDetail{Message: fmt.Sprintf("%s: %s", f.Code, f.Message), Location: f.Place.String(), Value: f}
+		}
+		return huma.Error422UnprocessableEntity(faulty.Reason, details...)
+	}
+	problem := refusalOf(err)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		problem = huma.Error404NotFound(err.Error())
+	case errors.Is(err, ErrNoRevision):
+		problem = huma.Error503ServiceUnavailable(err.Error())
+	}
+	if e, ok := errors.AsType[huma.StatusError](problem); ok && e.GetStatus() == http.StatusServiceUnavailable {
+		return huma.ErrorWithHeaders(problem, http.Header{"Retry-After": {retryAfter}})
+	}
+	return problem
+}
+
+// Is reports whether the status stands for one of the reasons why something is not done.
+func (e *refusedError) Is(target error) bool {
+	switch e.status {
+	case http.StatusNotFound:
+		return target == ErrNotFound || target == ErrUnknown
+	case http.StatusConflict:
+		return target == ErrConflict
+	case http.StatusUnprocessableEntity:
+		return target == ErrRefused
+	case http.StatusServiceUnavailable:
+		return target == ErrUnable
+	}
+	return false
+}
+
+// refusal returns what a problem document says, with the faults that it lists.
+func refusal(status int, body []byte) error {
+	var p struct {
+		Detail string `json:"detail"`
+		Errors []struct {
+			huma.ErrorDetail
+			Value json.RawMessage `json:"value"`
+		} `json:"errors"`
+	}
+	if err := json.Unmarshal(body, &p); err != nil || p.Detail == "" {
+		return &refusedError{status: status, detail: fmt.Sprintf("the management API answers %d", status)}
+	}
+	var faults gateway.Faults
+	for _, e := range p.Errors {
+		var f gateway.Fault
+		if json.Unmarshal(e.Value, &f) == nil && f.Code != "" && f.Message != "" {
+			faults = append(faults, f)
+			continue
+		}
+		p.Detail += "; " + e.Error()
+	}
+	if len(faults) > 0 {
+		return &FaultyError{Reason: p.Detail, Faults: faults}
+	}
+	return &refusedError{status: status, detail: p.Detail}
+}
