@@ -110,7 +110,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 			root.AddCommand(v)
 		}
 	}
-	add(groupTry, newUp(env), newEcho(env), newToken(env))
+	add(groupTry, newInit(env), newUp(env), newDoctor(env), newEcho(env), newToken(env))
 	add(groupWork, newValidate(env), newLint(env), newPosture(env), newRender(env), newSchema(env))
 	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env))
 	add(groupOther, newVersion(env))
