@@ -80,6 +80,7 @@ type object struct {
 	team   string
 	spots  *spot
 
+	present  []string          // Of the files that the document includes, those that would be watched elsewhere.
 	includes map[string][]byte // The files that the document includes.
 	contract *contract         // nil: none, or none that could be read.
 

@@ -64,7 +64,7 @@ func newLoader(fsys fs.FS, opts Options) *loader {
 }
 
 func newDocuments() *gateway.Documents {
-	return &gateway.Documents{Files: map[string][]byte{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
+	return &gateway.Documents{Files: map[string][]byte{}, Present: map[string]bool{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 }
 
 // load reads all files.
@@ -227,7 +227,7 @@ func (l *loader) build() bool {
 		o := p.object
 		part := became[o.file]
 		if part == nil {
-			part = &gateway.Documents{Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
+			part = &gateway.Documents{Present: map[string]bool{}, Broken: map[gateway.Ref]bool{}, Written: map[gateway.Ref]gateway.Written{}}
 			became[o.file] = part
 		}
 		if o.ref.Name != "" && first[o.ref] == o {
@@ -242,6 +242,9 @@ func (l *loader) build() bool {
 			})
 		default:
 			p.document.add(o, part)
+			for _, file := range o.present {
+				part.Present[file] = true
+			}
 		}
 	}
 	for _, part := range became {

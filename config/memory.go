@@ -96,6 +96,7 @@ func joinDocuments(d, part *gateway.Documents) {
 	d.Policies = append(d.Policies, part.Policies...)
 	d.Certificates = append(d.Certificates, part.Certificates...)
 	maps.Copy(d.Written, part.Written)
+	maps.Copy(d.Present, part.Present)
 	for ref := range part.Broken {
 		d.Broken[ref] = true
 	}

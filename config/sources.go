@@ -94,15 +94,23 @@ func (s Source) stored(files map[string][]byte) map[string][]byte {
 	}
 	all := make(map[string][]byte, len(files)+1)
 	for file, text := range files {
-		all[sourcesFolder+s.Name+"/"+file] = text
+		all[s.path(file)] = text
 	}
 	if s.Team != "" {
 		text, err := json.Marshal(binding{Team: s.Team})
 		if err == nil { // A string always marshals.
-			all[sourcesFolder+s.Name+"/"+sourceFile] = text
+			all[s.path(sourceFile)] = text
 		}
 	}
 	return all
+}
+
+// path returns where a file of the source is among those of a configuration.
+func (s Source) path(file string) string {
+	if s.Name == "" {
+		return file
+	}
+	return sourcesFolder + s.Name + "/" + file
 }
 
 // CheckSourceName tells why a text cannot be the name of a source.

@@ -123,8 +123,13 @@ func (u *union) add(s Source, docs *gateway.Documents) {
 		u.duplicate(o.ref, o.team, other, o.origin)
 	}
 	maps.Copy(u.docs.Files, s.stored(docs.Files))
+	for file := range docs.Present {
+		u.docs.Present[s.path(file)] = true
+	}
 	u.docs.Watched = append(u.docs.Watched, docs.Watched...)
-	joinDocuments(u.docs, docs)
+	joined := *docs
+	joined.Present = nil
+	joinDocuments(u.docs, &joined)
 }
 
 func (u *union) duplicate(ref gateway.Ref, team string, origin, other gateway.Origin) {

@@ -127,6 +127,7 @@ func (o *object) included(field, named string, check func(file string, text []by
 	if !ok {
 		return false
 	}
+	o.present = append(o.present, file)
 	faults := check(file, text)
 	for _, f := range faults {
 		o.report(f.Code, f.Place, field, f.Message)

@@ -17,6 +17,9 @@ type Documents struct {
 	// Watched are the faults of files that are watched (key sets, endpoints). They are no part of the content: where a good
 	// state of such a file is known from before, it stays in use.
 	Watched Faults
+	// Present names those of Files that say what holds now rather than what was decided: key sets and endpoints that were handed in
+	// with the documents of a source. A rollback leaves them as they are.
+	Present map[string]bool
 	// Written holds each object's document as it was written, for whoever compares and dumps documents.
 	Written map[Ref]Written
 }

@@ -113,42 +113,6 @@ func storeProblem(err error) error {
 	return fmt.Errorf("%w: %w", admin.ErrUnable, err)
 }
 
-// Rollback makes an entry with the content of an older one. What is observed stays as it is.
-func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Applied, error) {
-	m.reloading.Lock()
-	defer m.reloading.Unlock()
-	if err := m.changeable(); err != nil {
-		return admin.Applied{}, err
-	}
-	if admin.CallerOf(ctx).Role == admin.Member {
-		return admin.Applied{}, fmt.Errorf("%w: a rollback changes what is not the team's: apply what your source held before", admin.ErrRefused)
-	}
-	if err := m.settled(ctx); err != nil {
-		return admin.Applied{}, err
-	}
-	base := m.live.Load()
-	if r.Base != 0 && r.Base != base.entry {
-		return admin.Applied{}, fmt.Errorf("%w: entry %d is live, not %d", admin.ErrConflict, base.entry, r.Base)
-	}
-	learn := m.observed.Prepare
-	if r.DryRun {
-		learn = m.foresee
-	}
-	old, err := m.rebuildWith(ctx, r.Entry, 0, learn)
-	if err != nil {
-		m.want()
-		return admin.Applied{}, entryProblem(r.Entry, err)
-	}
-	c := &candidate{base: base, plan: newPlan("", base.entry), documents: old.documents, next: old.compiled, substitutions: old.substitutions}
-	c.plan.Result = old.Content
-	c.plan.Changes = append(c.plan.Changes, differences(base.documents, old.documents)...)
-	if r.DryRun {
-		m.compare(c)
-		return admin.Applied{Entry: base.entry, Plan: c.plan}, nil
-	}
-	return m.make(ctx, c, change{author: authorOf(ctx), message: r.Message, of: r.Entry})
-}
-
 // entryProblem returns why an entry cannot be had, in the words of the management API.
 func entryProblem(number int64, err error) error {
 	if faults, ok := errors.AsType[gateway.Faults](err); ok {

@@ -130,12 +130,15 @@ func (s *Server) rebuildWith(ctx context.Context, number int64, depth int, learn
 	if err != nil {
 		return nil, err
 	}
+	var before *compiled
 	if stored.Of > 0 && depth < maxAncestors { // It is what that entry was, substitutions included.
 		of, err := s.rebuildWith(ctx, stored.Of, depth+1, learn)
-		if err == nil {
+		switch {
+		case err == nil && of.Content == stored.Content:
 			return &entry{Entry: stored, compiled: of.compiled, documents: of.documents, substitutions: of.substitutions}, nil
-		}
-		if !errors.Is(err, store.ErrNotFound) {
+		case err == nil:
+			before = of.compiled
+		case !errors.Is(err, store.ErrNotFound):
 			return nil, err
 		}
 	}
@@ -147,8 +150,7 @@ func (s *Server) rebuildWith(ctx context.Context, number int64, depth int, learn
 	if err := json.Unmarshal(stored.Substitutions, &substitutions); len(stored.Substitutions) > 0 && err != nil {
 		return nil, fmt.Errorf("entry %d: what is quarantined cannot be read: %w", number, err)
 	}
-	var before *compiled
-	if len(substitutions) > 0 && stored.Parent > 0 && depth < maxAncestors {
+	if len(substitutions) > 0 && before == nil && stored.Parent > 0 && depth < maxAncestors {
 		parent, err := s.rebuildWith(ctx, stored.Parent, depth+1, learn)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err

@@ -133,3 +133,52 @@ func TestMembersChangeWhatIsTheirs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// keys is a key set whose key has an id.
+func keys(id string) []byte {
+	return []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"` + id + `","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+}
+
+// TestRollbackLeavesKeys rotates a key set that was handed in with the documents, and goes back to an entry before: the keys of
+// today stay, also over another rollback.
+func TestRollbackLeavesKeys(t *testing.T) {
+	t.Parallel()
+	m := managed(t, Options{})
+	issuer := "schema: 1\nkind: Issuer\nname: idp\nissuer: https://idp.test\njwks: {file: ./idp.jwks.json}\n"
+	apply := func(path, key string) int64 {
+		t.Helper()
+		a, err := m.Apply(t.Context(), admin.Proposal{Source: "bank", Files: map[string][]byte{
+			"edge.yaml": []byte(edge), "idp.yaml": []byte(issuer), "idp.jwks.json": keys(key),
+			"api.yaml": []byte(strings.ReplaceAll(strings.Replace(string(teamFiles("bank")["api.yaml"]), "authenticate: none", "authenticate: {any: [{jwt: idp}]}", 1), "/items", path)),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Entry
+	}
+	first := apply("/accounts", "old")
+	second := apply("/balances", "new")
+	holds := func(what, path, key string) {
+		t.Helper()
+		now := m.live.Load()
+		if got := string(now.revision.Issuers[0].KeySet); !strings.Contains(got, key) {
+			t.Errorf("%s the keys are %s", what, got)
+		}
+		if got := now.revision.APIs[0].Operations[0].Match.Path.String(); got != path {
+			t.Errorf("%s the path is %s", what, got)
+		}
+	}
+	holds("at first", "/balances", "new")
+	if a, err := m.Rollback(t.Context(), admin.Rollback{Entry: first}); err != nil || !a.Made {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	holds("after the rollback", "/accounts", "new")
+	built, err := m.rebuildWith(t.Context(), m.live.Load().entry, 0, m.foresee)
+	if err != nil || built.revision.ID != m.live.Load().revision.ID {
+		t.Errorf("rebuilt it is %+v, %v", built, err)
+	}
+	if _, err := m.Rollback(t.Context(), admin.Rollback{Entry: second}); err != nil {
+		t.Fatal(err)
+	}
+	holds("after the way back", "/balances", "new")
+}
