@@ -2,8 +2,10 @@ package edit_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,7 +112,7 @@ func paths(v any, to []edit.Step) (all [][]edit.Step) {
 	if len(to) > 0 {
 		all = append(all, to)
 	}
-	next := func(s edit.Step) []edit.Step { return append(to[:len(to):len(to)], s) }
+	next := func(s edit.Step) []edit.Step { return append(slices.Clip(to), s) }
 	switch v := v.(type) {
 	case map[string]any:
 		for i := range 6 {
@@ -133,9 +135,7 @@ func replaced(v any, path []edit.Step, value any, remove bool) any {
 	}
 	if m, ok := v.(map[string]any); ok || v == nil {
 		out := map[string]any{}
-		for name, inner := range m {
-			out[name] = inner
-		}
+		maps.Copy(out, m)
 		if remove && len(path) == 1 {
 			delete(out, path[0].Name)
 		} else {
