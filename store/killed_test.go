@@ -71,7 +71,7 @@ func killed(t *testing.T, place string, few int) {
 		var group sync.WaitGroup
 		for range 1 + round%2 {
 			kills++
-			group.Go(func() { writeAndDie(t, place, seen, round%3 > 0) })
+			group.Go(func() { writeAndDie(t, place, seen, confirmations(round)) })
 		}
 		group.Wait()
 		examine(t, place, seen)
@@ -96,9 +96,21 @@ func (c *confirmed) enough(t *testing.T, rounds int) {
 	}
 }
 
-// writeAndDie starts a process that writes, kills it, and notes what it confirmed. It is killed at any moment after its start,
-// or at any moment after its first confirmation.
-func writeAndDie(t *testing.T, place string, seen *confirmed, started bool) {
+// confirmations is after how many of them a process is killed, counted rather than timed, as machines may be slow: in the first
+// round every kind was confirmed by then; in every third it is 0, and the process may not have begun.
+func confirmations(round int) int {
+	switch {
+	case round == 0:
+		return 24
+	case round%3 == 0:
+		return 0
+	}
+	return 1 + rand.IntN(24)
+}
+
+// writeAndDie starts a process that writes, kills it, and notes what it confirmed. It is killed at any moment after it confirmed
+// so much.
+func writeAndDie(t *testing.T, place string, seen *confirmed, after int) {
 	ctx, kill := context.WithTimeout(t.Context(), time.Minute)
 	defer kill()
 	child := command(ctx, "writes", place) // Killed with SIGKILL when the context ends.
@@ -112,17 +124,17 @@ func writeAndDie(t *testing.T, place string, seen *confirmed, started bool) {
 		t.Error(err)
 		return
 	}
-	moment := time.Duration(rand.Int64N(int64(300 * time.Millisecond)))
-	if !started {
-		time.AfterFunc(moment, kill)
+	moment := time.Duration(rand.Int64N(int64(50 * time.Millisecond)))
+	if after == 0 {
+		time.AfterFunc(6*moment, kill)
 	}
 	lines := bufio.NewReader(out)
-	for first := true; ; first = false {
+	for read := 1; ; read++ {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			break // A line that is not whole was not confirmed.
 		}
-		if first && started {
+		if read == after {
 			time.AfterFunc(moment, kill)
 		}
 		seen.note(line)

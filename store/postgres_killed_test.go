@@ -37,10 +37,10 @@ func TestPostgresKilled(t *testing.T) {
 		var group sync.WaitGroup
 		writing, dead := make(chan struct{}, 4), make(chan struct{})
 		for range 2 {
-			group.Go(func() { writeUntilAway(t, place, seen, writing) })
+			group.Go(func() { writeUntilAway(t, place, seen, max(1, confirmations(round)), writing) })
 		}
 		<-writing
-		time.AfterFunc(time.Duration(rand.Int64N(int64(200*time.Millisecond))), func() { // Any moment will do.
+		time.AfterFunc(time.Duration(rand.Int64N(int64(50*time.Millisecond))), func() { // Any moment will do.
 			server.Kill()
 			close(dead)
 		})
@@ -57,7 +57,7 @@ func TestPostgresKilled(t *testing.T) {
 }
 
 // writeUntilAway starts a process that writes, and notes what it confirmed until the store is away.
-func writeUntilAway(t *testing.T, place string, seen *confirmed, writing chan<- struct{}) {
+func writeUntilAway(t *testing.T, place string, seen *confirmed, after int, writing chan<- struct{}) {
 	ctx, kill := context.WithTimeout(t.Context(), time.Minute)
 	defer kill()
 	defer func() { writing <- struct{}{} }() // Where it has failed, nobody needs to wait for it.
@@ -73,12 +73,12 @@ func writeUntilAway(t *testing.T, place string, seen *confirmed, writing chan<- 
 		return
 	}
 	lines := bufio.NewReader(out)
-	for first := true; ; first = false {
+	for read := 1; ; read++ {
 		line, err := lines.ReadString('\n')
 		if err != nil {
 			break
 		}
-		if first {
+		if read == after {
 			writing <- struct{}{}
 		}
 		seen.note(line)
