@@ -1,8 +1,10 @@
 // Package admin is the management HTTP API of a running Gatehouse, and the Go client for it.
 //
 // In: what the daemon knows about itself, asked through small interfaces that server fulfils. Out: probes, metrics and
-// profiles for machines, and JSON described by /openapi.json for people and tools. The API is for operators alone: it is
-// served on a Unix socket whose peers are checked, or on loopback TCP with a token.
+// profiles for machines, and JSON described by /openapi.json for people and tools.
+//
+// Every request passes one door: who calls is proven by the socket, a token or a certificate, whether that is allowed is
+// decided by rules, and what changes something is in the audit before it is answered.
 package admin
 
 import (
@@ -59,10 +61,18 @@ type Options struct {
 	Export    Exporter
 	Rollouts  Rollouts
 	Changes   Changes
+	Access    Access
+	Events    *Events      // What /v1/events tells; nil: nothing.
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
-	Token     string       // Asked of every caller over TCP, probes apart; at least TokenMin bytes. Not needed on a socket.
 	Logger    *slog.Logger // nil: nothing is logged.
+
+	Callers Callers
+	Roles   Roles
+	Journal Journal
+	Owner   func(upstream string) (team string) // nil: no Upstream belongs to a team.
+	Token   string                              // Of an admin over TCP; at least TokenMin bytes. Empty: there is none.
+	Hosts   []string                            // Names in a Host header over TCP, beside localhost and loopback addresses.
 }
 
 // TokenMin is the shortest token that is accepted, in bytes.
@@ -79,14 +89,17 @@ const (
 
 // Service serves the API.
 type Service struct {
-	token  string
+	events *Events
 	server *http.Server
 }
 
-// New constructs the service; nothing is served yet. The error is about the token.
+// New constructs the service; nothing is served yet. The error is about the options.
 func New(o Options) (*Service, error) {
-	if o.Token != "" && len(o.Token) < TokenMin {
+	switch {
+	case o.Token != "" && len(o.Token) < TokenMin:
 		return nil, fmt.Errorf("the management API's token has fewer than %d bytes", TokenMin)
+	case o.Callers == nil || o.Roles == nil || o.Journal == nil:
+		return nil, errors.New("the management API is not served where nobody tells who calls, decides who may do what, and keeps the audit")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -95,46 +108,30 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{token: o.Token, server: &http.Server{
+	s := &Service{events: o.Events, server: &http.Server{
 		Handler:           routes,
+		ConnContext:       o.connected,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
-	}}, nil
+	}}
+	return s, nil
 }
 
-// Serve answers on a listener, which it closes, until Stop. A listener other than a Unix socket must be on loopback and
-// needs a token: any program of this host and, through a browser, any web page may try it.
+// Serve answers on a listener, which it closes, until Stop. What other hosts can reach must be a TLS listener.
 func (s *Service) Serve(l net.Listener) error {
-	if l.Addr().Network() != "unix" {
-		if err := s.checkTCP(l.Addr()); err != nil {
-			return errors.Join(err, l.Close())
-		}
-		s.server.Handler = s.guard(s.server.Handler)
-	}
 	if err := s.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("management API: %w", err)
 	}
 	return nil
 }
 
-// checkTCP refuses to serve where nothing would prove who calls.
-func (s *Service) checkTCP(a net.Addr) error {
-	tcp, ok := a.(*net.TCPAddr)
-	switch {
-	case !ok || !tcp.IP.IsLoopback():
-		return fmt.Errorf("the management API is served on a Unix socket or on loopback, not on %s", a)
-	case s.token == "":
-		return errors.New("the management API over TCP needs a token: name a file with --admin-token file:PATH, or use the Unix socket")
-	}
-	return nil
-}
-
 // Stop lets requests under way end, and cuts them off when ctx does; then it returns ctx's error.
 func (s *Service) Stop(ctx context.Context) error {
+	s.events.Close()
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("management API: %w", err), s.server.Close())
 	}

@@ -25,6 +25,11 @@ type known struct {
 	revision  Revision
 	explain   func(Query) (Answer, error)
 	export    func(fleet string, keys bool, format Format) ([]byte, error)
+	ruling    func(Question) (Verdict, error)
+	book      book
+	events    *Events
+	sets      []EndpointSet
+	pushed    []EndpointChange
 }
 
 func (k *known) Ready() error                     { return k.notReady }
@@ -79,7 +84,13 @@ func run(t *testing.T, network, address string, s *Service) net.Listener {
 func newService(t *testing.T, token string, k *known) *Service {
 	t.Helper()
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "gatehouse_ready 1") })
-	s, err := New(Options{Ready: k, Nodes: k, Revisions: k, Explain: k, Export: k, Metrics: metrics, Version: "v1.2.3", Token: token})
+	if k.ruling == nil {
+		k.ruling = func(Question) (Verdict, error) { return Verdict{Allow: true}, nil }
+	}
+	s, err := New(Options{
+		Ready: k, Nodes: k, Revisions: k, Explain: k, Export: k, Endpoints: k, Access: k, Metrics: metrics, Version: "v1.2.3", Token: token,
+		Callers: k, Roles: k, Journal: &k.book, Hosts: []string{"gate.bank.test"}, Events: k.events,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,8 @@ func emptyPlan() Plan {
 func serveChanges(t *testing.T, c *changing) *Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "admin.sock")
-	serveWith(t, "unix", path, func(o *Options) { o.Changes = c })
+	k := &known{ruling: func(Question) (Verdict, error) { return Verdict{Allow: true}, nil }}
+	serveWith(t, "unix", path, func(o *Options) { o.Changes, o.Callers, o.Roles, o.Journal = c, k, k, &k.book })
 	return dial(t, "unix:"+path, "")
 }
 

@@ -79,11 +79,13 @@ func (c *Client) Nodes(ctx context.Context, fleet string) ([]Node, error) {
 	if fleet != "" {
 		query.Set("fleet", fleet)
 	}
-	var answer struct {
+	return pages(ctx, c, "/v1/nodes", query, func(p *struct {
 		Nodes []Node `json:"nodes"`
-	}
-	err := c.get(ctx, "/v1/nodes", query, &answer)
-	return answer.Nodes, err
+		Next  string `json:"next"`
+	},
+	) ([]Node, string) {
+		return p.Nodes, p.Next
+	})
 }
 
 // Node returns one node with its resources.
@@ -135,6 +137,26 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, out any
 	return c.ask(ctx, http.MethodGet, path, query, out)
 }
 
+// pages asks for every page of a list.
+func pages[P, T any](ctx context.Context, c *Client, path string, query url.Values, of func(*P) ([]T, string)) ([]T, error) {
+	all := []T{}
+	if query == nil {
+		query = url.Values{}
+	}
+	for {
+		var p P
+		if err := c.get(ctx, path, query, &p); err != nil {
+			return nil, err
+		}
+		part, next := of(&p)
+		all = append(all, part...)
+		if next == "" {
+			return all, nil
+		}
+		query.Set("cursor", next)
+	}
+}
+
 // ask sends a request without a body and reads the JSON answer into out; nil: there is none.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, out any) error {
 	request, err := c.question(ctx, method, path, query)
@@ -179,9 +201,7 @@ func (c *Client) do(request *http.Request, out any) error {
 
 // send sends a request and returns the body of an answer that is no refusal.
 func (c *Client) send(request *http.Request) ([]byte, error) {
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
+	c.authorize(request)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%w at %s: %w", ErrAway, c.address, reason(err))
@@ -195,6 +215,13 @@ func (c *Client) send(request *http.Request) ([]byte, error) {
 		return nil, refusal(response.StatusCode, body)
 	}
 	return body, nil
+}
+
+// authorize shows the client's token.
+func (c *Client) authorize(request *http.Request) {
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
 }
 
 // reason strips the URL, which says nothing on a socket, from an error of net/http.

@@ -19,11 +19,13 @@ func (c *Client) CreateToken(ctx context.Context, g Grant) (CreatedToken, error)
 
 // Tokens returns all tokens, those made last first.
 func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
-	var answer struct {
+	return pages(ctx, c, "/v1/tokens", nil, func(p *struct {
 		Tokens []Token `json:"tokens"`
-	}
-	err := c.get(ctx, "/v1/tokens", nil, &answer)
-	return answer.Tokens, err
+		Next   string  `json:"next"`
+	},
+	) ([]Token, string) {
+		return p.Tokens, p.Next
+	})
 }
 
 // RevokeToken makes a token worthless.

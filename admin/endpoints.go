@@ -64,6 +64,11 @@ func (o *Options) describeEndpoints(api huma.API) {
 		Summary: "The endpoints of every Upstream, where they come from, and what is held back",
 	}, o.listEndpoints)
 	huma.Register(api, huma.Operation{
+		OperationID: "getEndpoints", Method: http.MethodGet, Path: "/v1/endpoints/{upstream}",
+		Summary: "The endpoints of one Upstream",
+		Errors:  []int{http.StatusNotFound},
+	}, o.getEndpoints)
+	huma.Register(api, huma.Operation{
 		OperationID: "changeEndpoints", Method: http.MethodPost, Path: "/v1/endpoints/{upstream}",
 		Summary: "Change the endpoints of an Upstream that says endpoints: pushed, or force an empty answer",
 		Errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable},
@@ -72,15 +77,32 @@ func (o *Options) describeEndpoints(api huma.API) {
 
 // endpointsAnswer is a list of sets.
 type endpointsAnswer struct {
+	NextPage
 	Body struct {
 		Upstreams []EndpointSet `json:"upstreams" nullable:"false"`
+		Next      string        `json:"next,omitempty" doc:"Cursor of the next page"`
 	}
 }
 
-func (o *Options) listEndpoints(context.Context, *struct{}) (*endpointsAnswer, error) {
-	answer := &endpointsAnswer{}
-	answer.Body.Upstreams = o.Endpoints.Endpoints()
-	return answer, nil
+func (o *Options) listEndpoints(_ context.Context, q *PageQuery) (answer *endpointsAnswer, err error) {
+	answer = &endpointsAnswer{}
+	answer.Body.Upstreams, answer.Body.Next, err = page(*q, o.Endpoints.Endpoints(), func(s EndpointSet) string { return s.Upstream })
+	answer.NextPage = q.link(answer.Body.Next)
+	return answer, err
+}
+
+// endpointsPath names an Upstream.
+type endpointsPath struct {
+	Upstream string `path:"upstream" maxLength:"128"`
+}
+
+func (o *Options) getEndpoints(_ context.Context, in *endpointsPath) (*endpointsChanged, error) {
+	for _, set := range o.Endpoints.Endpoints() {
+		if set.Upstream == in.Upstream {
+			return &endpointsChanged{Body: set}, nil
+		}
+	}
+	return nil, huma.Error404NotFound(fmt.Sprintf("there is no Upstream %s in the configuration in use", in.Upstream))
 }
 
 // endpointsChange is a change as it travels.
@@ -93,11 +115,28 @@ type endpointsChange struct {
 type endpointsChanged struct{ Body EndpointSet }
 
 func (o *Options) changeEndpoints(ctx context.Context, in *endpointsChange) (*endpointsChanged, error) {
+	var known EndpointSet
+	if seen(ctx, &known); in.Body.Version == 0 {
+		in.Body.Version = known.Version
+	}
+	in.Body.Author = CallerOf(ctx).Name
 	set, err := o.Endpoints.ChangeEndpoints(ctx, in.Upstream, in.Body)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
+	note(ctx).changed(versionOf(known), versionOf(set), fmt.Sprintf("%d endpoints", len(set.Endpoints)))
+	if o.Events != nil {
+		o.Events.Publish(Event{Kind: EventEndpoints, Upstream: in.Upstream})
+	}
 	return &endpointsChanged{Body: set}, nil
+}
+
+// versionOf is the version of a set for the audit; nothing where it was not looked at.
+func versionOf(s EndpointSet) string {
+	if s.Version == 0 {
+		return ""
+	}
+	return fmt.Sprint("version ", s.Version)
 }
 
 // refusalOf returns the problem document for an error of one of the reasons above.
@@ -109,7 +148,7 @@ func refusalOf(err error) error {
 		return huma.Error409Conflict(err.Error())
 	case errors.Is(err, ErrRefused):
 		return huma.Error422UnprocessableEntity(err.Error())
-	case errors.Is(err, ErrUnable):
+	case errors.Is(err, ErrUnable), errors.Is(err, ErrAwayStore):
 		return huma.Error503ServiceUnavailable(err.Error())
 	}
 	return huma.Error500InternalServerError(err.Error())
@@ -117,11 +156,13 @@ func refusalOf(err error) error {
 
 // Endpoints returns the endpoints of every Upstream.
 func (c *Client) Endpoints(ctx context.Context) ([]EndpointSet, error) {
-	var answer struct {
+	return pages(ctx, c, "/v1/endpoints", nil, func(p *struct {
 		Upstreams []EndpointSet `json:"upstreams"`
-	}
-	err := c.get(ctx, "/v1/endpoints", nil, &answer)
-	return answer.Upstreams, err
+		Next      string        `json:"next"`
+	},
+	) ([]EndpointSet, string) {
+		return p.Upstreams, p.Next
+	})
 }
 
 // ChangeEndpoints changes the endpoints of one Upstream and returns what they are now.

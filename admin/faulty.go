@@ -28,9 +28,6 @@ func (e *FaultyError) Error() string {
 // Unwrap returns ErrRefused.
 func (e *FaultyError) Unwrap() error { return ErrRefused }
 
-// retryAfter is for how many seconds whoever is told that something is not possible now should wait.
-const retryAfter = "5"
-
 // changeProblem returns the problem document for an error of Changes.
 func changeProblem(err error) error {
 	if faulty, ok := errors.AsType[*FaultyError](err); ok {
@@ -48,7 +45,7 @@ func changeProblem(err error) error {
 		problem = huma.Error503ServiceUnavailable(err.Error())
 	}
 	if e, ok := errors.AsType[huma.StatusError](problem); ok && e.GetStatus() == http.StatusServiceUnavailable {
-		return huma.ErrorWithHeaders(problem, http.Header{"Retry-After": {retryAfter}})
+		return huma.ErrorWithHeaders(problem, http.Header{retryAfter()[0]: {retryAfter()[1]}})
 	}
 	return problem
 }

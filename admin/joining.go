@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -83,17 +84,17 @@ func (o *Options) describeJoining(api huma.API) {
 		Errors:  []int{http.StatusConflict, http.StatusUnprocessableEntity},
 	}, func(ctx context.Context, in *struct{ Body Grant }) (*struct{ Body CreatedToken }, error) {
 		made, err := o.Tokens.CreateToken(ctx, in.Body)
+		note(ctx).changed("", made.ID, fmt.Sprintf("fleet %s %s", in.Body.Fleet, in.Body.Node))
 		return &struct{ Body CreatedToken }{made}, joiningError(err)
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "listTokens", Method: http.MethodGet, Path: "/v1/tokens", Summary: "Every token, without its secret",
 		Errors: []int{http.StatusConflict},
-	}, func(ctx context.Context, _ *struct{}) (*tokensAnswer, error) {
-		tokens, err := o.Tokens.Tokens(ctx)
-		answer := &tokensAnswer{}
-		answer.Body.Tokens = append([]Token{}, tokens...)
-		return answer, joiningError(err)
-	})
+	}, o.listTokens)
+	huma.Register(api, huma.Operation{
+		OperationID: "getToken", Method: http.MethodGet, Path: "/v1/tokens/{id}", Summary: "One token, without its secret",
+		Errors: []int{http.StatusConflict, http.StatusNotFound},
+	}, o.getToken)
 	huma.Register(api, huma.Operation{
 		OperationID: "revokeToken", Method: http.MethodPost, Path: "/v1/tokens/{id}/revoke", Summary: "Make a token worthless; who joined by it stays",
 		Errors: []int{http.StatusConflict, http.StatusNotFound},
@@ -101,6 +102,7 @@ func (o *Options) describeJoining(api huma.API) {
 		ID string `path:"id"`
 	},
 	) (*struct{}, error) {
+		note(ctx).changed(in.ID, "", "")
 		return nil, joiningError(o.Tokens.RevokeToken(ctx, in.ID))
 	})
 	huma.Register(api, huma.Operation{
@@ -118,12 +120,41 @@ func (o *Options) describeJoining(api huma.API) {
 
 // tokensAnswer is a list of tokens.
 type tokensAnswer struct {
+	NextPage
 	Body struct {
 		Tokens []Token `json:"tokens" nullable:"false"`
+		Next   string  `json:"next,omitempty" doc:"Cursor of the next page"`
 	}
 }
 
-// rootsAnswer is a list of roots.
+func (o *Options) listTokens(ctx context.Context, q *PageQuery) (*tokensAnswer, error) {
+	tokens, err := o.Tokens.Tokens(ctx)
+	if err != nil {
+		return nil, joiningError(err)
+	}
+	answer := &tokensAnswer{}
+	answer.Body.Tokens, answer.Body.Next, err = page(*q, tokens, func(t Token) string { return newestFirst(t.Created, t.ID) })
+	answer.NextPage = q.link(answer.Body.Next)
+	return answer, err
+}
+
+func (o *Options) getToken(ctx context.Context, in *struct {
+	ID string `path:"id" maxLength:"64"`
+},
+) (*struct{ Body Token }, error) {
+	tokens, err := o.Tokens.Tokens(ctx)
+	if err != nil {
+		return nil, joiningError(err)
+	}
+	for _, t := range tokens {
+		if t.ID == in.ID {
+			return &struct{ Body Token }{t}, nil
+		}
+	}
+	return nil, joiningError(ErrNoToken)
+}
+
+// rootsAnswer is a list of roots, of which there are a few.
 type rootsAnswer struct {
 	Body struct {
 		Roots []Root `json:"roots" nullable:"false"`
@@ -148,5 +179,5 @@ func joiningError(err error) error {
 	case errors.Is(err, ErrGrant):
 		return huma.Error422UnprocessableEntity(err.Error())
 	}
-	return huma.Error500InternalServerError(err.Error())
+	return asProblem(err)
 }

@@ -43,20 +43,14 @@ func write(w http.ResponseWriter, mediaType string, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// problems turns what the multiplexer itself refuses, an unknown path or method, into problem documents.
-func problems(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
-		}
-		if allow := allowed(mux, r); allow != "" {
-			w.Header().Set("Allow", allow)
-			problem(w, http.StatusMethodNotAllowed, "this path takes "+allow)
-			return
-		}
-		problem(w, http.StatusNotFound, "nothing is served at "+r.URL.Path+"; /openapi.json lists what is")
-	})
+// absent answers for what the multiplexer does not serve, an unknown path or method.
+func absent(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
+	if allow := allowed(mux, r); allow != "" {
+		w.Header().Set("Allow", allow)
+		problem(w, http.StatusMethodNotAllowed, "this path takes "+allow)
+		return
+	}
+	problem(w, http.StatusNotFound, "nothing is served at "+r.URL.Path+"; /openapi.json lists what is")
 }
 
 // allowed returns the methods that a path takes, empty where nothing is served there.

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -116,6 +118,7 @@ type orderPath struct {
 }
 
 func (o *Options) orderRollout(ctx context.Context, in *orderPath) (*struct{}, error) {
+	note(ctx).changed("", string(in.Order), "fleet: "+cmp.Or(in.Fleet, "all"))
 	return nil, asProblem(o.Rollouts.Order(ctx, in.Order, in.Fleet))
 }
 
@@ -125,20 +128,8 @@ type entryPath struct {
 }
 
 func (o *Options) confirm(ctx context.Context, in *entryPath) (*struct{}, error) {
+	note(ctx).changed("", fmt.Sprint("entry ", in.Entry), "")
 	return nil, asProblem(o.Rollouts.Confirm(ctx, in.Entry))
-}
-
-// asProblem turns an error into what the caller is told.
-func asProblem(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrNotFound):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrUnable):
-		return huma.Error409Conflict(err.Error())
-	}
-	return huma.Error500InternalServerError(err.Error())
 }
 
 // Rollouts returns the state of every fleet, and what waits to be confirmed.

@@ -20,8 +20,10 @@ func (o *Options) routes() (http.Handler, error) {
 	config := huma.DefaultConfig("Gatehouse management API", o.Version)
 	// No links to schemas in the answers, no page that loads scripts from foreign hosts, and the document written once below.
 	config.CreateHooks, config.DocsPath, config.SchemasPath, config.OpenAPIPath = nil, "", "", ""
+	config.RejectUnknownQueryParameters = true // A misspelt filter would select everything.
 	api := humago.New(mux, config)
 	o.describe(api)
+	complete(api.OpenAPI())
 	document, err := json.Marshal(api.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("describe the management API: %w", err)
@@ -37,7 +39,7 @@ func (o *Options) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return problems(mux), nil
+	return &door{options: o, mux: mux, operations: operations(api.OpenAPI()), hosts: o.Hosts, strangers: newAllowance()}, nil
 }
 
 // describe registers the operations that speak JSON.
@@ -70,29 +72,34 @@ func (o *Options) describe(api huma.API) {
 	o.describeExport(api)
 	o.describeRollouts(api)
 	o.describeChanges(api)
+	o.describeAccess(api)
+	o.describeAudit(api)
+	o.describeEvents(api)
 }
 
 // nodesQuery selects nodes.
 type nodesQuery struct {
+	PageQuery
 	Fleet string `query:"fleet" doc:"Only nodes of this fleet"`
 }
 
 // nodesAnswer is a list of nodes.
 type nodesAnswer struct {
+	NextPage
 	Body struct {
 		Nodes []Node `json:"nodes" nullable:"false"`
+		Next  string `json:"next,omitempty" doc:"Cursor of the next page"`
 	}
 }
 
-func (o *Options) listNodes(_ context.Context, q *nodesQuery) (*nodesAnswer, error) {
-	answer := &nodesAnswer{}
-	answer.Body.Nodes = slices.DeleteFunc(slices.Clone(o.Nodes.Nodes()), func(n Node) bool {
+func (o *Options) listNodes(_ context.Context, q *nodesQuery) (answer *nodesAnswer, err error) {
+	nodes := slices.DeleteFunc(slices.Clone(o.Nodes.Nodes()), func(n Node) bool {
 		return q.Fleet != "" && n.Fleet != q.Fleet
 	})
-	if answer.Body.Nodes == nil {
-		answer.Body.Nodes = []Node{}
-	}
-	return answer, nil
+	answer = &nodesAnswer{}
+	answer.Body.Nodes, answer.Body.Next, err = page(q.PageQuery, nodes, func(n Node) string { return n.Fleet + "\x00" + n.Name })
+	answer.NextPage = q.link(answer.Body.Next, "fleet", q.Fleet)
+	return answer, err
 }
 
 // nodePath names a node.

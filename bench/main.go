@@ -104,6 +104,8 @@ func steps() []step {
 		{"load", (*bench).load},
 		{"fleet", (*bench).fleet},
 		{"change", (*bench).change},
+		{"apply", (*bench).apply},
+		{"store", (*bench).storing},
 	}
 }
 

@@ -21,7 +21,7 @@ type gatewayDocument struct {
 	Fleet     name             `yaml:"fleet" doc:"The fleet whose Envoys this Gateway configures: their node.cluster. The Gateway's name where not said."`
 	Listeners []listenerFields `yaml:"listeners" by:"name" order:"none" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
 	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
-	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself: at one replica for half of it at most, and then at another one."`
 	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
 	Rollout   *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
 	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`

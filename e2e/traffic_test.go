@@ -30,7 +30,8 @@ const (
 	clientsHTTP1  = 24     // Each with a connection of its own, which it keeps.
 	clientsHTTP2  = 8      // All on one connection.
 	maxWaiting    = 10_000 // Requests for which no client is free: all that are due after this process has been kept waiting.
-	maxComplaints = 20     // That are told word by word.
+	slowFrom      = 150 * time.Millisecond
+	maxComplaints = 20 // That are told word by word.
 )
 
 // long reports whether the long form is asked for, `make e2e-long`.
@@ -75,6 +76,7 @@ type traffic struct {
 	swap     sync.RWMutex // Read-held while a request is counted, held while the aims are exchanged.
 	sent     atomic.Int64
 	slowest  atomic.Int64 // Nanoseconds.
+	slow     atomic.Int64 // Requests that took slowFrom or longer.
 	shared   sharedConn
 	clients  sync.WaitGroup
 	cancel   context.CancelFunc
@@ -133,7 +135,8 @@ func (r *traffic) stop() {
 	if rate := float64(sent) / took.Seconds(); rate < perSecond/2 {
 		r.t.Errorf("%.0f requests/s were sent, want %d: no load", rate, perSecond)
 	}
-	r.t.Logf("%d requests in %v, the slowest took %v", sent, took.Round(time.Millisecond), time.Duration(r.slowest.Load()).Round(time.Millisecond))
+	r.t.Logf("%d requests in %v, the slowest took %v, %d took %v or more", sent, took.Round(time.Millisecond),
+		time.Duration(r.slowest.Load()).Round(time.Millisecond), r.slow.Load(), slowFrom)
 }
 
 // clock hands out as many requests as are due, on time or late, but never fewer.
@@ -173,6 +176,9 @@ func (r *traffic) client(conn sender) {
 			r.complaint("%s: %v", aim.path, err)
 		}
 		took := int64(time.Since(began))
+		if took >= int64(slowFrom) {
+			r.slow.Add(1)
+		}
 		for most := r.slowest.Load(); took > most && !r.slowest.CompareAndSwap(most, took); most = r.slowest.Load() {
 		}
 		sent := r.sent.Add(1)

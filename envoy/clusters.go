@@ -10,6 +10,7 @@ import (
 	upstreamcodecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -19,9 +20,9 @@ import (
 const (
 	// KeepaliveInterval is the time between two HTTP/2 pings of one connection. A gRPC server must allow pings at least
 	// this often, or it closes the connection.
-	KeepaliveInterval = 15 * time.Second
+	KeepaliveInterval = 5 * time.Second
 
-	keepaliveTimeout = 5 * time.Second
+	keepaliveTimeout = 3 * time.Second
 	connectTimeout   = time.Second
 
 	// Between two attempts to open the ADS stream. Envoy's own back-off leaves a node deaf for up to half a minute after a
@@ -64,6 +65,11 @@ func clusters(s Settings, p *packer) []*clusterv3.Cluster {
 			EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: watchedFile(s, name)},
 			ConnectTimeout:       durationpb.New(connectTimeout),
 			CircuitBreakers:      generousBreakers(),
+			// A replica that hangs keeps the calls that it got, and so gets fewer.
+			LbPolicy:         clusterv3.Cluster_LEAST_REQUEST,
+			HealthChecks:     []*corev3.HealthCheck{healthCheck()},
+			OutlierDetection: outliers(),
+			CommonLbConfig:   &clusterv3.Cluster_CommonLbConfig{HealthyPanicThreshold: &typev3.Percent{Value: panicBelow}},
 			TypedExtensionProtocolOptions: map[string]*anypb.Any{
 				"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
 			},

@@ -39,7 +39,7 @@ func Prepare(s Settings, services Services) (string, error) {
 func WriteEndpoints(s Settings, services Services) error {
 	responses := make(map[string]proto.Message)
 	for _, cluster := range gatehouseClusters() {
-		response, err := endpointsOf(cluster, services.addresses(cluster))
+		response, err := endpointsOf(cluster, s.Zone, services.addresses(cluster))
 		if err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ const (
 
 // BootstrapVersion is the version of the bootstrap contract, sent as node metadata under KeyBootstrap.
 const (
-	BootstrapVersion = "1"
+	BootstrapVersion = "2"
 	KeyBootstrap     = "gatehouse.bootstrap"
 	// KeyAdmin is the key of the node metadata under which an Envoy says where its admin socket is, on its own machine.
 	KeyAdmin = "gatehouse.admin"

@@ -74,3 +74,7 @@ func (r Ref) String() string {
 
 // Ref returns the key of the API or Route document.
 func (a *API) Ref() Ref { return Ref{Kind: a.Kind, Name: a.Name, Version: a.Version} }
+
+// Writes reports whether a field at the top of the object is written out: it has a place of its own then. None is of an object
+// that was not read from a document.
+func (o Origin) Writes(field string) bool { return o.At(field) != o.At("") }

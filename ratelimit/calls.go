@@ -23,8 +23,8 @@ const (
 	callShards = 16
 )
 
-// callID is a UUID.
-type callID [16]byte
+// CallID names one limit call in all its attempts: a UUID, which Envoy makes.
+type CallID [16]byte
 
 // calls remembers which calls have spent. The zero value is not usable.
 type calls struct {
@@ -37,7 +37,7 @@ type calls struct {
 type callShard struct {
 	sync.Mutex
 	began         time.Time // Of the recent generation.
-	recent, older map[callID]struct{}
+	recent, older map[CallID]struct{}
 }
 
 func newCalls(now func() time.Time) *calls {
@@ -45,7 +45,7 @@ func newCalls(now func() time.Time) *calls {
 }
 
 // shard returns the shard of a call, which is locked.
-func (c *calls) shard(id callID) *callShard {
+func (c *calls) shard(id CallID) *callShard {
 	s := &c.shards[maphash.Bytes(c.seed, id[:])%callShards]
 	s.Lock()
 	if now := c.now(); now.Sub(s.began) >= remembered || len(s.recent) >= maxCalls/callShards {
@@ -53,13 +53,13 @@ func (c *calls) shard(id callID) *callShard {
 		if now.Sub(s.began) >= 2*remembered {
 			s.older = nil
 		}
-		s.recent, s.began = map[callID]struct{}{}, now
+		s.recent, s.began = map[CallID]struct{}{}, now
 	}
 	return s
 }
 
 // spent reports whether a call has spent already.
-func (c *calls) spent(id callID) bool {
+func (c *calls) spent(id CallID) bool {
 	s := c.shard(id)
 	defer s.Unlock()
 	_, recent := s.recent[id]
@@ -68,14 +68,14 @@ func (c *calls) spent(id callID) bool {
 }
 
 // add remembers that a call has spent. Two attempts at the same moment may both spend: early, never late.
-func (c *calls) add(id callID) {
+func (c *calls) add(id CallID) {
 	s := c.shard(id)
 	defer s.Unlock()
 	s.recent[id] = struct{}{}
 }
 
 // callOf returns the id under which Envoy makes a call; false where it names none.
-func callOf(ctx context.Context) (id callID, ok bool) {
+func callOf(ctx context.Context) (id CallID, ok bool) {
 	values := metadata.ValueFromIncomingContext(ctx, envoy.HeaderCall)
 	if len(values) != 1 {
 		return id, false
@@ -121,7 +121,7 @@ func (s *Service) ExportCalls() []byte {
 // ImportCalls remembers calls that another process has answered.
 func (s *Service) ImportCalls(list []byte) error {
 	for len(list) > 0 {
-		var id callID
+		var id CallID
 		if n := copy(id[:], list); n < len(id) {
 			return errors.New("read calls: the list ends within an id")
 		}

@@ -25,3 +25,11 @@ type Store interface {
 	// not be asked; what was spent is unknown then. Spend is safe for concurrent use and exact under it.
 	Spend(ctx context.Context, charges []Charge, results []limiter.Result) (bool, error)
 }
+
+// Rememberer is a Store that remembers by itself which calls have spent, for all who share it: Envoy may ask another replica
+// the second time.
+type Rememberer interface {
+	// SpendOnce is Store.Spend for a call that has an id. Where the call has spent before, within some seconds, again is true
+	// and nothing is spent: it only looks.
+	SpendOnce(ctx context.Context, id CallID, charges []Charge, results []limiter.Result) (ok, again bool, err error)
+}

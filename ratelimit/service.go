@@ -120,14 +120,7 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
-	call, named := callOf(ctx)
-	again := named && s.calls.spent(call)
-	if again { // Envoy did not get the answer, and asks once more: it has spent, and now it only looks.
-		for i := range w.charges {
-			w.charges[i].Cost = 0
-		}
-	}
-	ok, err := s.store.Spend(ctx, w.charges, w.results)
+	ok, err := s.spend(ctx, w)
 	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
 		return (*next).ShouldRateLimit(onwards(ctx), req)
 	}
@@ -135,11 +128,30 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		s.away.Add(1)
 		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
 	}
-	if ok && named && !again {
-		s.calls.add(call)
-	}
 	w.count(ok)
 	return respond(ok, w.limits, w.results), nil
+}
+
+// spend asks the store. A call that Envoy makes once more, as it did not get the answer, has spent already: it only looks, and
+// its charges cost nothing.
+func (s *Service) spend(ctx context.Context, w *work) (ok bool, err error) {
+	call, named := callOf(ctx)
+	if store, remembers := s.store.(Rememberer); named && remembers {
+		ok, again, err := store.SpendOnce(ctx, call, w.charges, w.results)
+		if again {
+			w.free()
+		}
+		return ok, err
+	}
+	again := named && s.calls.spent(call)
+	if again {
+		w.free()
+	}
+	ok, err = s.store.Spend(ctx, w.charges, w.results)
+	if ok && err == nil && named && !again {
+		s.calls.add(call)
+	}
+	return ok, err
 }
 
 // tables are those of the last revisions, newest first.
@@ -180,6 +192,13 @@ func (w *work) count(ok bool) {
 		case !w.results[i].OK:
 			l.counter.refused.Add(1)
 		}
+	}
+}
+
+// free makes every charge cost nothing.
+func (w *work) free() {
+	for i := range w.charges {
+		w.charges[i].Cost = 0
 	}
 }
 

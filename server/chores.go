@@ -59,12 +59,24 @@ func (s *Server) tidy(ctx context.Context) {
 	nodes, nodesFailed := s.store.Nodes.Forget(ctx, before)
 	s.known.forget(before)
 	tokens, tokensFailed := s.store.Tokens.Forget(ctx, before)
+	access, accessFailed := s.store.Access.Forget(ctx, before)
+	s.logHead(ctx)
 	pruned, pruneFailed := s.store.History.Prune(ctx, keptEntries, stateHeld, stateRolling) // After the nodes, which need some.
-	if pruned != (store.Pruned{}) || nodes+tokens > 0 {
+	if pruned != (store.Pruned{}) || nodes+tokens+access > 0 {
 		s.log.Info("store tidied", "entries", pruned.Entries, "contents", pruned.Contents, "files", pruned.Files,
-			"rollouts", pruned.Rollouts, "nodes", nodes, "tokens", tokens)
+			"rollouts", pruned.Rollouts, "nodes", nodes, "tokens", tokens, "access_tokens", access)
 	}
-	if err := errors.Join(nodesFailed, tokensFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
+	if err := errors.Join(nodesFailed, tokensFailed, accessFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
 		s.log.Error("the store cannot be tidied", "error", err)
 	}
+}
+
+// logHead writes the audit's head into the log: who collects logs elsewhere can later tell that nothing before it was taken away.
+func (s *Server) logHead(ctx context.Context) {
+	head, err := s.store.Audit.Head(ctx)
+	if err != nil {
+		s.log.Error("the audit's head cannot be read", "error", err)
+		return
+	}
+	s.log.Info("audit", "head", head.Seq, "hash", head.Hash)
 }

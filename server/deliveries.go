@@ -11,9 +11,6 @@ import (
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
-// operator is who orders through the management API, which does not tell its callers apart.
-const operator = "an operator"
-
 // Rollouts returns the state of every fleet, and what waits to be confirmed.
 func (m management) Rollouts(ctx context.Context) (admin.Deliveries, error) {
 	out := admin.Deliveries{Rollouts: []admin.Rollout{}, Held: []admin.Held{}}
@@ -24,7 +21,7 @@ func (m management) Rollouts(ctx context.Context) (admin.Deliveries, error) {
 	}
 	held, err := m.held(ctx)
 	if err != nil {
-		return out, err
+		return out, storeAway(err)
 	}
 	for _, e := range held {
 		out.Held = append(out.Held, admin.Held{Entry: e.Number, Created: e.Created, Reason: e.Reason})
@@ -61,14 +58,14 @@ func (m management) Order(ctx context.Context, order admin.Order, fleet string) 
 	var err error
 	switch order {
 	case admin.Pause:
-		err = m.rollouts.Pause(ctx, fleet, operator)
+		err = m.rollouts.Pause(ctx, fleet, admin.CallerOf(ctx).Name)
 	case admin.Resume:
 		err = m.rollouts.Resume(ctx, fleet)
 	case admin.Abort:
-		err = m.rollouts.Abort(ctx, fleet, operator)
+		err = m.rollouts.Abort(ctx, fleet, admin.CallerOf(ctx).Name)
 	}
 	if errors.Is(err, rollout.ErrNone) || errors.Is(err, rollout.ErrPaused) || errors.Is(err, rollout.ErrGoing) {
 		return fmt.Errorf("%w: %w", admin.ErrUnable, err)
 	}
-	return err
+	return storeAway(err)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/store"
@@ -94,7 +95,7 @@ func (s *Server) record(ctx context.Context, e *entry, taken string) error {
 		files = map[string][]byte{nothing: nil}
 	}
 	e.Resources = digestOf(e.xds)
-	return s.store.Together(ctx, func(ctx context.Context, together *store.Store) error {
+	err := s.store.Together(ctx, func(ctx context.Context, together *store.Store) error {
 		added, err := together.History.AddAfter(ctx, e.Entry, files, s.latest.Number)
 		if err != nil {
 			return err
@@ -106,6 +107,10 @@ func (s *Server) record(ctx context.Context, e *entry, taken string) error {
 		}
 		return together.Meta.Set(ctx, takenKey, taken)
 	})
+	if err == nil {
+		s.events.Publish(admin.Event{Kind: admin.EventEntry, Entry: e.Number, State: e.State})
+	}
+	return err
 }
 
 // contentOf returns the files of a content.

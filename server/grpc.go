@@ -15,7 +15,7 @@ import (
 
 // Envoys ping each connection to Gatehouse; a server that is asked more often than it allows closes the connection.
 const (
-	pingEvery  = 5 * time.Second
+	pingEvery  = 2 * time.Second
 	helloLimit = 10 * time.Second
 	// Gatehouse asks too, where nothing came for a while: a host that is gone says no goodbye, and its node would be taken for
 	// connected.

@@ -88,7 +88,7 @@ func (s *Server) HandOver(ctx context.Context) error {
 	s.log.Info("handing over", "pid", next.PID(), "program", command.Path)
 	if err := s.give(ctx, next); err != nil {
 		err = errors.Join(s.why(ctx, next, err), next.Kill())
-		s.buckets.Unseal()
+		s.unsealBuckets()
 		if s.forward != nil {
 			err = errors.Join(err, s.forward.Close())
 			s.forward = nil
@@ -118,16 +118,14 @@ func (s *Server) give(ctx context.Context, next *handover.Successor) error {
 		return err
 	}
 	send := func(piece []byte) error { return next.Send(ctx, sayBuckets, piece) }
-	if err := s.buckets.Export(send); err != nil {
-		return fmt.Errorf("hand over buckets: %w", err)
+	if err := s.exportBuckets(send); err != nil {
+		return err
 	}
 	if err := s.forwardTo(next.Calls); err != nil {
 		return err
 	}
-	for _, piece := range s.buckets.Seal() {
-		if err := send(piece); err != nil {
-			return fmt.Errorf("hand over buckets: %w", err)
-		}
+	if err := s.sealBuckets(send); err != nil {
+		return err
 	}
 	if err := errors.Join(next.Send(ctx, sayCalls, s.ratelimit.ExportCalls()), next.Send(ctx, sayYours, nil)); err != nil {
 		return err

@@ -87,7 +87,7 @@ func (s *Server) Confirm(ctx context.Context, number int64) error {
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("%w: there is no entry %d", admin.ErrNotFound, number)
 	case err != nil:
-		return err
+		return storeAway(err)
 	case !slices.Contains([]string{stateHeld, stateRefused, stateAborted}, stored.State):
 		return fmt.Errorf("%w: entry %d is %s, not held", admin.ErrUnable, number, stored.State)
 	case number != s.latest.Number:
@@ -98,7 +98,7 @@ func (s *Server) Confirm(ctx context.Context, number int64) error {
 		return err
 	}
 	if err := s.store.History.SetState(ctx, number, stored.State, stateRolling, ""); err != nil {
-		return err
+		return storeAway(err)
 	}
 	e.State, e.Reason = stateRolling, ""
 	s.latest = e.Entry

@@ -37,7 +37,7 @@ func (m management) CreateToken(ctx context.Context, g admin.Grant) (admin.Creat
 	if errors.Is(err, join.ErrGrant) {
 		return admin.CreatedToken{}, fmt.Errorf("%w: %w", admin.ErrGrant, err)
 	}
-	return admin.CreatedToken{Token: m.token(t), Text: text}, err
+	return admin.CreatedToken{Token: m.token(t), Text: text}, storeAway(err)
 }
 
 // Tokens returns all tokens.
@@ -48,7 +48,7 @@ func (m management) Tokens(ctx context.Context) ([]admin.Token, error) {
 	}
 	kept, err := service.Tokens(ctx)
 	if err != nil {
-		return nil, err
+		return nil, storeAway(err)
 	}
 	tokens := make([]admin.Token, len(kept))
 	for i, t := range kept {
@@ -84,7 +84,7 @@ func (m management) RevokeToken(ctx context.Context, id string) error {
 	if err := service.Revoke(ctx, id); errors.Is(err, join.ErrUnknownToken) {
 		return admin.ErrNoToken
 	} else if err != nil {
-		return err
+		return storeAway(err)
 	}
 	return nil
 }
@@ -114,5 +114,5 @@ func rootsOf(roots []join.RootInfo, err error) ([]admin.Root, error) {
 	for i, r := range roots {
 		out[i] = admin.Root{ID: r.ID, State: string(r.State), Changed: r.Changed, Expires: r.Expires}
 	}
-	return out, err
+	return out, storeAway(err)
 }

@@ -113,17 +113,18 @@ func (s *Server) listen(ctx context.Context) error {
 		*g.bound = bound
 		d := newGRPCDoor(l, g.options...)
 		g.register(d.server)
+		s.registerHealth(d.server)
 		s.doors = append(s.doors, door{name: g.name, serve: d.serve, stop: d.stop, close: l.Close})
 	}
 	if err := s.listenRemote(ctx); err != nil {
 		return err
 	}
-	l, bound, err := s.bind(ctx, "admin", cmp.Or(want.Admin, s.socket("admin")))
+	l, bound, err := s.bindAdmin(ctx, cmp.Or(want.Admin, s.socket("admin")))
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
 	s.addrs.Admin = bound
-	d, err := s.adminDoor(l)
+	d, err := s.adminDoor(ctx, l)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

@@ -1,40 +1,14 @@
 package server
 
 import (
-	"net"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
-	"github.com/gatehouse/gatehouse/internal/version"
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/xds/explain"
 )
 
 // management answers what the management API asks, in its words.
 type management struct{ *Server }
-
-// adminDoor serves the management API on a listener.
-func (s *Server) adminDoor(l net.Listener) (door, error) {
-	m := management{s}
-	service, err := admin.New(admin.Options{
-		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Changes: m, Endpoints: m, Tokens: m, Authority: m, Export: m,
-		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
-		Version: version.Read().Version,
-		Token:   s.options.AdminToken,
-		Logger:  s.log,
-	})
-	if err != nil {
-		return door{}, err
-	}
-	return door{
-		name:  "admin",
-		serve: func() error { return service.Serve(l) },
-		stop:  service.Stop,
-		close: l.Close,
-	}, nil
-}
 
 // Revision returns what is in use, and what the last load found wrong.
 func (m management) Revision() admin.Revision {

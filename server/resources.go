@@ -18,9 +18,9 @@ type digests map[string]map[string]map[string]string
 // digestMax bounds what is kept of an entry's resources, in bytes.
 const digestMax = 4 << 20
 
-// lasting reports whether resources of a type depend on the documents alone: endpoints and secrets are observed, and the
+// compared reports whether resources of a type depend on the documents alone: endpoints and secrets are observed, and the
 // verification of tokens remembers what routes needed a while ago.
-func lasting(typeURL string) bool {
+func compared(typeURL string) bool {
 	return typeURL != cache.TypeEndpoints && typeURL != cache.TypeSecret && typeURL != cache.TypeExtension
 }
 
@@ -30,7 +30,7 @@ func digestsOf(t *xds.Table) digests {
 	for fleet := range t.Fleets {
 		all[fleet] = map[string]map[string]string{}
 		for _, typeURL := range cache.Types() {
-			if s := t.Snapshot(fleet); s != nil && lasting(typeURL) {
+			if s := t.Snapshot(fleet); s != nil && compared(typeURL) {
 				versions := map[string]string{}
 				for _, r := range s.Resources(typeURL) {
 					versions[r.Name] = r.Version

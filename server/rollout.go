@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
@@ -134,6 +135,7 @@ func (s *Server) told(events []rollout.Event) {
 		number := event.Version.Entry
 		to, reason := standing(number, states, event)
 		s.setState(ctx, number, to, reason)
+		s.events.Publish(admin.Event{Kind: admin.EventRollout, Fleet: event.Fleet, Entry: number, State: string(event.Phase)})
 		stopped := event.Phase == rollout.Refused || event.Phase == rollout.Aborted
 		if !stopped || s.live.Load().entry != number {
 			continue
@@ -175,7 +177,9 @@ func describe(fleet string, reason *rollout.Reason) string {
 func (s *Server) setState(ctx context.Context, number int64, state, reason string) {
 	e, err := s.store.History.Get(ctx, number)
 	if err == nil && e.State != state {
-		err = s.store.History.SetState(ctx, number, e.State, state, reason)
+		if err = s.store.History.SetState(ctx, number, e.State, state, reason); err == nil {
+			s.events.Publish(admin.Event{Kind: admin.EventEntry, Entry: number, State: state})
+		}
 	}
 	if err != nil {
 		s.log.Error("the history cannot be written", "entry", number, "state", state, "error", err)

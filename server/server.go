@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
@@ -27,6 +28,7 @@ import (
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
+	"github.com/gatehouse/gatehouse/ratelimit/redis"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/cache"
 	"github.com/gatehouse/gatehouse/xds/rollout"
@@ -44,23 +46,29 @@ type Addresses struct {
 
 // Options of a Server.
 type Options struct {
-	Config     string                      // Directory of documents, watched; empty: an empty configuration.
-	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
-	Listen     Addresses                   // An empty field: a socket in State.
-	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
-	AdminToken string                      // Asked of callers of the management API over TCP.
-	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
-	Drain      time.Duration               // Bounds a stop; 0: 10 s.
-	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
-	Logger     *slog.Logger                // nil: nothing is logged.
-	Now        func() time.Time            // nil: time.Now.
-	Rollout    rollout.Strategy            // How a change moves through a fleet.
-	Guard      Guard                       // Which changes are held until somebody confirms them.
-	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
-	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
-	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
-	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
-	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
+	Config      string                      // Directory of documents, watched; empty: an empty configuration.
+	State       string                      // Directory of the sockets, made with mode 0700 where it is missing.
+	Store       store.Options               // Where what outlives the process is kept; without place: SQLite in State.
+	Listen      Addresses                   // An empty field: a socket in State.
+	Remote      Remote                      // How Envoys of other hosts are served; zero: not at all.
+	Limits      *redis.Address              // The store of limits that replicas share; nil: each has its own, in memory.
+	AdminToken  string                      // Of an admin over TCP; empty: access tokens alone.
+	SocketUIDs  []uint32                    // Who may connect to the sockets beside this user and root.
+	SocketRoles map[uint32]SocketRole       // What those may do through the management API; who is not named is an operator.
+	AdminTLS    AdminTLS                    // How the management API is served over TCP; zero: in the clear, and on loopback only.
+	AdminHosts  []string                    // Names by which the management API is called over TCP, beside loopback.
+	Callers     admin.CallerRules           // Who callers of it are that show no access token.
+	Drain       time.Duration               // Bounds a stop; 0: 10 s.
+	Lookup      func(string) (string, bool) // The environment, for env: references; nil: empty.
+	Logger      *slog.Logger                // nil: nothing is logged.
+	Now         func() time.Time            // nil: time.Now.
+	Rollout     rollout.Strategy            // How a change moves through a fleet.
+	Guard       Guard                       // Which changes are held until somebody confirms them.
+	Step        time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
+	Grace       time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
+	Resolver    observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh     time.Duration               // Between two lookups of a name; 0: 5 s.
+	Used        func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
 	Predecessor *handover.Predecessor // Whose place this server takes; nil: nobody's. It is closed in the end.
@@ -82,9 +90,12 @@ type Server struct {
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
-	buckets   *memory.Store
+	buckets   *memory.Store // nil: shared.
+	shared    *redis.Store  // nil: buckets.
 	alone     []alone
 	rollouts  *rollout.Engine
+	events    *admin.Events
+	shown     *shownTokens
 
 	reloading sync.Mutex    // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
@@ -141,12 +152,9 @@ func New(o Options) (*Server, error) {
 	if o.Used == nil {
 		o.Used = func(*gateway.Revision) {}
 	}
-	buckets := memory.New(memory.Options{Clock: o.Now})
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		ratelimit: ratelimit.New(buckets, o.Logger, o.Now),
-		buckets:   buckets,
 		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
@@ -154,11 +162,14 @@ func New(o Options) (*Server, error) {
 		inherited: map[string]net.Listener{},
 		left:      make(chan struct{}),
 	}
+	s.events = admin.NewEvents(o.Now)
+	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
-	s.ratelimit.Ask(s.callerFleet)
+	s.openLimits()
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
-	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(string) {
+	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
+		s.events.Publish(admin.Event{Kind: admin.EventNodes, Fleet: fleet})
 		s.rollouts.Wake()
 	}})
 	s.rollouts = rollout.New(rollout.Surroundings{
@@ -170,6 +181,9 @@ func New(o Options) (*Server, error) {
 	s.observed = s.newObserver()
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s))
+	if s.shared != nil {
+		s.registry.MustRegister(newLimitsMetrics(s.shared))
+	}
 	return s, nil
 }
 
@@ -177,11 +191,16 @@ func New(o Options) (*Server, error) {
 // ready, and says why; but a server with a predecessor must be ready, or leaves it in its place. ctx bounds the start alone;
 // Stop ends the server.
 func (s *Server) Start(ctx context.Context) error {
-	if s.options.Predecessor == nil {
-		return s.start(ctx)
+	s.startLimits()
+	err := s.start(ctx)
+	if err != nil {
+		s.closeLimits()
 	}
 	p := s.options.Predecessor
-	if err := s.start(ctx); err != nil {
+	if p == nil {
+		return err
+	}
+	if err != nil {
 		_ = p.Send(ctx, sayFailed, []byte(err.Error())) // It may have ended itself, and then nobody needs to know.
 		return errors.Join(err, p.Close())
 	}
@@ -331,6 +350,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		failed = append(failed, s.forward.Close())
 	}
 	s.observed.Stop()
+	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
 	return errors.Join(failed...)

@@ -9,9 +9,14 @@ import (
 	"github.com/gatehouse/gatehouse/store"
 )
 
-// openStore opens what outlives the process, in the state directory.
+// openStore opens what outlives the process: where the options say, or in the state directory.
 func (s *Server) openStore(ctx context.Context) error {
-	opened, err := store.Open(ctx, store.Options{Dir: s.options.State, Now: s.options.Now})
+	o := s.options.Store
+	if o.Dir == "" && o.URL == "" {
+		o.Dir = s.options.State
+	}
+	o.Now = s.options.Now
+	opened, err := store.Open(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -106,11 +106,11 @@ func (s *Server) takeOver(ctx context.Context) error {
 		m, err := p.Receive(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
-			s.log.Warn("the predecessor ended before it had handed over its counts", "buckets", s.buckets.Buckets())
+			s.log.Warn("the predecessor ended before it had handed over its counts")
 		case err != nil:
 			return fmt.Errorf("take over: %w", err)
 		case m.Kind == sayBuckets:
-			if err := s.buckets.Import(m.Body); err != nil {
+			if err := s.importBuckets(m.Body); err != nil {
 				return fmt.Errorf("take over: %w", err)
 			}
 			continue

@@ -38,6 +38,17 @@ type dialect interface {
 	clock(ctx context.Context, q querier) (time.Time, error)
 	// classify gives an error its meaning.
 	classify(err error) error
+	// advise says what an operator can do about an error that was classified; "" for those that need nobody.
+	advise(err error) string
+	// late is what it means that a call without deadline of its own ran out of time.
+	late() error
+	// counted returns how far the numbers of a table were given, and count says so.
+	counted(ctx context.Context, q querier, table string) (int64, error)
+	count(ctx context.Context, tx *sql.Tx, table string, value int64) error
+	// patient lets a transaction take as long as its context lets it.
+	patient(ctx context.Context, tx *sql.Tx) error
+	// snapshot is how a transaction begins that sees one moment.
+	snapshot() *sql.TxOptions
 	// check looks for damage.
 	check(ctx context.Context, q querier) error
 	// follow tells the hub what others change until the context ends.
@@ -74,9 +85,25 @@ func deadline(ctx context.Context, timeout time.Duration) (context.Context, cont
 	return context.WithTimeout(ctx, timeout)
 }
 
+// deadline is the deadline of a call, which says what it means that it passed.
+func (d *database) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, d.timeout, d.dialect.late())
+}
+
+// late adds to an error what it means that the call ran out of the store's own time.
+func late(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrAway) && !errors.Is(err, ErrAway) {
+		return fmt.Errorf("%w: it does not answer in time (%w)", cause, err)
+	}
+	return err
+}
+
 // view reads. What is read in one call of do is of one moment only if it is one query.
 func (d *database) view(ctx context.Context, what string, do func(ctx context.Context, q querier) error) error {
-	ctx, cancel := deadline(ctx, d.timeout)
+	ctx, cancel := d.deadline(ctx)
 	defer cancel()
 	if d.tx != nil {
 		return d.wrap(what, do(ctx, d.tx))
@@ -84,7 +111,7 @@ func (d *database) view(ctx context.Context, what string, do func(ctx context.Co
 	if err := d.dialect.ready(); err != nil && !errors.Is(err, ErrGone) { // What was there can still be read.
 		return d.wrap(what, err)
 	}
-	return d.wrap(what, do(ctx, d.read))
+	return d.wrap(what, late(ctx, do(ctx, d.read)))
 }
 
 // change makes all changes of do, or none where it fails, and returns when they are on the disk. It holds the lock on the
@@ -94,7 +121,7 @@ func (d *database) change(ctx context.Context, what string, do func(ctx context.
 }
 
 func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx *transaction) error) error {
-	ctx, cancel := deadline(ctx, d.timeout)
+	ctx, cancel := d.deadline(ctx)
 	defer cancel()
 	if d.tx != nil {
 		return step(ctx, d.tx, do)
@@ -110,7 +137,7 @@ func (d *database) transact(ctx context.Context, do func(ctx context.Context, tx
 // beside makes changes that are right without the lock on the store: each is one statement on one row. So they wait for no
 // other change.
 func (d *database) beside(ctx context.Context, what string, do func(ctx context.Context, tx *transaction) error) error {
-	ctx, cancel := deadline(ctx, d.timeout)
+	ctx, cancel := d.deadline(ctx)
 	defer cancel()
 	if d.tx != nil {
 		return d.wrap(what, step(ctx, d.tx, do))
@@ -130,7 +157,7 @@ func (d *database) within(
 	}
 	begun, err := pool.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return late(ctx, err)
 	}
 	tx := &transaction{Tx: begun}
 	err = do(ctx, tx)
@@ -140,10 +167,10 @@ func (d *database) within(
 	}
 	if err != nil {
 		_ = begun.Rollback() // Where this fails too, the database rolled back by itself; the first error is the one to tell.
-		return err
+		return late(ctx, err)
 	}
 	if err := begun.Commit(); err != nil {
-		return err
+		return late(ctx, err)
 	}
 	d.feed.made(number, tx.notices)
 	return nil
@@ -157,7 +184,7 @@ func (d *database) wrap(what string, err error) error {
 	if d.closed.Load() {
 		return fmt.Errorf("%s: %w", what, ErrClosed)
 	}
-	return fmt.Errorf("%s: %w", what, explain(d.dialect.classify(err)))
+	return fmt.Errorf("%s: %w", what, named(d.dialect, d.dialect.classify(err)))
 }
 
 func (d *database) close() error {

@@ -24,6 +24,8 @@ var (
 	ErrFull = errors.New("the disk is full")
 	// ErrBusy tells that another process kept the store locked for longer than a call waits.
 	ErrBusy = errors.New("locked by another process")
+	// ErrAway tells that PostgreSQL cannot be reached, or does not answer. It is asked again with the next call.
+	ErrAway = errors.New("the store is away")
 	// ErrClosed tells that the store was closed.
 	ErrClosed = errors.New("the store is closed")
 

@@ -27,9 +27,13 @@ const needed = `SELECT number FROM entries WHERE content IN (SELECT content FROM
 
 // ancestors are the parents of entries that stay and have substitutions, and theirs: what stands in for a quarantined object is
 // found in them. So are the entries that a rollback which stays goes back to.
+//
+// PostgreSQL allows a recursive query only one part that looks at itself.
 const ancestors = `
-	UNION SELECT entries.parent FROM entries JOIN stays ON entries.number = stays.number WHERE length(entries.substitutions) > 0
-	UNION SELECT entries.of_entry FROM entries JOIN stays ON entries.number = stays.number WHERE entries.of_entry > 0`
+	UNION SELECT older.number FROM (
+		SELECT number AS child, parent AS number FROM entries WHERE length(substitutions) > 0
+		UNION ALL SELECT number, of_entry FROM entries WHERE of_entry > 0
+	) AS older JOIN stays ON older.child = stays.number`
 
 // Prune removes all entries but the newest and those that are needed, with the finished rollouts that led to them, and then
 // every content and file that no entry has. An entry is needed while it is in one of the states given, while a node that was

@@ -54,6 +54,8 @@ func (f *sqliteFile) check(ctx context.Context, q querier) error { return check(
 
 func (f *sqliteFile) classify(err error) error { return classify(err) }
 
+func (f *sqliteFile) late() error { return context.DeadlineExceeded }
+
 // feedPoll is how often the number of the last change is read.
 const feedPoll = 200 * time.Millisecond
 
@@ -79,6 +81,24 @@ func (f *sqliteFile) finish(d *database) {
 	defer cancel()
 	_, _ = d.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 }
+
+// counted returns how far the numbers of a table were given.
+func (f *sqliteFile) counted(ctx context.Context, q querier, table string) (value int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = $1", table).Scan(&value)
+	return value, err
+}
+
+func (f *sqliteFile) count(ctx context.Context, tx *sql.Tx, table string, value int64) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = $1", table); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)", table, value)
+	return err
+}
+
+func (f *sqliteFile) patient(context.Context, *sql.Tx) error { return nil }
+
+func (f *sqliteFile) snapshot() *sql.TxOptions { return nil }
 
 // role is what a connection is for.
 type role int

@@ -55,3 +55,22 @@ func classify(err error) error {
 	}
 	return fmt.Errorf("%w (%w)", meaning, err)
 }
+
+// advise says what an operator can do about an error.
+func (f *sqliteFile) advise(err error) string {
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return "move the file and those that begin with its name aside, and put a backup in its place; without one the daemon starts with an empty store"
+	case errors.Is(err, ErrNewer):
+		return "start the newer version, or put a backup of the older one in its place"
+	case errors.Is(err, ErrForeign):
+		return "choose another state directory"
+	case errors.Is(err, ErrReadOnly):
+		return "let the daemon's user write to the directory and the files in it"
+	case errors.Is(err, ErrGone):
+		return "put the file back, or restart the daemon, which then begins with what is there"
+	case errors.Is(err, ErrFull):
+		return "make room on the disk"
+	}
+	return ""
+}

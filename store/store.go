@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -20,9 +19,12 @@ const (
 	readers        = 4
 )
 
-// Options say where a store is and how it behaves. Only Dir must be given.
+// Options say where a store is and how it behaves. Only Dir or URL must be given.
 type Options struct {
-	Dir string // The state directory; made with mode 0700 where it is missing.
+	Dir string // SQLite in the state directory, which is made with mode 0700 where it is missing.
+	// URL of a database of PostgreSQL 13 or later: postgres://user:password@host:port/database, with libpq's parameters behind a
+	// question mark. The tables are in the first schema of its search_path. The password appears in no error.
+	URL string
 	// Timeout bounds a call whose context has no deadline of its own. 0 stands for 10 s.
 	Timeout time.Duration
 	// Wait bounds how long a change waits for another process that is changing something. 0 stands for 5 s.
@@ -48,6 +50,8 @@ type Store struct {
 	Tokens    *Tokens
 	Authority *Authority
 	Meta      *Meta
+	Access    *Access
+	Audit     *Audit
 	Leases    *Leases
 	Replicas  *Replicas
 	Secrets   *Secrets
@@ -56,12 +60,12 @@ type Store struct {
 	path string
 }
 
-// Open opens the store in a directory, makes it where there is none, and brings an older schema up to date. It checks the
-// whole file for damage. It waits for another process that is opening the same store. The errors are ErrNewer, ErrForeign,
-// ErrCorrupt, ErrReadOnly, ErrFull and ErrBusy; after each of them the file is as it was.
+// Open opens the store, makes it where there is none, and brings an older schema up to date. It checks a file of SQLite whole
+// for damage. It waits for another process that is opening the same store. The errors are ErrNewer, ErrForeign, ErrCorrupt,
+// ErrReadOnly, ErrFull, ErrBusy and ErrAway; after each of them the store is as it was.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	if o.Dir == "" {
-		return nil, fmt.Errorf("open the store: %w: the directory is missing", ErrInvalid)
+	if (o.Dir == "") == (o.URL == "") {
+		return nil, fmt.Errorf("open the store: %w: it is in a directory, or at a URL", ErrInvalid)
 	}
 	if len(o.SealingKey) > 0 {
 		o.Sealing = [][]byte{o.SealingKey}
@@ -75,16 +79,31 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	ctx, cancel := deadline(ctx, openTimeout)
 	defer cancel()
+	var db *database
+	var path string
+	if o.URL != "" {
+		db, path, err = openPostgres(ctx, o)
+	} else {
+		db, path, err = openFile(ctx, o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	return assemble(db, path, positive(o.Trail, defaultTrail), keys), nil
+}
+
+// openFile opens the SQLite store in a directory, and returns it with its path.
+func openFile(ctx context.Context, o Options) (*database, string, error) {
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open the store: %w", err)
+		return nil, o.Dir, err
 	}
 	path := filepath.Join(dir, File)
 	db, err := open(ctx, path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open the store %s: %w", path, explain(classify(err)))
+		return nil, path, named(&sqliteFile{}, classify(err))
 	}
-	return assemble(db, path, positive(o.Trail, defaultTrail), keys), nil
+	return db, path, nil
 }
 
 func assemble(db *database, path string, trail int, keys ring) *Store {
@@ -96,6 +115,8 @@ func assemble(db *database, path string, trail int, keys ring) *Store {
 		Tokens:    &Tokens{db},
 		Authority: &Authority{db, keys},
 		Meta:      &Meta{db},
+		Access:    &Access{db},
+		Audit:     &Audit{db},
 		Leases:    &Leases{db},
 		Replicas:  &Replicas{db},
 		Secrets:   &Secrets{db, keys},
@@ -113,13 +134,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Path returns where the database is.
+// Path returns where the database is, for people: a path, or a URL without user and password.
 func (s *Store) Path() string { return s.path }
-
-// Check looks for damage in the whole file and returns ErrCorrupt with what it found first. It reads all of the file.
-func (s *Store) Check(ctx context.Context) error {
-	return s.db.view(ctx, "check the store", s.db.dialect.check)
-}
 
 func positive[T int | time.Duration](value, otherwise T) T {
 	if value > 0 {
@@ -128,24 +144,10 @@ func positive[T int | time.Duration](value, otherwise T) T {
 	return otherwise
 }
 
-// explain adds what an operator can do to the errors that need one.
-func explain(err error) error {
-	var advice string
-	switch {
-	case errors.Is(err, ErrCorrupt):
-		advice = "move the file and those that begin with its name aside, and put a backup in its place; without one the daemon starts with an empty store"
-	case errors.Is(err, ErrNewer):
-		advice = "start the newer version, or put a backup of the older one in its place"
-	case errors.Is(err, ErrForeign):
-		advice = "choose another state directory"
-	case errors.Is(err, ErrReadOnly):
-		advice = "let the daemon's user write to the directory and the files in it"
-	case errors.Is(err, ErrGone):
-		advice = "put the file back, or restart the daemon, which then begins with what is there"
-	case errors.Is(err, ErrFull):
-		advice = "make room on the disk"
-	default:
-		return err
+// named adds what an operator can do to the errors that need one.
+func named(d dialect, err error) error {
+	if advice := d.advise(err); advice != "" {
+		return fmt.Errorf("%w: %s", err, advice)
 	}
-	return fmt.Errorf("%w: %s", err, advice)
+	return err
 }

@@ -28,3 +28,8 @@ func open(t testing.TB, o store.Options) *store.Store {
 	t.Cleanup(func() { _ = s.Close() }) // Some tests have closed it.
 	return s
 }
+
+func TestMoves(t *testing.T) {
+	t.Parallel()
+	storetest.Moves(t, open(t, store.Options{Dir: t.TempDir()}), open(t, store.Options{Dir: t.TempDir()}))
+}

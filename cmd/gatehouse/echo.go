@@ -75,7 +75,7 @@ func (o *echoOptions) run(ctx context.Context) error {
 		where = "http://" + l.Addr().String()
 	}
 	fmt.Fprintf(o.env.stderr, "%s answers at %s; Ctrl-C ends it\n", o.settings.Name, where)
-	return echo.Serve(ctx, l, handler, newLogger(o.env.stderr, "text", "warn"))
+	return echo.Serve(ctx, l, handler, newLogger(o.env.failures, "text", "warn"))
 }
 
 // listen listens at an address; a socket that a killed process left behind is replaced.

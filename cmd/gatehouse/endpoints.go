@@ -87,7 +87,7 @@ func newEndpointsList(env surroundings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [UPSTREAM]",
 		Short: "Show endpoints, where they come from, and what is held back",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1), ValidArgsFunction: completeUpstreams(env, 1),
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)
@@ -166,7 +166,7 @@ func (o *endpointsOptions) table(w io.Writer, sets []admin.EndpointSet) {
 // newEndpointsChange returns a verb that changes endpoints.
 func newEndpointsChange(env surroundings, use, short string, read func(words []string) (admin.EndpointChange, error)) *cobra.Command {
 	o := endpointsOptions{env: env}
-	c := &cobra.Command{Use: use, Short: short, Args: func(_ *cobra.Command, words []string) error {
+	c := &cobra.Command{Use: use, Short: short, ValidArgsFunction: completeUpstreams(env, 1), Args: func(_ *cobra.Command, words []string) error {
 		if len(words) == 0 {
 			return errors.New("name an Upstream")
 		}

@@ -13,13 +13,18 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse/gatehouse/internal/terminal"
 )
 
 func main() { os.Exit(run(system(), os.Args[1:])) }
 
 // surroundings are what a verb sees of the process it runs in.
 type surroundings struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
+	failures       io.Writer // Set by execute: the standard error even with --quiet, for why a verb failed, and for logs.
+	terminal       func(stream any) bool
 	lookup         func(name string) (value string, ok bool)
 	now            func() time.Time
 	program        string // How the user called it.
@@ -29,7 +34,10 @@ type surroundings struct {
 
 // system returns the surroundings of the real process.
 func system() surroundings {
-	return surroundings{stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, now: time.Now, program: os.Args[0], arguments: os.Args[1:], environ: os.Environ}
+	return surroundings{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: terminal.Is,
+		lookup: os.LookupEnv, now: time.Now, program: os.Args[0], arguments: os.Args[1:], environ: os.Environ,
+	}
 }
 
 // run executes one command line and returns the exit code. The first SIGINT or SIGTERM ends the verb in good order, the

@@ -66,5 +66,5 @@ func (o *renewOptions) run(ctx context.Context) error {
 		fmt.Fprintf(o.env.stderr, "Renewed the certificate of %s/%s; the next is due at %s.\n", kept.Fleet, kept.Node, next.UTC().Format(time.RFC3339))
 		return nil
 	}
-	return join.Renewer{Place: place, Kept: kept, Log: newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)}.Run(ctx)
+	return join.Renewer{Place: place, Kept: kept, Log: newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)}.Run(ctx)
 }

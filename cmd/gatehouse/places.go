@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/envoy"
@@ -76,15 +77,50 @@ func socketIn(state, name string) string {
 }
 
 // daemon are the flags that tell where the management API is asked.
-type daemon struct{ address, state, token string }
+type daemon struct {
+	address, state, token, context string
+
+	flags *pflag.FlagSet
+}
 
 // add adds the flags to a verb.
 func (d *daemon) add(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&d.address, "server", "", "`ADDRESS` of the daemon's management API: unix:/path or IP:port (default: its socket in --state)")
+	d.flags = f
+	f.StringVar(&d.address, "server", "", "`ADDRESS` of the daemon's management API: unix:/path or IP:port (default: the current context's, or its socket in --state)")
 	orEnvironment(f, "server", "GATEHOUSE_ADMIN_ADDRESS")
 	addState(c, &d.state)
 	addAdminToken(c, &d.token)
+	f.StringVar(&d.context, "context", "", "the context to ask, by its `NAME`: see \"gatehouse context\"")
+	orEnvironment(f, "context", "GATEHOUSE_CONTEXT")
+}
+
+// where returns the address of the management API and where the token for it is. The command line and the environment come
+// before the current context, that before the daemon of this machine.
+func (d *daemon) where(env surroundings) (address, token string, err error) {
+	told := d.address != "" || d.flags == nil || d.flags.Changed("state")
+	switch {
+	case d.context != "" && d.address != "":
+		return "", "", usageError{errors.New("--server and --context both say where the daemon is: keep one")}
+	case told && d.context == "":
+		return cmp.Or(d.address, socketIn(d.state, "admin")), d.token, nil
+	}
+	known, err := readContexts(env.lookup)
+	switch {
+	case errors.Is(err, errNoHome) && d.context == "":
+		return socketIn(d.state, "admin"), d.token, nil
+	case err != nil:
+		return "", "", err
+	}
+	name := cmp.Or(d.context, known.Current)
+	if name == "" {
+		return socketIn(d.state, "admin"), d.token, nil
+	}
+	p, err := known.find(name)
+	if err != nil {
+		return "", "", err
+	}
+	return p.Server, cmp.Or(d.token, p.Token), nil
 }
 
 // addAdminToken adds the flag --admin-token.
@@ -95,11 +131,15 @@ func addAdminToken(c *cobra.Command, token *string) {
 
 // dial returns a client for the daemon.
 func (d *daemon) dial(env surroundings) (*admin.Client, error) {
-	token, err := secret(d.token, env.lookup)
+	address, reference, err := d.where(env)
 	if err != nil {
-		return nil, fmt.Errorf("--admin-token: %w", err)
+		return nil, err
 	}
-	client, err := admin.Dial(cmp.Or(d.address, socketIn(d.state, "admin")), token)
+	token, err := secret(reference, env.lookup)
+	if err != nil {
+		return nil, fmt.Errorf("the management API's token: %w", err)
+	}
+	client, err := admin.Dial(address, token)
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -96,8 +96,8 @@ func (env surroundings) check(dir string) (*server.Checked, error) {
 	}
 	checked, faults := server.Check(dir, env.lookup)
 	if len(faults) > 0 {
-		fmt.Fprintln(env.stderr, inDirectory(dir, faults).Error())
-		fmt.Fprintf(env.stderr, "%s: %s\n", dir, count(len(faults), "fault"))
+		fmt.Fprintln(env.failures, inDirectory(dir, faults).Error())
+		fmt.Fprintf(env.failures, "%s: %s\n", dir, count(len(faults), "fault"))
 		return nil, silentError{}
 	}
 	return checked, nil

@@ -43,7 +43,7 @@ func newOrder(env surroundings, order admin.Order, short, long string) *cobra.Co
 	c := &cobra.Command{
 		Use: string(order) + " [FLEET]", Short: short, Long: long,
 		Example: fmt.Sprintf("  gatehouse rollout %s\n  gatehouse rollout %s edge", order, order),
-		Args:    atMostOneFleet,
+		Args:    atMostOneFleet, ValidArgsFunction: completeFleets(env),
 	}
 	d.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -98,7 +98,7 @@ written again whenever it changes, until no rollout is under way.`,
 		Example: `  gatehouse rollout status
   gatehouse rollout status edge --watch
   gatehouse rollout status -o json`,
-		Args: atMostOneFleet,
+		Args: atMostOneFleet, ValidArgsFunction: completeFleets(env),
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)

@@ -4,22 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 )
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 64 // EX_USAGE of sysexits.h.
+	exitFailed  = 1
+	exitChanges = 2
+	exitUsage   = 64 // EX_USAGE of sysexits.h.
 )
 
 // Groups of verbs in the overview.
 const (
-	groupTry   = "try"
-	groupWork  = "work"
-	groupLive  = "live"
-	groupOther = "other"
+	groupTry    = "try"
+	groupWork   = "work"
+	groupChange = "change"
+	groupLive   = "live"
+	groupOther  = "other"
 )
 
 // usageError is wrong usage that only a verb itself can see.
@@ -31,9 +34,32 @@ type silentError struct{}
 // Error returns nothing that is worth printing.
 func (silentError) Error() string { return "failed" }
 
+// changesError ends a verb that compares with exit code 2, after it has shown what differs.
+type changesError struct{}
+
+// Error returns nothing that is worth printing.
+func (changesError) Error() string { return "there are changes" }
+
+// hushed is a writer of words that --quiet drops.
+type hushed struct {
+	io.Writer
+	quiet bool
+}
+
+// Write writes, or drops what it is given.
+func (h *hushed) Write(text []byte) (int, error) {
+	if h.quiet {
+		return len(text), nil
+	}
+	return h.Writer.Write(text)
+}
+
 // execute runs one command line: words of an error go to stderr, the exit code comes back.
 func execute(ctx context.Context, env surroundings, args []string) int {
+	words := &hushed{Writer: env.stderr}
+	env.failures, env.stderr = env.stderr, words
 	root := newRoot(env)
+	root.PersistentFlags().BoolVarP(&words.quiet, "quiet", "q", false, "say nothing but data and errors")
 	root.SetArgs(args)
 	running := false
 	wrap(root, func() { running = true })
@@ -41,12 +67,15 @@ func execute(ctx context.Context, env surroundings, args []string) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, silentError{}) {
+	switch {
+	case errors.Is(err, silentError{}):
 		return exitFailed
+	case errors.Is(err, changesError{}):
+		return exitChanges
 	}
-	fmt.Fprintf(env.stderr, "gatehouse: %s\n", err)
+	fmt.Fprintf(env.failures, "gatehouse: %s\n", err)
 	if _, wrong := errors.AsType[usageError](err); wrong || !running {
-		fmt.Fprintf(env.stderr, "See %q.\n", command.CommandPath()+" --help")
+		fmt.Fprintf(env.failures, "See %q.\n", command.CommandPath()+" --help")
 		return exitUsage
 	}
 	return exitFailed
@@ -87,10 +116,11 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 	}
 	root.SetUsageTemplate(usageTemplate)
 	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
+	root.SetErr(env.failures)
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it:"},
 		&cobra.Group{ID: groupWork, Title: "Work on documents:"},
+		&cobra.Group{ID: groupChange, Title: "Change what is live:"},
 		&cobra.Group{ID: groupLive, Title: "Run it, and ask what runs:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
@@ -101,9 +131,11 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 		}
 	}
 	add(groupTry, newInit(env), newUp(env), newDoctor(env), newEcho(env), newToken(env))
-	add(groupWork, newValidate(env), newRender(env), newSchema(env))
-	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env))
-	add(groupOther, newVersion(env))
+	add(groupWork, newValidate(env), newLint(env), newPosture(env), newRender(env), newSchema(env))
+	add(groupChange, newPlan(env), newApply(env), newRollback(env), newHistory(env), newShow(env), newDiff(env), newDump(env),
+		newRoute(env), newAPI(env), newUpstream(env), newWeight(env))
+	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env), newStore(env))
+	add(groupOther, newContext(env), newLogin(env), newVersion(env))
 	root.SetHelpCommand(newHelp(env))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
@@ -132,6 +164,10 @@ Verbs:{{range $verbs}}{{if .IsAvailableCommand}}
 
 Flags:
 {{.LocalFlags.FlagUsagesWrapped 110 | trimTrailingWhitespaces}}{{end}}
+{{- if .HasAvailableInheritedFlags}}
+
+With every verb:
+{{.InheritedFlags.FlagUsagesWrapped 110 | trimTrailingWhitespaces}}{{end}}
 `
 
 // noWords is the argument check of verbs that take flags alone.

@@ -23,6 +23,8 @@ type serveOptions struct {
 	server    server.Options
 	uids      []uint
 	token     string
+	store     storePlace
+	limits    string
 	check     bool
 	logLevel  choice
 	logFormat choice
@@ -68,6 +70,8 @@ asked whether it is ready, as a health check.`,
 	address(&o.server.Listen.Admin, "admin-address", "the management API", "GATEHOUSE_ADMIN_ADDRESS")
 	addAdminToken(c, &o.token)
 	addRemote(c, &o.server.Remote)
+	o.store.add(c)
+	addLimits(c, &o.limits)
 	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
 	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
@@ -97,6 +101,10 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err := checkRemote(&o.server.Remote); err != nil {
 		return err
 	}
+	var err error
+	if o.server.Limits, err = limitsStore(o.limits, o.env.lookup); err != nil {
+		return err
+	}
 	for _, uid := range o.uids {
 		if uid > math.MaxUint32 {
 			return usageError{fmt.Errorf("--socket-uid: there is no user %d", uid)}
@@ -107,11 +115,15 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--admin-token: %w", err)
 	}
+	o.store.state = o.server.State
+	if o.server.Store, err = o.store.options(o.env.lookup); err != nil {
+		return err
+	}
 	// Whoever reads the log may go away; that must not end the daemon, as it would any program that writes to nobody.
 	signal.Ignore(syscall.SIGPIPE)
 	o.server.AdminToken = token
 	o.server.Lookup = o.env.lookup
-	o.server.Logger = newLogger(o.env.stderr, o.logFormat.value, o.logLevel.value)
+	o.server.Logger = newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)
 	if err := o.succession(); err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (o *mintOptions) issuer() (*gateway.Issuer, error) {
 	}
 	docs, faults := config.LoadFS(single{root.FS(), base}, config.Options{LookupEnv: o.env.lookup})
 	if len(faults) > 0 {
-		fmt.Fprintln(o.env.stderr, inDirectory(filepath.Clean(dir), faults).Error())
+		fmt.Fprintln(o.env.failures, inDirectory(filepath.Clean(dir), faults).Error())
 		return nil, silentError{}
 	}
 	able := slices.DeleteFunc(slices.Clone(docs.Issuers), func(i *gateway.Issuer) bool { return i.Mint == nil })

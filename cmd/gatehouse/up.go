@@ -90,7 +90,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	o.state = state
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(o.logLevel.value)) // The words of --log-level are levels.
-	log := newConsole(ctx, o.env.stderr, level, o.dir)
+	log := newConsole(ctx, o.env.failures, level, o.dir)
 	revisions := make(chan *gateway.Revision, 1)
 	s, err := server.New(server.Options{
 		Config: o.dir, State: o.state, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,

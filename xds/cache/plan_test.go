@@ -94,7 +94,7 @@ func TestFleetTellsWhatARolloutNeeds(t *testing.T) {
 	await("it refused")
 
 	want := Node{
-		Fleet: "edge", Name: "n", Address: "unix", Envoy: "1.40.0", Bootstrap: "1", Labels: map[string]string{"tier": "gold"},
+		Fleet: "edge", Name: "n", Address: "unix", Envoy: "1.40.0", Bootstrap: envoy.BootstrapVersion, Labels: map[string]string{"tier": "gold"},
 		Connected: start, State: StateRefused, Streams: 1,
 		Revision: "cluster:a@2", Snapshot: two.Version(), Acknowledged: "cluster:a@1", AcknowledgedSnapshot: one.Version(),
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse/gatehouse/envoy"
+
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
@@ -39,7 +41,7 @@ func TestServerDelivers(t *testing.T) {
 
 	bytes := uint64(proto.Size(first) + proto.Size(third))
 	want := []Node{{
-		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: "1", Connected: start, Address: "unix",
+		Fleet: "edge", Name: "edge-1", Envoy: "1.40.0", Bootstrap: envoy.BootstrapVersion, Connected: start, Address: "unix",
 		State: StateBehind, Streams: 1,
 		Revision: "cluster:a@2 listener:l@1", Snapshot: next.Version(),
 		Acknowledged: "cluster:a@1 listener:l@1", AcknowledgedSnapshot: snapshot.Version(),

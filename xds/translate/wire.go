@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	previousprioritiesv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/priority/previous_priorities/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -17,6 +19,9 @@ const initialFetchTimeout = 15 * time.Second
 
 // retryPause is about how long Envoy waits before it tries a call to Gatehouse again.
 const retryPause = 5 * time.Millisecond
+
+// selections is how often Envoy looks for a replica that has not been asked, before it takes any.
+const selections = 5
 
 // clusterHash is how much of a settings hash goes into a cluster's name.
 const clusterHash = 10
@@ -66,17 +71,28 @@ func service(cluster string, timeout time.Duration) *corev3.GrpcService {
 	}
 }
 
-// unary is service for calls of which each has one answer: a call whose connection ends is tried once more, within the same
-// timeout. All attempts carry the same headers. A status that Gatehouse answered with is never asked for again.
+// unary is service for calls of which each has one answer: a call whose connection ends, or that one replica does not answer
+// within half of the timeout, is made once more, and then once more, at other replicas if there are any, and all within that timeout.
+// All attempts carry the same headers. A status that Gatehouse answered with is never asked for again.
 func unary(cluster string, timeout time.Duration) *corev3.GrpcService {
 	s := service(cluster, timeout)
 	s.RetryPolicy = &corev3.RetryPolicy{
 		RetryOn:    "reset,connect-failure,refused-stream",
-		NumRetries: wrapperspb.UInt32(1),
+		NumRetries: wrapperspb.UInt32(2),
 		RetryBackOff: &corev3.BackoffStrategy{
 			BaseInterval: durationpb.New(retryPause),
-			// Envoy takes this for the timeout of each attempt; above the whole one it says nothing.
-			MaxInterval: durationpb.New(2*timeout + retryPause),
+			MaxInterval:  durationpb.New(max(timeout/2, retryPause)), // Envoy takes this for the timeout of each attempt.
+		},
+		RetryHostPredicate: []*corev3.RetryPolicy_RetryHostPredicate{{
+			Name:       "envoy.retry_host_predicates.previous_hosts",
+			ConfigType: &corev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: packed(&previoushostsv3.PreviousHostsPredicate{})},
+		}},
+		HostSelectionRetryMaxAttempts: selections,
+		RetryPriority: &corev3.RetryPolicy_RetryPriority{
+			Name: "envoy.retry_priorities.previous_priorities",
+			ConfigType: &corev3.RetryPolicy_RetryPriority_TypedConfig{
+				TypedConfig: packed(&previousprioritiesv3.PreviousPrioritiesConfig{UpdateFrequency: 1}),
+			},
 		},
 	}
 	return s

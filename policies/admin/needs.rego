@@ -1,0 +1,74 @@
+package gatehouse.admin
+
+# needs is the least role for each operation of the management API. An operation that stands nowhere is denied to all.
+needs := object.union_n([
+	{operation: "viewer" | some operation in viewing},
+	{operation: "member" | some operation in teamwork},
+	{operation: "operator" | some operation in operating},
+	{operation: "admin" | some operation in administering},
+])
+
+# viewing shows how things are, and changes nothing.
+viewing := {
+	"compare",
+	"exportFleet",
+	"explain",
+	"getCaller",
+	"getDocuments",
+	"getEndpoints",
+	"getEntry",
+	"getMetrics",
+	"getNode",
+	"getOpenAPI",
+	"getRevision",
+	"getRollout",
+	"listEndpoints",
+	"listHistory",
+	"listNodes",
+	"listRollouts",
+	"listRoots",
+	"watchEvents",
+}
+
+# teamwork changes what belongs to a team; how far is said by allow and, for documents, by what they change.
+teamwork := {
+	"apply",
+	"changeEndpoints",
+	"plan",
+}
+
+# operating is everybody's business.
+operating := {
+	"confirmEntry",
+	"getToken",
+	"listAudit",
+	"listTokens",
+	"orderRollout",
+	"profile",
+	"retryNode",
+	"rollback",
+	"verifyAudit",
+}
+
+# administering decides who else may do anything.
+administering := {
+	"createAccess",
+	"createToken",
+	"getAccess",
+	"listAccess",
+	"revokeAccess",
+	"revokeToken",
+	"rotateAccess",
+	"rotateRoot",
+}
+
+# reads are the operations by which nothing becomes different, and all that a read-only caller may do.
+reads := {operation |
+	some operation, _ in needs
+	not operation in writes
+}
+
+writes := ({"apply", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "rollback"} | administering) - {"getAccess", "listAccess"}
+
+# sourced are the operations that name a source; a caller bound to a source may write by no other.
+sourced := {"apply", "plan"}

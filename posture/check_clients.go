@@ -1,0 +1,99 @@
+package posture
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+func openToAll(r *review) {
+	for route, api := range r.forwarding {
+		if route.Public {
+			field := r.said(api, route, "authenticate", func(op *gateway.Operation) bool { return op.Authenticate != nil })
+			r.api(api, field, "anybody may call %s", calls(route, field))
+		}
+	}
+}
+
+// calls names what a setting is about: all of the API, or one route.
+func calls(route *gateway.Route, field string) string {
+	if strings.Contains(field, ".") {
+		return route.Name
+	}
+	return route.Object.String()
+}
+
+func unlimited(r *review) {
+	for route, api := range r.forwarding {
+		if route.Public && len(route.Limits) == 0 {
+			field := r.said(api, route, "limits", func(op *gateway.Operation) bool { return op.Limits != nil })
+			r.api(api, field, "anybody may call %s, as often as they like", calls(route, field))
+		}
+	}
+}
+
+func failsOpen(r *review) {
+	for route, api := range r.forwarding {
+		if route.CallsAuthorization() && route.WhenAway.Authorization == gateway.Open {
+			r.api(api, "when-away.authorization", "%s passes its policies by while Gatehouse cannot be asked", api.Ref())
+		}
+	}
+}
+
+func withoutAudiences(r *review) {
+	for _, i := range r.Revision.Issuers {
+		if len(i.Audiences) == 0 {
+			r.issuer(i, "audiences", "%s takes tokens for any audience", i.Name)
+		}
+	}
+}
+
+func anyToken(r *review) {
+	for route, api := range r.forwarding {
+		if route.Public || len(route.Authorize) > 0 ||
+			!slices.ContainsFunc(route.Proofs, func(p gateway.TokenProof) bool { return len(p.Scopes) == 0 }) {
+			continue
+		}
+		field := r.said(api, route, "authenticate", func(op *gateway.Operation) bool { return op.Authenticate != nil })
+		r.api(api, field, "%s asks for a token, and for nothing that it must say", calls(route, field))
+	}
+}
+
+func mints(r *review) {
+	for _, i := range r.Revision.Issuers {
+		if i.Mint != nil {
+			r.issuer(i, "mint", "%s signs tokens for whoever can read its key", i.Name)
+		}
+	}
+}
+
+func allowsByDefault(r *review) {
+	if r.Rego == nil {
+		return
+	}
+	for _, p := range r.Revision.Policies {
+		if known, ok := r.Rego(p); ok && known.Allows {
+			r.policy(p, "", "%s allows a request of which nothing is known", p.Name)
+		}
+	}
+}
+
+func unlistedForward(r *review) {
+	for _, api := range r.Revision.APIs {
+		if api.Kind == gateway.KindAPI && api.Unlisted == gateway.Forward {
+			r.api(api, "unlisted", "%s sends on what it does not list", api.Ref())
+		}
+	}
+}
+
+func forgeableKey(r *review) {
+	for route, api := range r.forwarding {
+		for _, l := range route.Limits {
+			if len(l.Key) > 0 && !slices.ContainsFunc(l.Key, func(key string) bool { return !strings.HasPrefix(key, "header.") }) {
+				field := r.said(api, route, "limits", func(op *gateway.Operation) bool { return op.Limits != nil })
+				r.api(api, field, "the limit %s of %s counts by %s alone", l.Name, calls(route, field), strings.Join(l.Key, " and "))
+			}
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package posture
+
+import "time"
+
+const (
+	longAnswer        = time.Minute
+	longAuthorization = 5 * time.Second
+)
+
+func endless(r *review) {
+	for _, u := range r.Revision.Upstreams {
+		if u.Timeout > longAnswer {
+			r.upstream(u, "timeout", "%s may take %s to answer", u.Name, u.Timeout)
+		}
+		if u.ConnectTimeout > longAuthorization {
+			r.upstream(u, "connect-timeout", "%s may take %s to connect", u.Name, u.ConnectTimeout)
+		}
+	}
+}
+
+func unchecked(r *review) {
+	for _, u := range r.Revision.Upstreams {
+		if u.Health == nil && (len(u.Endpoints) > 1 || u.Discovery != nil) {
+			r.upstream(u, "", "the endpoints of %s are not checked", u.Name)
+		}
+	}
+}
+
+func slowAuthorization(r *review) {
+	for _, g := range r.Revision.Gateways {
+		if g.Timeouts.Authorization > longAuthorization {
+			r.gateway(g, "timeouts.authorization", "requests on Gateway %s may wait %s for authorization", g.Name, g.Timeouts.Authorization)
+		}
+	}
+	for _, api := range r.Revision.APIs {
+		if api.Timeout > longAuthorization {
+			r.api(api, "timeouts.authorization", "requests of %s may wait %s for authorization", api.Ref(), api.Timeout)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package server
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gatehouse/gatehouse/ratelimit/redis"
+)
+
+// limitsMetrics reads the counters of the shared store of limits.
+type limitsMetrics struct {
+	store                       *redis.Store
+	up, breaks, failed, refused *prometheus.Desc
+}
+
+func newLimitsMetrics(store *redis.Store) *limitsMetrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("gatehouse_"+name, help, labels, nil)
+	}
+	return &limitsMetrics{
+		store:   store,
+		up:      desc("limit_store_up", "1 while the shared store of limits answers."),
+		breaks:  desc("limit_store_breaks_total", "Times that the shared store of limits went away."),
+		failed:  desc("limit_store_failed_total", "Calls to the shared store of limits that failed or took too long."),
+		refused: desc("limit_store_refused_total", "Calls that were not made, as the shared store of limits was away or too many waited."),
+	}
+}
+
+// Describe tells Prometheus what there is.
+func (m *limitsMetrics) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.up, m.breaks, m.failed, m.refused} {
+		out <- d
+	}
+}
+
+// Collect reads the counters.
+func (m *limitsMetrics) Collect(out chan<- prometheus.Metric) {
+	counts, up := m.store.Counts(), 0.0
+	if counts.Up {
+		up = 1
+	}
+	gauge(out, m.up, up)
+	counter(out, m.breaks, counts.Breaks)
+	counter(out, m.failed, counts.Failed)
+	counter(out, m.refused, counts.Refused)
+}

@@ -1,0 +1,77 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/observed"
+	"github.com/gatehouse/gatehouse/posture"
+)
+
+// Reviewed is what the rules say about a directory of documents that can be served, waivers taken into account.
+type Reviewed struct {
+	Posture []posture.Finding
+	Lint    []posture.Finding
+}
+
+// Review compiles a directory of documents as serve would, and looks it over by the rules of security and of style, with the
+// waivers that it holds. Whatever keeps it from being served is a fault; so is a file of waivers that cannot be read, or that
+// names a rule that does not exist. Reviewed is nil if there is any.
+func Review(dir string, lookup func(string) (string, bool), now time.Time) (*Reviewed, gateway.Faults) {
+	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
+	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
+	faults = append(append(faults, docs.Watched...), found...)
+	waivers, found := waiversOf(dir)
+	if faults = append(faults, found...).Sort(); len(faults) > 0 {
+		return nil, faults
+	}
+	s := next.subject(now)
+	s.Format = func(p *gateway.Policy) string {
+		text, err := authz.Format(p.Source)
+		if err != nil { // What cannot be read is a fault, and nothing is found here.
+			return ""
+		}
+		return text
+	}
+	return &Reviewed{
+		Posture: posture.Waive(posture.Findings(s), waivers, posture.Security(), now),
+		Lint:    posture.Waive(posture.Lint(s), waivers, posture.Style(), now),
+	}, nil
+}
+
+// subject returns what is looked over of a compiled revision.
+func (c *compiled) subject(now time.Time) posture.Subject {
+	s := posture.Subject{Revision: c.revision, Now: now}
+	if c.observed != nil {
+		s.Certificates = c.observed.Certificates
+	}
+	if c.authz != nil {
+		s.Rego = func(p *gateway.Policy) (posture.Rego, bool) {
+			known, ok := c.authz.Inspect(p)
+			return posture.Rego{Allows: known.Allows, Default: known.Default}, ok
+		}
+	}
+	return s
+}
+
+// waiversOf returns the waivers of a directory.
+func waiversOf(dir string) ([]posture.Waiver, gateway.Faults) {
+	written, faults := config.LoadWaivers(dir)
+	known := map[string]bool{}
+	for _, r := range append(posture.Security(), posture.Style()...) {
+		known[r.ID] = true
+	}
+	var waivers []posture.Waiver
+	for _, w := range written {
+		if !known[w.Rule] {
+			faults = append(faults, gateway.Fault{
+				Code: gateway.CodeBadValue, Place: w.Place, Field: "rule", Message: fmt.Sprintf("there is no rule %q: write one of docs/posture.md or docs/lint.md", w.Rule),
+			})
+		}
+		waivers = append(waivers, posture.Waiver(w))
+	}
+	return waivers, faults
+}

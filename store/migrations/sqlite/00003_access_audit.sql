@@ -1,0 +1,40 @@
+-- Who may use the management API, and the record of what was done through it.
+
+-- +goose Up
+CREATE TABLE access_tokens (
+    id        TEXT PRIMARY KEY,
+    hash      BLOB NOT NULL, -- SHA-256 of a secret of at least 256 random bits.
+    name      TEXT NOT NULL,
+    role      TEXT NOT NULL,
+    team      TEXT NOT NULL,
+    read_only BOOLEAN NOT NULL,
+    source    TEXT NOT NULL,
+    author    TEXT NOT NULL,
+    created   BIGINT NOT NULL,
+    expires   BIGINT NOT NULL,
+    used      BIGINT NOT NULL,
+    revoked   BIGINT NOT NULL
+);
+
+-- The columns before body repeat it, to be found by; verification compares them.
+CREATE TABLE audit (
+    seq       INTEGER PRIMARY KEY,
+    time      BIGINT NOT NULL,
+    caller    TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    result    TEXT NOT NULL,
+    begun     BIGINT NOT NULL, -- The record of the beginning, for one that tells the end.
+    body      TEXT NOT NULL,   -- JSON, as it was hashed.
+    previous  TEXT NOT NULL,
+    hash      TEXT NOT NULL    -- SHA-256 over previous, a line feed and body, in hex.
+);
+CREATE INDEX audit_begun ON audit (begun);
+CREATE INDEX audit_caller ON audit (caller, seq);
+
+-- One row: the last record. Whoever appends holds it.
+CREATE TABLE audit_head (
+    id   BIGINT PRIMARY KEY,
+    seq  BIGINT NOT NULL,
+    hash TEXT NOT NULL
+);
+INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '');
