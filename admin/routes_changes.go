@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -60,6 +62,9 @@ type proposalBody struct{ Body Proposal }
 type planAnswer struct{ Body Plan }
 
 func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, error) {
+	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+		return nil, err
+	}
 	p, err := o.Changes.Plan(ctx, in.Body)
 	if err != nil {
 		return nil, changeProblem(err)
@@ -71,10 +76,14 @@ func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, erro
 type appliedAnswer struct{ Body Applied }
 
 func (o *Options) apply(ctx context.Context, in *proposalBody) (*appliedAnswer, error) {
+	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+		return nil, err
+	}
 	a, err := o.Changes.Apply(ctx, in.Body)
 	if err != nil {
 		return nil, changeProblem(err)
 	}
+	noteChange(ctx, a, in.Body.Source)
 	return &appliedAnswer{a}, nil
 }
 
@@ -86,7 +95,13 @@ func (o *Options) rollBack(ctx context.Context, in *rollbackBody) (*appliedAnswe
 	if err != nil {
 		return nil, changeProblem(err)
 	}
+	noteChange(ctx, a, fmt.Sprintf("back to entry %d", in.Body.Entry))
 	return &appliedAnswer{a}, nil
+}
+
+// noteChange tells the audit which entry was live before a change and is after it.
+func noteChange(ctx context.Context, a Applied, detail string) {
+	note(ctx).changed(strconv.FormatInt(a.Plan.Base, 10), strconv.FormatInt(a.Entry, 10), detail)
 }
 
 // historyQuery selects entries.
