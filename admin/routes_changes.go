@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,17 +20,17 @@ const (
 func (o *Options) describeChanges(api huma.API) {
 	writing := []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	huma.Register(api, huma.Operation{
-		OperationID: "planChange", Method: http.MethodPost, Path: "/v1/plan",
+		OperationID: "plan", Method: http.MethodPost, Path: "/v1/plan",
 		Summary: "What a change of the configuration would do; nothing is changed",
 		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
 	}, o.plan)
 	huma.Register(api, huma.Operation{
-		OperationID: "applyChange", Method: http.MethodPost, Path: "/v1/apply",
+		OperationID: "apply", Method: http.MethodPost, Path: "/v1/apply",
 		Summary: "Change the configuration, and begin its rollout",
 		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
 	}, o.apply)
 	huma.Register(api, huma.Operation{
-		OperationID: "rollBack", Method: http.MethodPost, Path: "/v1/rollback",
+		OperationID: "rollback", Method: http.MethodPost, Path: "/v1/rollback",
 		Summary: "Make the content of an older entry the configuration again; what is observed stays as it is",
 		Errors:  append([]int{http.StatusNotFound}, writing...),
 	}, o.rollBack)
@@ -47,7 +49,7 @@ func (o *Options) describeChanges(api huma.API) {
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.documents)
 	huma.Register(api, huma.Operation{
-		OperationID: "compareEntries", Method: http.MethodGet, Path: "/v1/compare",
+		OperationID: "compare", Method: http.MethodGet, Path: "/v1/compare",
 		Summary: "What changes from one entry to another, in documents and for Envoys; 0 is the entry that is live",
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.compare)
@@ -60,6 +62,9 @@ type proposalBody struct{ Body Proposal }
 type planAnswer struct{ Body Plan }
 
 func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, error) {
+	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+		return nil, err
+	}
 	p, err := o.Changes.Plan(ctx, in.Body)
 	if err != nil {
 		return nil, changeProblem(err)
@@ -71,10 +76,14 @@ func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, erro
 type appliedAnswer struct{ Body Applied }
 
 func (o *Options) apply(ctx context.Context, in *proposalBody) (*appliedAnswer, error) {
+	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+		return nil, err
+	}
 	a, err := o.Changes.Apply(ctx, in.Body)
 	if err != nil {
 		return nil, changeProblem(err)
 	}
+	noteChange(ctx, a, in.Body.Source)
 	return &appliedAnswer{a}, nil
 }
 
@@ -86,7 +95,13 @@ func (o *Options) rollBack(ctx context.Context, in *rollbackBody) (*appliedAnswe
 	if err != nil {
 		return nil, changeProblem(err)
 	}
+	noteChange(ctx, a, fmt.Sprintf("back to entry %d", in.Body.Entry))
 	return &appliedAnswer{a}, nil
+}
+
+// noteChange tells the audit which entry was live before a change and is after it.
+func noteChange(ctx context.Context, a Applied, detail string) {
+	note(ctx).changed(strconv.FormatInt(a.Plan.Base, 10), strconv.FormatInt(a.Entry, 10), detail)
 }
 
 // historyQuery selects entries.
