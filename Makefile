@@ -5,6 +5,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 GOLANGCI_VERSION := 2.15.0
+SCHEMATHESIS_VERSION := 4.32.5
 ENVOY_VERSION := $(shell cat envoy/VERSION)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -21,6 +22,7 @@ FUZZTIME_SHORT ?= 3000x
 GOLANGCI := .tools/bin/golangci-lint
 GOLANGCI_STAMP := .tools/golangci-lint-$(GOLANGCI_VERSION)
 ENVOY_STAMP := .tools/envoy-$(ENVOY_VERSION)
+SCHEMATHESIS_STAMP := .tools/schemathesis-$(SCHEMATHESIS_VERSION)
 
 TIMEFORMAT := took %0R s
 export TIMEFORMAT
@@ -86,7 +88,7 @@ bench: envoy ## Measure, each figure against a floor in the same run
 ##@ The workbench
 
 .PHONY: tools
-tools: envoy $(GOLANGCI_STAMP) ## Put Envoy and the linter into .tools/, at the versions that this checkout names
+tools: envoy $(GOLANGCI_STAMP) $(SCHEMATHESIS_STAMP) ## Put Envoy, the linter and schemathesis into .tools/, at the versions that this checkout names
 
 .PHONY: clean
 clean: ## Remove what was built; .tools/ stays
@@ -112,4 +114,12 @@ $(GOLANGCI_STAMP):
 	@mkdir -p .tools/bin; found=$$(PATH="$$PATH:$$(go env GOPATH)/bin" command -v golangci-lint || true); \
 	if [ -n "$$found" ] && [ "$$("$$found" version --short)" = "$(GOLANGCI_VERSION)" ]; then ln -sf "$$found" $(GOLANGCI); \
 	else rm -f $(GOLANGCI); GOBIN=$(CURDIR)/.tools/bin CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(GOLANGCI_VERSION); fi
+	@touch $@
+
+# Into an environment of its own, as it brings much along; a test finds it by the link.
+$(SCHEMATHESIS_STAMP):
+	@echo "schemathesis $(SCHEMATHESIS_VERSION) into .tools/schemathesis"
+	@mkdir -p .tools/bin; python3 -m venv .tools/schemathesis
+	@.tools/schemathesis/bin/pip install --quiet --disable-pip-version-check schemathesis==$(SCHEMATHESIS_VERSION)
+	@ln -sfn ../schemathesis/bin/schemathesis .tools/bin/schemathesis
 	@touch $@

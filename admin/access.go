@@ -34,13 +34,13 @@ type AccessGrant struct {
 	Team     string `json:"team,omitempty" maxLength:"100" doc:"Of a member"`
 	ReadOnly bool   `json:"read_only,omitempty" doc:"It changes nothing, whatever the role"`
 	Source   string `json:"source,omitempty" maxLength:"100" doc:"The only source that it changes"`
-	Expires  string `json:"expires,omitempty" maxLength:"32" doc:"After this duration, such as 720h; absent: 90 days; at most a year"`
+	Expires  string `json:"expires,omitempty" maxLength:"32" pattern:"^([0-9]{1,6}(s|m|h))+$" doc:"After this duration, such as 720h; absent: 90 days; at most a year"`
 }
 
 // AccessRotation says how an access token is replaced.
 type AccessRotation struct {
-	Overlap string `json:"overlap,omitempty" maxLength:"32" doc:"How long the old one is still good, such as 24h; absent: not at all"`
-	Expires string `json:"expires,omitempty" maxLength:"32" doc:"When the new one ends, after this duration; absent: 90 days"`
+	Overlap string `json:"overlap,omitempty" maxLength:"32" pattern:"^([0-9]{1,6}(s|m|h))+$" doc:"How long the old one is still good, such as 24h; absent: not at all"`
+	Expires string `json:"expires,omitempty" maxLength:"32" pattern:"^([0-9]{1,6}(s|m|h))+$" doc:"When the new one ends, after this duration; absent: 90 days"`
 }
 
 // AccessToken is what may be shown of an access token.

@@ -61,7 +61,7 @@ func (d *door) change(w http.ResponseWriter, r *http.Request, op operation) {
 	d.contain(answer, r, func() { d.answer(answer, r, op) })
 	if err := d.record(r, op, n.outcome(begun, answer, body)); err != nil {
 		d.options.Logger.Error("the end of a change cannot be put into the audit", "operation", op.id, "record", begun, "status", answer.status, "error", err)
-		(&refusedRequest{http.StatusServiceUnavailable, "what came of this cannot be put into the audit: ask what is so now before you try again", retryAfter()}).write(w)
+		(&refusedRequest{http.StatusServiceUnavailable, "what came of this cannot be put into the audit: ask what is so now before you try again", soon()}).write(w)
 		return
 	}
 	answer.send(w)
@@ -202,7 +202,7 @@ func (a *answer) send(w http.ResponseWriter) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if a.status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
-		w.Header().Set(retryAfter()[0], retryAfter()[1])
+		w.Header().Set(soon()[0], soon()[1])
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body.Bytes())

@@ -37,8 +37,9 @@ type Client struct {
 	http    *http.Client
 }
 
-// Dial returns a client for the management API at "unix:/path" or "IP:port"; token is asked for only over TCP. No
-// connection is opened yet. The error is about the address.
+// Dial returns a client for the management API at "unix:/path", "IP:port" on loopback, or "https://host:port"; token is asked
+// for only over TCP. A certificate must be of an authority that this machine trusts. No connection is opened yet. The error is about
+// the address.
 func Dial(address, token string) (*Client, error) {
 	network, target, base := "tcp", address, "http://"+address
 	if path, ok := strings.CutPrefix(address, envoy.SocketScheme); ok {
@@ -46,10 +47,15 @@ func Dial(address, token string) (*Client, error) {
 			return nil, fmt.Errorf("the address %q names no socket: write unix:/path", address)
 		}
 		network, target, base = "unix", path, "http://localhost"
+	} else if host, ok := strings.CutPrefix(address, "https://"); ok {
+		if u, err := url.Parse(address); err != nil || u.Port() == "" || u.Host != host {
+			return nil, fmt.Errorf("the address %q is not https://host:port", address)
+		}
+		target, base = host, address
 	} else if ap, err := netip.ParseAddrPort(address); err != nil {
-		return nil, fmt.Errorf("the address %q is neither unix:/path nor IP:port", address)
+		return nil, fmt.Errorf("the address %q is neither unix:/path nor IP:port nor https://host:port", address)
 	} else if !ap.Addr().IsLoopback() {
-		return nil, fmt.Errorf("the address %s is not on this machine, and the token would travel in the clear: use a Unix socket or 127.0.0.1", address)
+		return nil, fmt.Errorf("the address %s is not on this machine, and the token would travel in the clear: use a Unix socket, 127.0.0.1 or https", address)
 	}
 	dialer := net.Dialer{Timeout: dialTimeout}
 	return &Client{address: address, base: base, token: token, http: &http.Client{

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -11,6 +12,9 @@ import (
 func complete(document *huma.OpenAPI) {
 	document.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "Over TCP: an access token, or a token of an issuer that the daemon knows."},
+	}
+	for _, schema := range document.Components.Schemas.Map() {
+		optional(schema)
 	}
 	document.Security = []map[string][]string{{"token": {}}}
 	for path, item := range document.Paths {
@@ -28,6 +32,19 @@ func complete(document *huma.OpenAPI) {
 					ok.Headers = withHeader(ok.Headers, "ETag", "Entity tag of the answer")
 				}
 			}
+		}
+	}
+}
+
+// optional says that what may be absent may also be null, as it is read.
+func optional(schema *huma.Schema) {
+	for name, property := range schema.Properties {
+		if property == nil || property.Type == "" || slices.Contains(schema.Required, name) || property.ReadOnly {
+			continue
+		}
+		property.Nullable = true
+		if len(property.Enum) > 0 && !slices.Contains(property.Enum, nil) {
+			property.Enum = append(property.Enum, nil)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, op operation) {
 	switch {
 	case err != nil:
 		d.options.Logger.Error("not decided, and so refused", "operation", op.id, "error", err)
-		(&refusedRequest{http.StatusServiceUnavailable, "whether this is allowed cannot be decided", retryAfter()}).write(w)
+		(&refusedRequest{http.StatusServiceUnavailable, "whether this is allowed cannot be decided", soon()}).write(w)
 		return
 	case !verdict.Allow:
 		if err := d.record(r, op, Record{Result: Denied, Status: http.StatusForbidden, Detail: verdict.Why}); err != nil {
@@ -95,6 +95,10 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, op operation) {
 			return
 		}
 		problem(w, http.StatusForbidden, denial(verdict))
+		return
+	}
+	if name := op.hollow(r); name != "" {
+		problem(w, http.StatusUnprocessableEntity, "the query says "+name+" with no value, or with several: give it one, or leave it out")
 		return
 	}
 	r = r.WithContext(context.WithValue(r.Context(), questionKey{}, asked))
@@ -147,7 +151,7 @@ func (d *door) caller(r *http.Request, from connection) (Caller, *refusedRequest
 	caller.From = r.RemoteAddr
 	switch {
 	case errors.Is(err, ErrAwayStore):
-		return caller, &refusedRequest{http.StatusServiceUnavailable, "who calls cannot be said now: " + err.Error(), retryAfter()}
+		return caller, &refusedRequest{http.StatusServiceUnavailable, "who calls cannot be said now: " + err.Error(), soon()}
 	case errors.Is(err, ErrStranger):
 		d.options.Logger.Warn("caller of the management API refused", "from", r.RemoteAddr, "reason", err)
 		challenge := `Bearer realm="gatehouse"`
@@ -157,7 +161,7 @@ func (d *door) caller(r *http.Request, from connection) (Caller, *refusedRequest
 		return caller, &refusedRequest{http.StatusUnauthorized, "the management API's token is needed, as authorization: Bearer TOKEN", [2]string{"WWW-Authenticate", challenge}}
 	case err != nil:
 		d.options.Logger.Error("who calls the management API cannot be said", "from", r.RemoteAddr, "error", err)
-		return caller, &refusedRequest{http.StatusServiceUnavailable, "who calls cannot be said now", retryAfter()}
+		return caller, &refusedRequest{http.StatusServiceUnavailable, "who calls cannot be said now", soon()}
 	}
 	return caller, nil
 }
@@ -183,8 +187,8 @@ func (d *door) proven(r *http.Request) (Caller, error) {
 // unrecorded refuses what cannot be put into the audit.
 func (d *door) unrecorded(w http.ResponseWriter, op operation, err error) {
 	d.options.Logger.Error("the audit cannot be written, and so this is refused", "operation", op.id, "error", err)
-	(&refusedRequest{http.StatusServiceUnavailable, "the audit cannot be written, and nothing is done without it", retryAfter()}).write(w)
+	(&refusedRequest{http.StatusServiceUnavailable, "the audit cannot be written, and nothing is done without it", soon()}).write(w)
 }
 
-// retryAfter is the header of an answer that may be another one soon, in seconds.
-func retryAfter() [2]string { return [2]string{"Retry-After", "2"} }
+// soon is the header of an answer that may be another one soon, in seconds.
+func soon() [2]string { return [2]string{"Retry-After", "2"} }

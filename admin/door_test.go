@@ -81,8 +81,8 @@ func TestWritesAreAudited(t *testing.T) {
 			}
 		}
 	}
-	if k.pushed[0].Author != "uid 1" {
-		t.Errorf("the author is %q, as the request says, and not who calls", k.pushed[0].Author)
+	if k.pushed[0].Author != "uid 1 (mallory)" {
+		t.Errorf("the author is %q, not who calls and what the request says", k.pushed[0].Author)
 	}
 }
 

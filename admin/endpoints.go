@@ -54,7 +54,7 @@ type EndpointChange struct {
 	Remove  []string   `json:"remove,omitempty" maxItems:"4096" doc:"Addresses"`
 	Version int64      `json:"version,omitempty" minimum:"0" doc:"Only if they have this version; 0: any"`
 	Force   bool       `json:"force,omitempty" doc:"An empty set is meant"`
-	Author  string     `json:"author,omitempty" maxLength:"128"`
+	Author  string     `json:"author,omitempty" maxLength:"128" doc:"Who asked the caller for it; told beside the caller's own name"`
 }
 
 // describeEndpoints registers the operations about endpoints.
@@ -119,7 +119,11 @@ func (o *Options) changeEndpoints(ctx context.Context, in *endpointsChange) (*en
 	if seen(ctx, &known); in.Body.Version == 0 {
 		in.Body.Version = known.Version
 	}
-	in.Body.Author = CallerOf(ctx).Name
+	if said := in.Body.Author; said != "" { // What a request says of itself is told, and told apart.
+		in.Body.Author = fmt.Sprintf("%s (%s)", CallerOf(ctx).Name, said)
+	} else {
+		in.Body.Author = CallerOf(ctx).Name
+	}
 	set, err := o.Endpoints.ChangeEndpoints(ctx, in.Upstream, in.Body)
 	if err != nil {
 		return nil, refusalOf(err)

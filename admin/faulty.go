@@ -45,7 +45,7 @@ func changeProblem(err error) error {
 		problem = huma.Error503ServiceUnavailable(err.Error())
 	}
 	if e, ok := errors.AsType[huma.StatusError](problem); ok && e.GetStatus() == http.StatusServiceUnavailable {
-		return huma.ErrorWithHeaders(problem, http.Header{retryAfter()[0]: {retryAfter()[1]}})
+		return huma.ErrorWithHeaders(problem, http.Header{soon()[0]: {soon()[1]}})
 	}
 	return problem
 }

@@ -108,6 +108,8 @@ func TestDialRefuses(t *testing.T) {
 		"unix:":          "names no socket",
 		"bank.test:80":   "neither unix:/path nor IP:port",
 		"192.0.2.1:9000": "not on this machine",
+		"https://a.test": "is not https://host:port",
+		"https://a:1/x":  "is not https://host:port",
 	} {
 		if _, err := Dial(address, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %s", address, err, want)

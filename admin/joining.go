@@ -42,9 +42,9 @@ var (
 
 // Grant says what a new token is good for.
 type Grant struct {
-	Fleet   string `json:"fleet" doc:"The fleet that nodes join by it"`
-	Node    string `json:"node,omitempty" doc:"The only node that may; absent: any"`
-	Uses    int    `json:"uses,omitempty" doc:"How many nodes may join by it; absent: 1"`
+	Fleet   string `json:"fleet" minLength:"1" maxLength:"128" doc:"The fleet that nodes join by it"`
+	Node    string `json:"node,omitempty" maxLength:"128" doc:"The only node that may; absent: any"`
+	Uses    int    `json:"uses,omitempty" minimum:"0" maximum:"10000" doc:"How many nodes may join by it; absent: 1"`
 	Expires string `json:"expires,omitempty" doc:"After this duration, such as 1h; absent: 1h"`
 }
 

@@ -16,6 +16,8 @@ type operation struct {
 	public  bool // Anybody may.
 	changes bool // It is a write: it is audited, and If-Match holds.
 	plain   bool // Its answer is neither held back nor tagged.
+
+	filled []string // Parameters of the query that say something where they are given: not texts, which may be empty.
 }
 
 // operations returns what is served, by pattern: what the document describes, and what it does not.
@@ -35,10 +37,37 @@ func operations(document *huma.OpenAPI) map[string]operation {
 		for method, described := range methods(item) {
 			all[method+" "+path] = operation{
 				id: described.OperationID, path: path, changes: changes(method, described.OperationID), plain: described.OperationID == "watchEvents",
+				filled: filled(described),
 			}
 		}
 	}
 	return all
+}
+
+// filled returns the parameters of a query that are no free texts.
+func filled(described *huma.Operation) []string {
+	var names []string
+	for _, p := range described.Parameters {
+		if p.In != "query" || p.Schema == nil {
+			continue
+		}
+		free := p.Schema.Type == huma.TypeString && p.Schema.Format == "" && p.Schema.Pattern == "" && len(p.Schema.Enum) == 0 && p.Schema.MinLength == nil
+		if !free && p.Schema.Type != huma.TypeArray {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// hollow returns a parameter of the query that is given and says nothing, or is given twice: which of the two is meant, nobody knows.
+func (o operation) hollow(r *http.Request) string {
+	query := r.URL.Query()
+	for _, name := range o.filled {
+		if values, given := query[name]; given && (len(values) != 1 || values[0] == "") {
+			return name
+		}
+	}
+	return ""
 }
 
 // methods returns the operations of a path that are described.
@@ -56,7 +85,7 @@ func methods(item *huma.PathItem) map[string]*huma.Operation {
 
 // changes reports whether an operation is a write. What reads is a GET, or needs a body to say what is to be read.
 func changes(method, id string) bool {
-	return method != http.MethodGet && !slices.Contains([]string{"plan", "verifyAudit"}, id)
+	return method != http.MethodGet && !slices.Contains([]string{"planChange", "verifyAudit"}, id)
 }
 
 // parameter returns the first parameter in a path of the operation, "" where there is none.
@@ -77,7 +106,7 @@ func (o operation) parameter(path string) string {
 // resource returns the path under which what a write changes is read, by which If-Match is judged; "" where there is none.
 func (o operation) resource(r *http.Request) string {
 	switch o.id {
-	case "apply", "rollback":
+	case "applyChange", "rollBack":
 		return "/v1/history/0"
 	case "orderRollout":
 		return "/v1/rollouts"
@@ -101,5 +130,5 @@ func (o operation) template() string {
 
 // conditional reports whether If-Match means something to the operation.
 func (o operation) conditional() bool {
-	return o.changes && (o.template() != "" || slices.Contains([]string{"apply", "rollback", "orderRollout"}, o.id))
+	return o.changes && (o.template() != "" || slices.Contains([]string{"applyChange", "rollBack", "orderRollout"}, o.id))
 }

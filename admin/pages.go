@@ -1,7 +1,7 @@
 package admin
 
 import (
-	"encoding/base64"
+	"encoding/hex"
 	"net/url"
 	"slices"
 	"strconv"
@@ -16,7 +16,7 @@ const pageMax = 1000
 // PageQuery selects a part of a list. Like NextPage and AccessPath it is exported for huma, which looks into no other fields.
 type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"How many at most"`
-	Cursor string `query:"cursor" maxLength:"1024" doc:"Where the page before said that the next one begins"`
+	Cursor string `query:"cursor" maxLength:"1024" pattern:"^([0-9a-f]{2})+$" doc:"Where the page before said that the next one begins"`
 }
 
 // NextPage is where the next part of a list begins.
@@ -28,7 +28,7 @@ type NextPage struct {
 // comes or goes meanwhile moves no other.
 func page[T any](q PageQuery, items []T, key func(T) string) (part []T, next string, err error) {
 	if q.Cursor != "" {
-		text, err := base64.RawURLEncoding.DecodeString(q.Cursor)
+		text, err := hex.DecodeString(q.Cursor)
 		if err != nil {
 			return nil, "", huma.Error422UnprocessableEntity("the cursor is none that a page has told")
 		}
@@ -44,7 +44,7 @@ func page[T any](q PageQuery, items []T, key func(T) string) (part []T, next str
 	}
 	if len(items) > limit {
 		items = items[:limit]
-		next = base64.RawURLEncoding.EncodeToString([]byte(key(items[limit-1])))
+		next = hex.EncodeToString([]byte(key(items[limit-1])))
 	}
 	return append(make([]T, 0, len(items)), items...), next, nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // routes returns everything that is served, and describes the JSON part of it in /openapi.json.
@@ -138,7 +140,7 @@ func (o *Options) getRevision(context.Context, *struct{}) (*revisionAnswer, erro
 // explainQuery is the request to explain, as it travels.
 type explainQuery struct {
 	Method string   `query:"method" default:"GET"`
-	URL    string   `query:"url" required:"true" doc:"Absolute, or a path" example:"http://127.0.0.1:8080/payments/alice"`
+	URL    string   `query:"url" required:"true" minLength:"1" doc:"Absolute, or a path" example:"http://127.0.0.1:8080/payments/alice"`
 	Header []string `query:"header,explode" doc:"A header as name:value; may be repeated"`
 	Fleet  string   `query:"fleet" doc:"Only this fleet; default the first that serves the request"`
 }
@@ -161,6 +163,10 @@ func (o *Options) explain(_ context.Context, in *explainQuery) (*explainAnswer, 
 		return nil, huma.Error503ServiceUnavailable(err.Error())
 	case err != nil:
 		return nil, huma.Error400BadRequest(err.Error())
+	}
+	answer.Hops = append([]gateway.Hop{}, answer.Hops...) // A list, also where there are none.
+	for i, u := range answer.Upstreams {
+		answer.Upstreams[i].Endpoints = append([]string{}, u.Endpoints...)
 	}
 	return &explainAnswer{Body: answer}, nil
 }

@@ -47,8 +47,8 @@ func TestRoles(t *testing.T) {
 		allow                      bool
 	}{
 		{"listNodes", "viewer", "viewer", "", true},
-		{"rollback", "viewer", "operator", "the role operator is needed, and olga has the role viewer", false},
-		{"rollback", "operator", "operator", "", true},
+		{"rollBack", "viewer", "operator", "the role operator is needed, and olga has the role viewer", false},
+		{"rollBack", "operator", "operator", "", true},
 		{"unheardOf", "admin", "", "no rule allows this operation", false},
 		{"listNodes", "", "viewer", "the role viewer is needed", false},
 	} {

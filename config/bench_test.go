@@ -121,3 +121,29 @@ func BenchmarkCanonical5000Operations(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEdit5000Routes edits one of 5,000 Route documents, and takes one away.
+func BenchmarkEdit5000Routes(b *testing.B) {
+	files := map[string][]byte{}
+	for file, f := range routes("documents", 5000) {
+		files[file] = f.Data
+	}
+	ref := gateway.Ref{Kind: gateway.KindRoute, Name: "route-7-7"}
+	b.Run("edit", func(b *testing.B) {
+		for b.Loop() {
+			if _, faults := config.Edited(files, []config.Edit{{Object: ref, Set: []config.SetField{{Field: "to[here].weight", Value: "5"}}}}); len(faults) > 0 {
+				b.Fatal(faults)
+			}
+		}
+	})
+	b.Run("without", func(b *testing.B) {
+		for b.Loop() {
+			config.Without(files, []gateway.Ref{ref})
+		}
+	})
+	b.Run("keep", func(b *testing.B) {
+		for b.Loop() {
+			config.Keep(nil, files, []gateway.Ref{ref})
+		}
+	})
+}

@@ -42,6 +42,9 @@ type forms struct {
 	folder  string // In which the document stands.
 }
 
+// usualFields is how many fields most mappings have.
+const usualFields = 4
+
 func newForms() *forms {
 	return &forms{records: map[reflect.Type]*record{}, known: map[reflect.Type]*canonical.Record{}}
 }
@@ -97,7 +100,7 @@ func (f *forms) object(v reflect.Value) canonical.Value {
 		long.lengthen()
 		v = reflect.ValueOf(long).Elem()
 	}
-	out := canonical.Value{Shape: canonical.Mapping, Record: f.record(v.Type())}
+	out := canonical.Value{Shape: canonical.Mapping, Record: f.record(v.Type()), Parts: make([]canonical.Part, 0, usualFields)}
 	for _, r := range f.fields(v.Type()).rules {
 		field := v.FieldByIndex(r.index)
 		if r.reserved != "" || !r.required && !r.none && silent(field) || field.Kind() == reflect.Slice && field.IsNil() {
@@ -117,10 +120,8 @@ func silent(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Slice, reflect.Map:
 		return v.Len() == 0
-	case reflect.Struct:
-		return false // Only its fields tell.
 	}
-	return v.IsZero()
+	return v.IsZero() // Of other structs only the fields tell.
 }
 
 func (f *forms) list(v reflect.Value, r *rule) canonical.Value {
@@ -139,7 +140,9 @@ func (f *forms) entries(v reflect.Value) canonical.Value {
 	out := canonical.Value{Shape: canonical.Mapping}
 	for _, key := range v.MapKeys() {
 		p := canonical.Part{Name: key.String(), Value: f.of(v.MapIndex(key), nil)}
-		p.Secret = isSecret(p.Name) && p.Shape == canonical.Text
+		if isSecret(p.Name) {
+			p.Hide()
+		}
 		out.Parts = append(out.Parts, p)
 	}
 	slices.SortFunc(out.Parts, func(a, b canonical.Part) int { return cmp.Compare(a.Name, b.Name) })
@@ -165,7 +168,9 @@ func free(v any) canonical.Value {
 		out := canonical.Value{Shape: canonical.Mapping}
 		for _, name := range slices.Sorted(maps.Keys(x)) {
 			p := canonical.Part{Name: name, Value: free(x[name])}
-			p.Secret = isSecret(name) && p.Shape == canonical.Text
+			if isSecret(name) {
+				p.Hide()
+			}
 			out.Parts = append(out.Parts, p)
 		}
 		return out

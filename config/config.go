@@ -2,8 +2,9 @@
 //
 // In: YAML documents, the OpenAPI contracts, Rego files and key sets that they name, and a function that looks up
 // environment variables for secrets. Out: gateway.Documents, whose names are not resolved yet, and a gateway.Fault for
-// everything that is wrong, all found in one pass. It also writes the documents' JSON Schema and watches a directory for
-// changes. What files there are, how they are cut and in which order, makes no difference to what comes out.
+// everything that is wrong, all found in one pass. It also writes the documents' JSON Schema, watches a directory for
+// changes, and works on documents themselves: Dump writes them in their canonical form, Diff compares them by what they mean,
+// Edited changes their text. What files there are, how they are cut and in which order, makes no difference to what comes out.
 package config
 
 import (

@@ -189,7 +189,8 @@ func (v *keySet) form(*forms) canonical.Value {
 // hidePrivate marks what no key set may hold (RFC 7518 6.3.2, 6.4.1).
 func hidePrivate(key *canonical.Value) {
 	for i := range key.Parts {
-		p := &key.Parts[i]
-		p.Secret = p.Shape == canonical.Text && slices.Contains(privateMembers(), p.Name)
+		if p := &key.Parts[i]; slices.Contains(privateMembers(), p.Name) {
+			p.Hide()
+		}
 	}
 }

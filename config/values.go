@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -196,8 +195,13 @@ func (v *base) parse(text string) error {
 	return nil
 }
 
-// String returns the base as it is written.
-func (v base) String() string { return cmp.Or(string(v), "/") }
+// String returns the base as it is written; that of a list has to be.
+func (v *base) String() string {
+	if *v == "" {
+		return "/"
+	}
+	return string(*v)
+}
 
 func (base) JSONSchema() *jsonschema.Schema { return pattern(`^/([^?#*{}]*[^/?#*{}])?$`, "/payments") }
 

@@ -4,7 +4,9 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -189,4 +191,32 @@ func oneOfTwoFrozen(t *testing.T, p programs) {
 	if slow, sent := r.slow.Load(), r.sent.Load(); slow*slowMost > sent {
 		t.Errorf("%d of %d requests were slow", slow, sent)
 	}
+}
+
+// restartedShared hands over while limits are counted in Redis: they count on there, and nothing of them moves.
+func restartedShared(t *testing.T, p programs) {
+	w := newDynasty(t, p, hop(), "GATEHOUSE_LIMITS_STORE=unix:"+needs.Redis(t).Socket)
+	w.answersAgain(map[string]int{"/public": 200, "/limited": 200})
+	before := w.counted()
+	w.restart()
+	w.answersAgain(map[string]int{"/limited": 200})
+	if after := w.counted(); after >= before || before-after > 100 {
+		t.Errorf("%d remained before the hand-over, %d after it", before, after)
+	}
+	w.send(syscall.SIGTERM)
+	w.eventually("the last daemon has ended", func() bool { return strings.Count(w.written(), "msg=stopped") == 2 })
+}
+
+// counted returns what the limit of a request with one still allows, once its store is asked.
+func (w *dynasty) counted() (remaining int) {
+	w.t.Helper()
+	w.eventually("the limit is counted", func() bool {
+		a, err := w.do(http.MethodGet, w.url("PORT", "/limited"))
+		if err != nil {
+			return false
+		}
+		remaining, err = strconv.Atoi(a.header.Get("x-ratelimit-remaining"))
+		return err == nil
+	})
+	return remaining
 }

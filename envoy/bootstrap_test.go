@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -158,5 +159,43 @@ func TestWriteEndpointsWritesNothingWhenOneIsWrong(t *testing.T) {
 	}
 	if _, err := os.Stat(settings.EndpointsDir()); err == nil {
 		t.Error("endpoints were written although one is wrong")
+	}
+}
+
+// TestNearestFirst holds that replicas come in the order of their distance, without gaps between priorities, as Envoy wants them.
+func TestNearestFirst(t *testing.T) {
+	t.Parallel()
+	all := []string{"10.0.0.1:1@two", "10.0.0.2:1@one", "10.0.0.3:1", "[2001:db8::1]:1@one", "unix:/run/x.sock"}
+	for zone, want := range map[string]string{
+		"one": "/run/x.sock 0, 10.0.0.2 1, 2001:db8::1 1, 10.0.0.1 2, 10.0.0.3 2",
+		"":    "/run/x.sock 0, 10.0.0.1 1, 10.0.0.2 1, 10.0.0.3 1, 2001:db8::1 1",
+	} {
+		settings := plain()
+		settings.Dir, settings.Zone = t.TempDir(), zone
+		if err := envoy.WriteEndpoints(settings, envoy.Services{Authz: all}); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(settings.EndpointsDir(), envoy.ClusterAuthz+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, group := range strings.Split(string(text), "- lb_endpoints:")[1:] {
+			_, priority, found := strings.Cut(group, "priority: ")
+			if !found {
+				priority = "0"
+			}
+			for _, m := range regexp.MustCompile(`(?m)(?: address|path): "?([^"\s]+)"?$`).FindAllStringSubmatch(group, -1) {
+				got = append(got, m[1]+" "+strings.TrimSpace(priority))
+			}
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("in zone %q: %s, want %s", zone, got, want)
+		}
+	}
+	for _, wrong := range []string{"10.0.0.1:1@a b", "10.0.0.1@one", "10.0.0.1:1@one@two"} {
+		if _, err := envoy.Address(wrong); err == nil {
+			t.Errorf("%q is taken for an address", wrong)
+		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	upstreamcodecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -65,11 +64,11 @@ func clusters(s Settings, p *packer) []*clusterv3.Cluster {
 			EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: watchedFile(s, name)},
 			ConnectTimeout:       durationpb.New(connectTimeout),
 			CircuitBreakers:      generousBreakers(),
-			// A replica that hangs keeps the calls that it got, and so gets fewer.
-			LbPolicy:         clusterv3.Cluster_LEAST_REQUEST,
+			// In turns: to look at who has the fewest calls would be to ask a dead replica first, which has none.
+			LbPolicy:         clusterv3.Cluster_ROUND_ROBIN,
 			HealthChecks:     []*corev3.HealthCheck{healthCheck()},
 			OutlierDetection: outliers(),
-			CommonLbConfig:   &clusterv3.Cluster_CommonLbConfig{HealthyPanicThreshold: &typev3.Percent{Value: panicBelow}},
+			CommonLbConfig:   choice(),
 			TypedExtensionProtocolOptions: map[string]*anypb.Any{
 				"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options,
 			},

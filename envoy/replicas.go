@@ -5,6 +5,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -37,6 +38,14 @@ func healthCheck() *corev3.HealthCheck {
 		UnhealthyThreshold:    wrapperspb.UInt32(healthFailed),
 		HealthyThreshold:      wrapperspb.UInt32(1),
 		HealthChecker:         &corev3.HealthCheck_GrpcHealthCheck_{GrpcHealthCheck: &corev3.HealthCheck_GrpcHealthCheck{}},
+	}
+}
+
+// choice lets workers choose by what is known at once: by Envoy's default they hear of it up to a second later.
+func choice() *clusterv3.Cluster_CommonLbConfig {
+	return &clusterv3.Cluster_CommonLbConfig{
+		HealthyPanicThreshold: &typev3.Percent{Value: panicBelow},
+		UpdateMergeWindow:     durationpb.New(0),
 	}
 }
 

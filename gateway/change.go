@@ -25,7 +25,7 @@ type Change struct {
 type FieldChange struct {
 	Kind   ChangeKind `json:"kind" enum:"deleted,changed,added"`
 	Field  string     `json:"field" doc:"Path inside the document, such as operations[getPayment].path"`
-	Before string     `json:"before,omitempty" doc:"As YAML on one line; secrets are never shown"`
-	After  string     `json:"after,omitempty" doc:"As YAML on one line; secrets are never shown"`
+	Before string     `json:"before,omitempty" doc:"As YAML on one line, or the lines that change of Rego; secrets are never shown"`
+	After  string     `json:"after,omitempty" doc:"As YAML on one line, or the lines that change of Rego; secrets are never shown"`
 	Place  Place      `json:"place" doc:"Where the field stands, or stood"`
 }

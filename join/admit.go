@@ -87,7 +87,7 @@ func (s *Service) issue(id Identity, public crypto.PublicKey) (Answer, error) {
 	}
 	return Answer{
 		Domain: id.Domain, Fleet: id.Fleet, Node: id.Node, Certificate: string(issued.Chain), Bundle: string(s.authority.Bundle()),
-		Expires: issued.Expires, Services: s.services(),
+		Expires: issued.Expires, Directory: s.directory(),
 	}, nil
 }
 

@@ -12,8 +12,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -111,31 +114,40 @@ func (c *client) call(ctx context.Context, path string, what any) (Answer, error
 	if err != nil {
 		return Answer{}, fmt.Errorf("ask the joining service: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.server+path, bytes.NewReader(body))
+	var a Answer
+	if err := c.exchange(ctx, http.MethodPost, path, body, &a); err != nil {
+		return Answer{}, err
+	}
+	a.Directory = a.placed(c.remote)
+	return a, nil
+}
+
+// exchange sends a call and reads the answer into a value.
+func (c *client) exchange(ctx context.Context, method, path string, body []byte, into any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "https://"+c.server+path, bytes.NewReader(body))
 	if err != nil {
-		return Answer{}, fmt.Errorf("ask the joining service: %w", err)
+		return fmt.Errorf("ask the joining service: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	response, err := c.http.Do(r)
 	if c.strange != nil {
-		return Answer{}, fmt.Errorf("%s is not trusted: %w", c.server, c.strange)
+		return fmt.Errorf("%s is not trusted: %w", c.server, c.strange)
 	}
 	if err != nil {
-		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, c.server, err)
+		return fmt.Errorf("%w at %s: %w", ErrAway, c.server, err)
 	}
 	defer func() { _ = response.Body.Close() }() // Only read from.
 	text, err := io.ReadAll(io.LimitReader(response.Body, bodyMax))
 	if err != nil {
-		return Answer{}, fmt.Errorf("%w at %s: %w", ErrAway, c.server, err)
+		return fmt.Errorf("%w at %s: %w", ErrAway, c.server, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return Answer{}, c.refused(response.StatusCode, text)
+		return c.refused(response.StatusCode, text)
 	}
-	var a Answer
-	if err := json.Unmarshal(text, &a); err != nil {
-		return Answer{}, fmt.Errorf("what answers at %s is not Gatehouse's joining service", c.server)
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("what answers at %s is not Gatehouse's joining service", c.server)
 	}
-	return a.placed(c.remote), nil
+	return nil
 }
 
 // refused returns what a problem document says. A server that cannot now may be asked again.
@@ -150,13 +162,21 @@ func (c *client) refused(status int, body []byte) error {
 	return fmt.Errorf("%s refuses: %s", c.server, p.Detail)
 }
 
-// placed fills in the server's own address where the services are said to be at any.
-func (a Answer) placed(remote netip.Addr) Answer {
-	for i, s := range a.Services {
-		at, err := netip.ParseAddrPort(s)
-		if err == nil && at.Addr().IsUnspecified() && remote.IsValid() {
-			a.Services[i] = netip.AddrPortFrom(remote.Unmap(), at.Port()).String()
+// placed fills in the server's own address where something is said to be at any, and names each address once.
+func (d Directory) placed(remote netip.Addr) Directory {
+	at := func(addresses []string) []string {
+		var out []string
+		for _, address := range addresses {
+			plain, zone, _ := strings.Cut(address, "@")
+			if parsed, err := netip.ParseAddrPort(plain); err == nil && parsed.Addr().IsUnspecified() && remote.IsValid() {
+				address = envoy.Zoned(netip.AddrPortFrom(remote.Unmap(), parsed.Port()).String(), zone)
+			}
+			if !slices.Contains(out, address) {
+				out = append(out, address)
+			}
 		}
+		return out
 	}
-	return a
+	d.Services, d.Joins = at(d.Services), at(d.Joins)
+	return d
 }

@@ -145,6 +145,22 @@ type house struct {
 	address   string
 	log       *bytes.Buffer
 	logging   *sync.Mutex
+
+	mu              sync.Mutex
+	services, joins []string // What it says of them.
+}
+
+// say changes what the joining service says of services and of joining.
+func (h *house) say(services, joins []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.services, h.joins = services, joins
+}
+
+func (h *house) said() (services, joins []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.services, h.joins
 }
 
 // Write makes the house its log's writer.
@@ -171,6 +187,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.authority = authority
+	h.say([]string{"0.0.0.0:18000"}, nil)
 	h.serve(log)
 	return h
 }
@@ -178,7 +195,9 @@ func newHouse(t *testing.T) *house {
 // serve serves joining on loopback until the test ends.
 func (h *house) serve(log *slog.Logger) {
 	service := join.New(join.ServiceOptions{
-		Authority: h.authority, Tokens: h.kept, Now: h.clock.Now, Log: log, Services: func() []string { return []string{"0.0.0.0:18000"} },
+		Authority: h.authority, Tokens: h.kept, Now: h.clock.Now, Log: log,
+		Services: func() []string { services, _ := h.said(); return services },
+		Joins:    func() []string { _, joins := h.said(); return joins },
 	})
 	h.service = service
 	l, err := new(net.ListenConfig).Listen(h.t.Context(), "tcp", "127.0.0.1:0")

@@ -3,6 +3,7 @@ package join
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -48,25 +49,31 @@ func Join(ctx context.Context, f First) (Key, Answer, error) {
 	return key, a, a.check(key, Identity{ticket.Domain, a.Fleet, f.Node})
 }
 
-// Renew replaces the certificate that is in place by a new one for a new key, and returns when the one after that is due.
+// Renew replaces the certificate that is in place by a new one for a new key, and returns when the one after that is due. Where
+// one replica does not answer, the next one is asked.
 func (p Place) Renew(ctx context.Context, k Kept, now func() time.Time) (next time.Time, err error) {
-	h, err := p.read()
-	if err != nil {
-		return time.Time{}, err
-	}
-	c, err := newClient(k.Server, now, func(chain []*x509.Certificate) error {
-		return verifyServer(chain, h.bundle, k.Domain, now())
-	}, &h.pair)
-	if err != nil {
-		return time.Time{}, err
-	}
 	key, request, err := newKey()
 	if err != nil {
 		return time.Time{}, err
 	}
-	a, err := c.call(ctx, pathRenew, renewCall{Request: string(request)})
-	if err != nil {
-		return time.Time{}, err
+	var a Answer
+	var failed []error
+	for _, server := range k.servers() {
+		c, err := p.known(server, k, now)
+		if err != nil {
+			return time.Time{}, errors.Join(append(failed, err)...)
+		}
+		if a, err = c.call(ctx, pathRenew, renewCall{Request: string(request)}); err == nil {
+			failed = nil
+			break
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil || !errors.Is(err, ErrAway) {
+			break // A refusal is all replicas' refusal.
+		}
+	}
+	if len(failed) > 0 {
+		return time.Time{}, errors.Join(failed...)
 	}
 	if err := a.check(key, Identity{k.Domain, k.Fleet, k.Node}); err != nil {
 		return time.Time{}, err
@@ -79,6 +86,17 @@ func (p Place) Renew(ctx context.Context, k Kept, now func() time.Time) (next ti
 		return time.Time{}, fmt.Errorf("read what was written: %w", err)
 	}
 	return fresh.renewAt(), nil
+}
+
+// known returns a client by which the node that is in place asks a server.
+func (p Place) known(server string, k Kept, now func() time.Time) (*client, error) {
+	h, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(server, now, func(chain []*x509.Certificate) error {
+		return verifyServer(chain, h.bundle, k.Domain, now())
+	}, &h.pair)
 }
 
 // Expires returns when the certificate that is in place does.

@@ -27,10 +27,23 @@ type Place struct{ Settings envoy.Settings }
 // Kept is what a node knows about itself between two calls.
 type Kept struct {
 	Server   string   `json:"server"`             // Where it joined and renews: HOST:port.
-	Services []string `json:"services,omitempty"` // Where it was told that the services are.
+	Joins    []string `json:"joins,omitempty"`    // Where else it may renew, as it was told last: the other replicas.
+	Services []string `json:"services,omitempty"` // Where the services are, where somebody has said so once and for all.
+	Zone     string   `json:"zone,omitempty"`     // In which its Envoy runs.
 	Domain   string   `json:"domain"`
 	Fleet    string   `json:"fleet"`
 	Node     string   `json:"node"`
+}
+
+// servers returns where the node may ask, the first one first.
+func (k Kept) servers() []string {
+	servers := []string{k.Server}
+	for _, s := range k.Joins {
+		if s != k.Server {
+			servers = append(servers, s)
+		}
+	}
+	return servers
 }
 
 // keptFile is beside what Envoy reads.

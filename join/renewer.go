@@ -41,6 +41,9 @@ func (r Renewer) Run(ctx context.Context) error {
 		if !r.wait(ctx, due) {
 			return nil
 		}
+		if k, err := ReadKept(r.Place.Settings.Dir); err == nil { // A Follower may have heard of other replicas.
+			r.Kept.Joins = k.Joins
+		}
 		next, err := r.Place.Renew(ctx, r.Kept, r.Now)
 		switch {
 		case err == nil:

@@ -64,7 +64,7 @@ func (h *house) eventually(what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-deadline.C:
-			h.t.Fatalf("not within %s: %s", patience, what)
+			h.t.Fatalf("not within %s: %s\n%s", patience, what, h.logged())
 		case <-tick.C:
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,8 @@ const (
 type ServiceOptions struct {
 	Authority *Authority
 	Tokens    Tokens
-	Services  func() []string  // Where nodes reach the services; see Answer.
+	Services  func() []string  // Where nodes reach the services, of this replica first; see Directory. It is asked often.
+	Joins     func() []string  // Where they join and renew, in the same order; nil: where they do.
 	Now       func() time.Time // nil: time.Now.
 	Log       *slog.Logger     // nil: nothing is logged.
 }
@@ -42,10 +44,14 @@ type Service struct {
 	authority *Authority
 	tokens    Tokens
 	services  func() []string
+	joins     func() []string
 	now       func() time.Time
 	log       *slog.Logger
 	callers   *callers
 	slots     chan struct{}
+	waiting   chan struct{} // Nodes that wait for the directory to change.
+	stopping  chan struct{} // Closed by Stop.
+	stop      sync.Once
 	server    *http.Server
 
 	joined, renewed, refused, limited atomic.Uint64
@@ -62,13 +68,18 @@ func New(o ServiceOptions) *Service {
 	if o.Services == nil {
 		o.Services = func() []string { return nil }
 	}
+	if o.Joins == nil {
+		o.Joins = func() []string { return nil }
+	}
 	s := &Service{
-		authority: o.Authority, tokens: o.Tokens, services: o.Services, now: o.Now, log: o.Log,
+		authority: o.Authority, tokens: o.Tokens, services: o.Services, joins: o.Joins, now: o.Now, log: o.Log,
 		callers: newCallers(o.Now), slots: make(chan struct{}, underWay),
+		waiting: make(chan struct{}, waitingMost), stopping: make(chan struct{}),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+pathJoin, s.bounded(s.join))
 	mux.HandleFunc("POST "+pathRenew, s.bounded(s.renew))
+	mux.HandleFunc("GET "+pathDirectory, s.tell)
 	s.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTimeout, ReadTimeout: callTimeout, WriteTimeout: callTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
@@ -86,6 +97,7 @@ func (s *Service) Serve(l net.Listener, hosts []string) error {
 
 // Stop lets calls under way end, and cuts them off when ctx does.
 func (s *Service) Stop(ctx context.Context) error {
+	s.stop.Do(func() { close(s.stopping) })
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("joining service: %w", err), s.server.Close())
 	}

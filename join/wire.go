@@ -6,6 +6,10 @@ import "time"
 const (
 	pathJoin  = "/v1/join"
 	pathRenew = "/v1/renew"
+	// pathDirectory answers a node's GET with a Directory, at once, or where the node names the version that it has, when that
+	// has changed: at the latest after directoryWait.
+	pathDirectory = "/v1/directory"
+	versionWord   = "version"
 )
 
 // bodyMax bounds a call and its answer, in bytes.
@@ -31,5 +35,14 @@ type Answer struct {
 	Certificate string    `json:"certificate"` // Its chain, PEM.
 	Bundle      string    `json:"bundle"`      // Whom to trust, PEM.
 	Expires     time.Time `json:"expires"`
-	Services    []string  `json:"services"` // Where the services are: IP:port; without an IP that of the server that was asked.
+
+	Directory
+}
+
+// Directory says where the replicas that are alive are reached.
+type Directory struct {
+	// Services are where the services are: IP:port or IP:port@zone; without an IP that of the server that was asked.
+	Services []string `json:"services"`
+	Joins    []string `json:"joins,omitempty"`   // Where nodes join and renew, in the same form without zones.
+	Version  string   `json:"version,omitempty"` // Of this answer: another one says something else.
 }

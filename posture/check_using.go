@@ -131,35 +131,46 @@ func cross(a, b gateway.Path) bool {
 	return aStricter && bStricter
 }
 
+// home is where an API is exposed.
+type home struct {
+	base   string
+	hosts  []string
+	object gateway.Ref
+}
+
 // shadowedBases finds operations whose parameters can stand where another API has its base.
 func shadowedBases(r *review) {
-	type home struct {
-		gateway, base string
-		hosts         []string
-		object        gateway.Ref
-	}
-	seen := map[string]bool{}
-	var homes []home
-	for _, route := range r.Revision.Routes {
-		key := route.Gateway.Name + "\x00" + route.Base + "\x00" + route.Object.String()
-		if route.Base != "" && !seen[key] {
-			seen[key] = true
-			homes = append(homes, home{route.Gateway.Name, route.Base, route.Hosts, route.Object})
-		}
-	}
+	below := r.homes()
 	for route, api := range r.forwarding {
-		if len(route.Match.Path.Segments) == 0 || !slices.ContainsFunc(route.Match.Path.Segments, func(s gateway.Segment) bool { return s.Name != "" }) {
+		if !slices.ContainsFunc(route.Match.Path.Segments, func(s gateway.Segment) bool { return s.Name != "" }) {
 			continue
 		}
-		for _, h := range homes {
-			if h.object != route.Object && h.gateway == route.Gateway.Name && h.base != route.Base && gateway.BaseCovers(route.Base, h.base) &&
-				hostsMeet(h.hosts, route.Hosts) && begins(route.Match.Path, h.base) {
+		for _, h := range below[route.Gateway.Name+route.Base] {
+			if h.object != route.Object && hostsMeet(h.hosts, route.Hosts) && begins(route.Match.Path, h.base) {
 				r.api(api, r.said(api, route, "path", func(*gateway.Operation) bool { return true }), "%s (%s) matches below %s, where %s is",
 					route.Name, route.Match.Path, h.base, h.object)
 				break
 			}
 		}
 	}
+}
+
+// homes returns where APIs are exposed, by Gateway and each base that lies above.
+func (r *review) homes() map[string][]home {
+	below := map[string][]home{}
+	seen := map[string]bool{}
+	for _, route := range r.Revision.Routes {
+		key := route.Gateway.Name + route.Base + " " + route.Object.String()
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		for above := route.Base; above != ""; {
+			above = above[:strings.LastIndexByte(above, '/')]
+			below[route.Gateway.Name+above] = append(below[route.Gateway.Name+above], home{route.Base, route.Hosts, route.Object})
+		}
+	}
+	return below
 }
 
 func hostsMeet(a, b []string) bool {

@@ -83,13 +83,18 @@ func words(text, between string) bool {
 	for i := range len(text) {
 		c := text[i]
 		separates := strings.IndexByte(between, c) >= 0
-		if !separates && !('a' <= c && c <= 'z' || '0' <= c && c <= '9') || separates && strings.IndexByte("-.", last) >= 0 {
+		switch {
+		case separates && strings.IndexByte("-.", last) >= 0, !separates && !small(c) && !digit(c):
 			return false
 		}
 		last = c
 	}
 	return text != "" && strings.IndexByte(between, last) < 0
 }
+
+func small(c byte) bool { return 'a' <= c && c <= 'z' }
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 func operationStyle(r *review) {
 	for _, api := range r.Revision.APIs {
@@ -115,7 +120,7 @@ func idOf(op gateway.Operation) string {
 func camel(text string) bool {
 	for i := range len(text) {
 		c := text[i]
-		if !('a' <= c && c <= 'z' || i > 0 && ('A' <= c && c <= 'Z' || '0' <= c && c <= '9')) {
+		if later := i > 0 && ('A' <= c && c <= 'Z' || digit(c)); !small(c) && !later {
 			return false
 		}
 	}

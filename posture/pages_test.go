@@ -26,7 +26,10 @@ What is accepted is waived in `+"`.gatehouse/waivers.yaml`"+` beside the documen
         reason: the price list is for everybody
         until: 2027-01-31                # the last day
 
-An expired waiver covers nothing, and is a finding itself.`, posture.Security()))
+An expired waiver covers nothing, and is a finding itself.
+
+Without a directory `+"`gatehouse posture`"+` looks over what the daemon serves: there no waiver counts, and certificates, which are files of
+the daemon's host, are not looked at. `+"`gatehouse plan`"+` warns of findings that are high or critical and that the change adds.`, posture.Security()))
 	golden.Equal(t, "../docs/lint.md", posture.Page("Lint", `
 <!-- Written by "go test ./posture -update" from the rules. -->
 

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -68,6 +69,25 @@ func New(before, after []Finding) []Finding {
 		known[key{f.Rule, f.Object}] = true
 	}
 	return slices.DeleteFunc(slices.Clone(after), func(f Finding) bool { return known[key{f.Rule, f.Object}] })
+}
+
+// Warnings returns findings as what stands beside a plan: their rules in place of codes. What is waived is left out.
+func Warnings(findings []Finding) gateway.Faults {
+	var out gateway.Faults
+	for _, f := range Worst(findings, Info) {
+		out = append(out, gateway.Fault{
+			Code: gateway.Code(f.Rule), Place: f.Place, Field: f.Field, Object: f.Object, Team: f.Team, Message: f.Message + ": " + lowered(f.Fix),
+		})
+	}
+	return out
+}
+
+// lowered returns a sentence as it stands after a colon.
+func lowered(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToLower(text[:1]) + text[1:]
 }
 
 // Worst returns the findings at or above a severity that no waiver covers.

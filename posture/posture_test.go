@@ -96,6 +96,20 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestWarnings writes findings as faults, with what to do in the same line.
+func TestWarnings(t *testing.T) {
+	got := posture.Warnings(waived(t))
+	if len(got) != 2 || got[0].Code != "GS020" || !strings.HasSuffix(got[0].Message, "by plain HTTP only: add a listener with `tls`, and let this one say `redirect: https`") {
+		t.Errorf("warnings %v", got)
+	}
+	if text, ok := posture.Explain("gs020"); !ok || !strings.HasPrefix(text, "GS020 Clients are served") {
+		t.Errorf("%q, %t", text, ok)
+	}
+	if _, ok := posture.Explain("GS999"); ok {
+		t.Error("GS999 is explained")
+	}
+}
+
 // TestWaive waives by rule, object, field and day.
 func TestWaive(t *testing.T) {
 	findings := posture.Findings(posture.Subject{Revision: open(t)})

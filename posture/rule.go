@@ -32,12 +32,27 @@ type Rule struct {
 	check    func(*review)
 }
 
+// Explain returns what a rule says, as Markdown that begins with its ID and title. ok is false for a rule that does not
+// exist; upper and lower case are the same.
+func Explain(id string) (text string, ok bool) {
+	for _, r := range slices.Concat(Security(), Style()) {
+		if strings.EqualFold(r.ID, id) {
+			return r.text(), true
+		}
+	}
+	return "", false
+}
+
+func (r Rule) text() string {
+	return fmt.Sprintf("%s %s\n\nSeverity: %s. %s\n\n%s.\n", r.ID, r.Title, r.Severity, r.Why, r.Fix)
+}
+
 // Page returns a page about rules, as Markdown.
 func Page(title, introduction string, rules []Rule) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", title, strings.TrimSpace(introduction))
 	for _, rule := range rules {
-		fmt.Fprintf(&b, "## %s %s\n\nSeverity: %s. %s\n\n%s.\n\n", rule.ID, rule.Title, rule.Severity, rule.Why, rule.Fix)
+		fmt.Fprintf(&b, "## %s\n", rule.text())
 	}
 	return []byte(strings.TrimRight(b.String(), "\n") + "\n")
 }

@@ -13,7 +13,9 @@ import (
 func (s *Server) openLimits() {
 	var store ratelimit.Store
 	if s.options.Limits != nil {
-		s.shared = redis.New(redis.Options{Address: *s.options.Limits, Log: s.log})
+		o := *s.options.Limits
+		o.Log = s.log
+		s.shared = redis.New(o)
 		store = s.shared
 	} else {
 		s.buckets = memory.New(memory.Options{Clock: s.options.Now})

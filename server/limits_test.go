@@ -18,7 +18,7 @@ import (
 )
 
 // replica starts a server over a shared store of limits, with documents of its own that say the same.
-func replica(t *testing.T, limits redis.Address) *Server {
+func replica(t *testing.T, limits redis.Options) *Server {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "bank.yaml"), []byte(decided), 0o600); err != nil {
@@ -58,7 +58,8 @@ func TestSharedLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replicas := []*Server{replica(t, address), replica(t, address)}
+	limits := redis.Options{Address: address, Timeout: 5 * time.Second} // This machine may be busy.
+	replicas := []*Server{replica(t, limits), replica(t, limits)}
 	hash := replicas[0].live.Load().revision.Routes[0].Rules
 	call := &rlsv3.RateLimitRequest{Domain: envoy.RateLimitDomain, Descriptors: []*ratelimitcommonv3.RateLimitDescriptor{{
 		Entries: []*ratelimitcommonv3.RateLimitDescriptor_Entry{

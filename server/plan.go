@@ -169,6 +169,7 @@ func (s *Server) compare(c *candidate) {
 	c.plan.Routes = append(c.plan.Routes, hopChanges(before.revision, c.next.revision)...)
 	c.plan.Series = analytics.Series(c.next.revision) - analytics.Series(before.revision)
 	c.plan.Held = s.guarded(c.base, c.next)
+	c.plan.Warnings = append(c.plan.Warnings, newRisks(before, c.next, s.options.Now())...)
 }
 
 // withNodes adds how many nodes each fleet has.

@@ -6,11 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/join"
 	"github.com/gatehouse/gatehouse/xds/cache"
 )
@@ -20,7 +22,8 @@ type Remote struct {
 	Nodes    string        // IP:port at which xDS, authorization, limits and access logs are served over mutual TLS; empty: nowhere.
 	Join     string        // IP:port at which nodes join and renew; empty: nowhere.
 	Hosts    []string      // Names and addresses in the doors' certificate, beside those that they are bound to.
-	Services []string      // IP:port by which nodes are to reach Nodes; empty: the address at which they joined.
+	Services []string      // IP:port or IP:port@zone by which nodes are to reach Nodes; empty: the address at which they joined.
+	Zone     string        // In which this replica runs: Envoys of the same zone prefer it; empty: none.
 	Domain   string        // The trust domain; empty: join.DefaultDomain.
 	Life     time.Duration // Of certificates; 0: join.DefaultLife.
 	Window   time.Duration // After its end a certificate may be renewed for this long; 0: join.DefaultWindow; below 0: not at all.
@@ -60,7 +63,7 @@ func (s *Server) openRemote(ctx context.Context) error {
 		return err
 	}
 	r.joining = join.New(join.ServiceOptions{
-		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Services: s.advertised, Now: s.options.Now, Log: s.log,
+		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Services: s.advertised, Joins: s.joins, Now: s.options.Now, Log: s.log,
 	})
 	s.remote = r
 	return nil
@@ -81,14 +84,44 @@ func hostsOf(o Remote) []string {
 }
 
 // advertised returns where nodes are told that the services are.
-func (s *Server) advertised() []string {
-	if given := s.options.Remote.Services; len(given) > 0 {
-		return given
+func (s *Server) advertised() []string { return s.ownServices() }
+
+// joins returns where nodes are told that they join and renew.
+func (s *Server) joins() []string { return s.ownJoins() }
+
+// ownServices returns where the services of this replica are, with its zone.
+func (s *Server) ownServices() []string {
+	o := s.options.Remote
+	if len(o.Services) == 0 {
+		if s.addrs.Nodes == "" {
+			return nil
+		}
+		return []string{envoy.Zoned(s.addrs.Nodes, o.Zone)}
 	}
-	if s.addrs.Nodes == "" {
+	out := make([]string, len(o.Services))
+	for i, given := range o.Services {
+		out[i] = given
+		if !strings.Contains(given, "@") {
+			out[i] = envoy.Zoned(given, o.Zone)
+		}
+	}
+	return out
+}
+
+// ownJoins returns where nodes join this replica: where the one address of its services is, if that is said.
+func (s *Server) ownJoins() []string {
+	if s.addrs.Join == "" {
 		return nil
 	}
-	return []string{s.addrs.Nodes}
+	at, err := netip.ParseAddrPort(s.addrs.Join)
+	if given := s.options.Remote.Services; err == nil && at.Addr().IsUnspecified() && len(given) == 1 {
+		plain, _, _ := strings.Cut(given[0], "@")
+		if services, err := netip.ParseAddrPort(plain); err == nil {
+			at = netip.AddrPortFrom(services.Addr(), at.Port())
+			return []string{at.String()}
+		}
+	}
+	return []string{s.addrs.Join}
 }
 
 // listenRemote binds the doors for Envoys of other hosts.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -40,6 +41,32 @@ func Review(dir string, lookup func(string) (string, bool), now time.Time) (*Rev
 		Posture: posture.Waive(posture.Findings(s), waivers, posture.Security(), now),
 		Lint:    posture.Waive(posture.Lint(s), waivers, posture.Style(), now),
 	}, nil
+}
+
+// ReviewSources looks a configuration over, source by source, by the rules of security, apart from the host it runs on: secrets,
+// certificates and watched files are not looked at. manages is the address over TCP at which its daemon is managed, empty
+// where it is a socket.
+func ReviewSources(sources []admin.SourceFiles, manages string, now time.Time) ([]posture.Finding, gateway.Faults) {
+	var list []config.Source
+	for _, s := range sources {
+		list = append(list, config.Source{Name: s.Source, Team: s.Team, Files: s.Files})
+	}
+	docs, faults := config.LoadSources(list, "", config.Options{})
+	rev, found := gateway.Assemble(docs)
+	faults = append(faults, found...)
+	table, found := authz.Compile(rev, nil)
+	if faults = append(faults, found...).Sort(); len(faults) > 0 {
+		return nil, faults
+	}
+	s := (&compiled{revision: rev, authz: table}).subject(now)
+	s.Admin = manages
+	return posture.Findings(s), nil
+}
+
+// newRisks returns what a change adds to the findings of security that are high or worse, as warnings of its plan.
+func newRisks(before, after *compiled, now time.Time) gateway.Faults {
+	added := posture.New(posture.Findings(before.subject(now)), posture.Findings(after.subject(now)))
+	return posture.Warnings(posture.Worst(added, posture.High))
 }
 
 // subject returns what is looked over of a compiled revision.

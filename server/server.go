@@ -46,29 +46,30 @@ type Addresses struct {
 
 // Options of a Server.
 type Options struct {
-	Config      string                      // Directory of documents, watched; empty: an empty configuration.
-	State       string                      // Directory of the sockets, made with mode 0700 where it is missing.
-	Store       store.Options               // Where what outlives the process is kept; without place: SQLite in State.
-	Listen      Addresses                   // An empty field: a socket in State.
-	Remote      Remote                      // How Envoys of other hosts are served; zero: not at all.
-	Limits      *redis.Address              // The store of limits that replicas share; nil: each has its own, in memory.
-	AdminToken  string                      // Of an admin over TCP; empty: access tokens alone.
-	SocketUIDs  []uint32                    // Who may connect to the sockets beside this user and root.
-	SocketRoles map[uint32]SocketRole       // What those may do through the management API; who is not named is an operator.
-	AdminTLS    AdminTLS                    // How the management API is served over TCP; zero: in the clear, and on loopback only.
-	AdminHosts  []string                    // Names by which the management API is called over TCP, beside loopback.
-	Callers     admin.CallerRules           // Who callers of it are that show no access token.
-	Drain       time.Duration               // Bounds a stop; 0: 10 s.
-	Lookup      func(string) (string, bool) // The environment, for env: references; nil: empty.
-	Logger      *slog.Logger                // nil: nothing is logged.
-	Now         func() time.Time            // nil: time.Now.
-	Rollout     rollout.Strategy            // How a change moves through a fleet.
-	Guard       Guard                       // Which changes are held until somebody confirms them.
-	Step        time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
-	Grace       time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
-	Resolver    observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
-	Refresh     time.Duration               // Between two lookups of a name; 0: 5 s.
-	Used        func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
+	Config     string                      // Directory of documents, watched; empty: an empty configuration.
+	State      string                      // Directory of the sockets, made with mode 0700 where it is missing.
+	Store      store.Options               // Where what outlives the process is kept; without place: SQLite in State.
+	Listen     Addresses                   // An empty field: a socket in State.
+	Remote     Remote                      // How Envoys of other hosts are served; zero: not at all.
+	Limits     *redis.Options              // The store of limits that replicas share; nil: each has its own, in memory.
+	AdminToken string                      // Of an admin over TCP; empty: access tokens alone.
+	SocketUIDs []uint32                    // Who may connect to the sockets beside this user and root.
+	Drain      time.Duration               // Bounds a stop; 0: 10 s.
+	Lookup     func(string) (string, bool) // The environment, for env: references; nil: empty.
+	Logger     *slog.Logger                // nil: nothing is logged.
+	Now        func() time.Time            // nil: time.Now.
+	Rollout    rollout.Strategy            // How a change moves through a fleet.
+	Guard      Guard                       // Which changes are held until somebody confirms them.
+	Step       time.Duration               // In which steps the access log's figures are kept, by which rollouts judge; 0: 10 s.
+	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
+	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
+	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
+	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
+
+	SocketRoles map[uint32]SocketRole // What SocketUIDs may do through the management API; who is not named is an operator.
+	AdminTLS    AdminTLS              // How the management API is served over TCP; zero: in the clear, and on loopback only.
+	AdminHosts  []string              // Names by which the management API is called over TCP, beside loopback.
+	Callers     admin.CallerRules     // Who callers of it are that show no access token.
 
 	Serving     func()                // Told once, when the server serves. nil: nobody is told.
 	Predecessor *handover.Predecessor // Whose place this server takes; nil: nobody's. It is closed in the end.

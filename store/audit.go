@@ -59,6 +59,9 @@ const Begun = "begun"
 func (a *Audit) Append(ctx context.Context, r Audited) (added Audited, head Head, err error) {
 	err = a.db.change(ctx, "append to the audit", func(ctx context.Context, tx *transaction) error {
 		var before string
+		if _, err := exec(ctx, tx, "INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '') ON CONFLICT (id) DO NOTHING"); err != nil {
+			return err
+		}
 		// The row of the head is the lock: of several replicas one goes on.
 		row := tx.QueryRowContext(ctx, "UPDATE audit_head SET seq = seq + 1 WHERE id = 1 RETURNING seq, hash")
 		if err := row.Scan(&r.Seq, &before); err != nil {
@@ -95,7 +98,7 @@ func chained(previous string, body []byte) string {
 // Head returns the last record's number and hash, as they are kept beside the records.
 func (a *Audit) Head(ctx context.Context) (head Head, err error) {
 	err = a.db.view(ctx, "read the head of the audit", func(ctx context.Context, q querier) error {
-		return q.QueryRowContext(ctx, "SELECT seq, hash FROM audit_head WHERE id = 1").Scan(&head.Seq, &head.Hash)
+		return q.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0), coalesce(max(hash), '') FROM audit_head WHERE id = 1").Scan(&head.Seq, &head.Hash)
 	})
 	return head, err
 }

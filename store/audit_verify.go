@@ -110,7 +110,7 @@ func (r *AuditReport) look(row auditRow, heads map[int64]string) {
 // ends returns the head as it is kept and the number of the last record, at one moment.
 func (a *Audit) ends(ctx context.Context) (head Head, last int64, err error) {
 	err = a.db.view(ctx, "verify the audit", func(ctx context.Context, q querier) error {
-		return q.QueryRowContext(ctx, "SELECT seq, hash, (SELECT coalesce(max(seq), 0) FROM audit) FROM audit_head WHERE id = 1").
+		return q.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0), coalesce(max(hash), ''), (SELECT coalesce(max(seq), 0) FROM audit) FROM audit_head WHERE id = 1").
 			Scan(&head.Seq, &head.Hash, &last)
 	})
 	return head, last, err

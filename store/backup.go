@@ -51,7 +51,7 @@ func copyTo(ctx context.Context, path, to string) error {
 // writeNew makes a file that must not be there yet, with mode 0600: with all that write puts into it, or not at all.
 func writeNew(to string, write func(part *os.File) error) error {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("%w: something is there already", ErrConflict), err)
+		return errors.Join(ErrThere, err)
 	}
 	part, err := os.CreateTemp(filepath.Dir(to), filepath.Base(to)+".part-*") // With mode 0600.
 	if err != nil {
@@ -81,7 +81,7 @@ func vacuum(ctx context.Context, path, to string) error {
 
 // Restore puts a backup in the place of a store that is not there yet or empty, and opens it: the way back after the store was
 // lost. A backup of SQLite is restored into a directory; a dump, as PostgreSQL is backed up by, anywhere. The errors are those of
-// Open and Load; ErrConflict tells that there is a store already, which is left as it is.
+// Open and Load; ErrThere tells that there is a store, which is left as it is.
 func Restore(ctx context.Context, o Options, backup string) (*Store, error) {
 	database, err := isDatabase(backup)
 	switch {
@@ -92,7 +92,11 @@ func Restore(ctx context.Context, o Options, backup string) (*Store, error) {
 	case o.Dir == "":
 		return nil, fmt.Errorf("restore %s: %w: it is a backup of SQLite: restore it into a directory, dump that store, and load the dump", backup, ErrInvalid)
 	}
-	if err := restoreFile(ctx, o.Dir, backup); err != nil {
+	dir, err := filepath.Abs(o.Dir)
+	if err == nil {
+		err = restoreFile(ctx, dir, backup)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("restore %s into %s: %w", backup, o.Dir, named(&sqliteFile{}, classify(err)))
 	}
 	return Open(ctx, o)
@@ -128,7 +132,7 @@ func restoreFile(ctx context.Context, dir, backup string) error {
 	path := filepath.Join(dir, File)
 	for _, name := range []string{path, path + "-wal", path + "-shm"} { // A log of another database must not be taken for its own.
 		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("%w: there is %s already: move it and those that begin with its name aside", ErrConflict, name), err)
+			return errors.Join(fmt.Errorf("%w: move %s and those that begin with its name aside", ErrThere, path), err)
 		}
 	}
 	return writeNew(path, func(part *os.File) error {

@@ -40,7 +40,7 @@ func TestBackupIsRestored(t *testing.T) {
 		t.Fatal(err)
 	}
 	addEntry(t, s, "after")
-	if err := s.Backup(t.Context(), copied); !errors.Is(err, store.ErrConflict) {
+	if err := s.Backup(t.Context(), copied); !errors.Is(err, store.ErrThere) {
 		t.Errorf("a second backup to the same place: %v", err)
 	}
 	_ = s.Close()

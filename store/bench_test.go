@@ -3,10 +3,12 @@ package store_test
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/store"
 )
 
@@ -108,4 +110,42 @@ func BenchmarkOpen(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(bytes)/(1<<20), "MiB")
+}
+
+// BenchmarkChange makes the smallest change, on each database, by one who waits for it and by eight at once.
+func BenchmarkChange(b *testing.B) {
+	server := needs.Postgres(b)
+	for name, place := range map[string]string{"SQLite": b.TempDir(), "PostgreSQL": server.Database()} {
+		s := open(b, at(place))
+		b.Run(name+"/one", func(b *testing.B) {
+			for b.Loop() {
+				if err := s.Meta.Set(b.Context(), "name", "value"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+		})
+		b.Run(name+"/eight", func(b *testing.B) {
+			b.SetParallelism(8 / min(8, runtime.GOMAXPROCS(0)))
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					if err := s.Meta.Set(b.Context(), "name", "value"); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "changes/s")
+		})
+		b.Run(name+"/entry of 5,000 routes, one document changed", func(b *testing.B) {
+			files := fiveThousandRoutes()
+			base := files["apis/api-0.yaml"]
+			for i := 0; b.Loop(); i++ {
+				files = maps.Clone(files)
+				files["apis/api-0.yaml"] = append(slices.Clip(base), fmt.Sprintf("# %d %d\n", i, b.N)...)
+				if _, err := s.History.Add(b.Context(), store.Entry{Content: fmt.Sprint(b.N, "-", i), State: "live"}, files); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

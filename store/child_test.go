@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if !child {
 		os.Exit(m.Run())
 	}
-	do := map[string]func(context.Context, io.Writer, string) error{"writes": writeForEver, "opens": openAsNobody, "fills": fillDisk}[role]
+	do := map[string]func(context.Context, io.Writer, string) error{"writes": writeForEver, "loads": loadOnce, "opens": openAsNobody, "fills": fillDisk}[role]
 	if err := do(context.Background(), os.Stdout, dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // maxFile is how many bytes a file has at most.
@@ -34,13 +35,16 @@ func addContent(ctx context.Context, tx *transaction, id string, files map[strin
 		return fmt.Errorf("%w: content %s is not known, and has no files", ErrInvalid, id)
 	}
 	var packer packer
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		if err := addFile(ctx, tx, &packer, id, path, hashes[path], files[path]); err != nil {
-			return fmt.Errorf("file %q: %w", path, err)
+	for paths := range slices.Chunk(slices.Sorted(maps.Keys(files)), filesAtOnce) {
+		if err := addFiles(ctx, tx, &packer, id, paths, hashes, files); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// filesAtOnce is how many files one statement names.
+const filesAtOnce = 500
 
 // hashAll hashes paths and the hashes of their files. A path is of any length and bytes, so each is preceded by its length.
 func hashAll(hashes map[string][]byte) []byte {
@@ -53,21 +57,41 @@ func hashAll(hashes map[string][]byte) []byte {
 	return all.Sum(nil)
 }
 
-func addFile(ctx context.Context, tx *transaction, packer *packer, content, path string, hash, data []byte) error {
-	var known int
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM files WHERE hash = $1", hash).Scan(&known); err != nil {
+// addFiles stores those of some files that are not there, and which content they belong to.
+func addFiles(ctx context.Context, tx *transaction, packer *packer, content string, paths []string, hashes, files map[string][]byte) error {
+	wanted := make([]any, len(paths))
+	rows, args := make([]string, len(paths)), make([]any, 0, 3*len(paths))
+	for i, path := range paths {
+		wanted[i] = hashes[path]
+		rows[i] = placeholders(3*i+1, 3)
+		args = append(args, content, path, hashes[path])
+	}
+	found, err := collect(ctx, tx, func(scan func(...any) error) (hash []byte, err error) { return hash, scan(&hash) },
+		"SELECT hash FROM files WHERE hash IN "+placeholders(1, len(wanted)), wanted...)
+	if err != nil {
 		return err
 	}
-	if known == 0 {
-		packed, err := packer.pack(data)
-		if err != nil {
-			return err
-		}
-		if _, err := exec(ctx, tx, "INSERT INTO files (hash, size, packed) VALUES ($1, $2, $3)", hash, len(data), packed); err != nil {
-			return err
+	known := map[string]bool{}
+	for _, hash := range found {
+		known[string(hash)] = true
+	}
+	for _, path := range paths {
+		if hash := hashes[path]; !known[string(hash)] {
+			known[string(hash)] = true // Two paths may have the same file.
+			if err := addFile(ctx, tx, packer, hash, files[path]); err != nil {
+				return fmt.Errorf("file %q: %w", path, err)
+			}
 		}
 	}
-	_, err := exec(ctx, tx, "INSERT INTO content_files (content, path, file) VALUES ($1, $2, $3)", content, path, hash)
+	_, err = exec(ctx, tx, "INSERT INTO content_files (content, path, file) VALUES "+strings.Join(rows, ", "), args...)
+	return err
+}
+
+func addFile(ctx context.Context, tx *transaction, packer *packer, hash, data []byte) error {
+	packed, err := packer.pack(data)
+	if err == nil {
+		_, err = exec(ctx, tx, "INSERT INTO files (hash, size, packed) VALUES ($1, $2, $3)", hash, len(data), packed)
+	}
 	return err
 }
 

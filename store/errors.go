@@ -7,6 +7,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict tells that what is stored is not what the caller expected, so nothing was changed.
 	ErrConflict = errors.New("changed by somebody else meanwhile")
+	// ErrThere tells that a file or a store is where a new one is to be. It was left as it is.
+	ErrThere = errors.New("something is there already")
 	// ErrInvalid tells that a value cannot be stored as it is.
 	ErrInvalid = errors.New("invalid value")
 

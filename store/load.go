@@ -18,7 +18,7 @@ import (
 const maxLine = 48 << 20
 
 // Load fills an empty store with a dump, of this or another database and of this or an older version: all of it, or nothing
-// where an error is returned. The errors are ErrConflict where the store is not empty, ErrNewer, and ErrCorrupt where the dump is
+// where an error is returned. The errors are ErrThere where the store is not empty, ErrNewer, and ErrCorrupt where the dump is
 // not whole or not what was written.
 func (s *Store) Load(ctx context.Context, from io.Reader) error {
 	ctx, cancel := deadline(ctx, bulkTimeout)
@@ -46,7 +46,7 @@ func (s *Store) Load(ctx context.Context, from io.Reader) error {
 	})
 }
 
-// isEmpty returns ErrConflict where a table has a row.
+// isEmpty returns ErrThere where a table has a row.
 func isEmpty(ctx context.Context, q querier) error {
 	for _, t := range dumped() {
 		var rows int
@@ -54,7 +54,7 @@ func isEmpty(ctx context.Context, q querier) error {
 			return err
 		}
 		if rows > 0 {
-			return fmt.Errorf("%w: the store is not empty: there are %d rows in %s", ErrConflict, rows, t.name)
+			return fmt.Errorf("%w: the store is not empty, it has %d rows in %s", ErrThere, rows, t.name)
 		}
 	}
 	return nil

@@ -9,7 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -44,10 +46,10 @@ func pgConfig(url string, wait time.Duration) (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: the URL is not of the form postgres://user:password@host:port/database?sslmode=verify-full", ErrInvalid)
 	}
-	if _, given := config.RuntimeParams["connect_timeout"]; !given && (config.ConnectTimeout == 0 || config.ConnectTimeout > pgConnect) {
+	if !strings.Contains(url, "connect_timeout=") {
 		config.ConnectTimeout = pgConnect
 	}
-	for name, value := range map[string]string{
+	maps.Copy(config.RuntimeParams, map[string]string{
 		"application_name":                    "gatehouse",
 		"statement_timeout":                   strconv.FormatInt(pgStatement.Milliseconds(), 10),
 		"lock_timeout":                        strconv.FormatInt(wait.Milliseconds(), 10),
@@ -57,18 +59,14 @@ func pgConfig(url string, wait time.Duration) (*pgx.ConnConfig, error) {
 		"tcp_keepalives_count":                "3",
 		"tcp_user_timeout":                    pgUserTimeout,
 		"default_transaction_isolation":       "read committed",
-	} {
-		config.RuntimeParams[name] = value
-	}
+	})
 	return config, nil
 }
 
-// pool returns a bounded pool of connections.
-func (p *postgres) pool(most int, readOnly bool) *sql.DB {
+// pool returns a bounded pool of connections, with settings of its own.
+func (p *postgres) pool(most int, settings map[string]string) *sql.DB {
 	config := p.config.Copy()
-	if readOnly {
-		config.RuntimeParams["default_transaction_read_only"] = "on"
-	}
+	maps.Copy(config.RuntimeParams, settings)
 	db := sql.OpenDB(watchful{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(durable)), p})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -20,7 +21,7 @@ func (p *postgres) classify(err error) error {
 		return ErrNotFound
 	}
 	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
-		return meaning(ErrAway, err)
+		return meaning(ErrAway, unconnected{err})
 	}
 	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return meaning(ofState(failure.Code), err)
@@ -38,6 +39,23 @@ func (p *postgres) classify(err error) error {
 	}
 	return err
 }
+
+// unconnected is an error of connecting, in one line: pgx tells of each address on one of its own, and of some twice.
+type unconnected struct{ error }
+
+// Error returns what went wrong at each address.
+func (u unconnected) Error() string {
+	var said []string
+	for line := range strings.Lines(u.error.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(said, line) {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// Unwrap returns the error.
+func (u unconnected) Unwrap() error { return u.error }
 
 func meaning(means, err error) error {
 	if means == nil || errors.Is(err, means) {

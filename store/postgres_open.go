@@ -25,11 +25,14 @@ func openPostgres(ctx context.Context, o Options) (*database, string, error) {
 	name := (&url.URL{Scheme: "postgres", Host: net.JoinHostPort(config.Host, strconv.Itoa(int(config.Port))), Path: config.Database}).String()
 	p := &postgres{config: config}
 	d := &database{
-		dialect: p, write: p.pool(pgWriters, false), read: p.pool(pgReaders, true), beat: p.pool(1, false),
-		now: o.Now, timeout: positive(o.Timeout, defaultTimeout),
+		dialect: p, write: p.pool(pgWriters, nil), beat: p.pool(1, nil),
+		read: p.pool(pgReaders, map[string]string{"default_transaction_read_only": "on"}),
+		now:  o.Now, timeout: positive(o.Timeout, defaultTimeout),
 	}
 	d.feed = &hub{watchers: map[*watcher]struct{}{}, start: func(ctx context.Context) { p.follow(ctx, d) }}
-	if err := p.prepare(ctx, d.write, o.steps); err != nil {
+	// A migration takes as long as it takes; the context bounds it.
+	migrating := p.pool(2, map[string]string{"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"})
+	if err := errors.Join(p.prepare(ctx, migrating, o.steps), migrating.Close()); err != nil {
 		err = named(p, p.classify(err))
 		return nil, name, errors.Join(err, d.read.Close(), d.beat.Close(), d.write.Close())
 	}
@@ -112,6 +115,14 @@ func (p *postgres) migrate(ctx context.Context, db *sql.DB, files fs.FS) error {
 		case current == known:
 			return nil
 		}
+	}
+	var may bool
+	if err := db.QueryRowContext(ctx, `SELECT has_schema_privilege(current_schema(), 'CREATE')
+		AND current_setting('transaction_read_only') = 'off'`).Scan(&may); err != nil {
+		return err
+	}
+	if !may {
+		return fmt.Errorf("%w: no table can be made in the schema", ErrReadOnly)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", err)

@@ -45,7 +45,7 @@ func migrate(ctx context.Context, db *sql.DB, path string, files fs.FS) error {
 	}
 	if current > 0 && current < newest(provider) {
 		err := copyTo(ctx, path, fmt.Sprintf("%s.schema-%d", path, current))
-		if err != nil && !errors.Is(err, ErrConflict) { // An earlier attempt made it.
+		if err != nil && !errors.Is(err, ErrThere) { // An earlier attempt made it.
 			return fmt.Errorf("keep a copy of schema %d: %w", current, err)
 		}
 	}

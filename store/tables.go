@@ -32,6 +32,9 @@ func dumped() []table {
 		{"authorities", []string{"id"}, ""},
 		{"meta", []string{"name"}, ""},
 		{"secrets", []string{"name"}, ""},
+		{"access_tokens", []string{"id"}, ""},
+		{"audit", []string{"seq"}, ""},
+		{"audit_head", []string{"id"}, ""},
 	}
 }
 

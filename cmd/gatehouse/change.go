@@ -69,6 +69,20 @@ func (o *changeOptions) printPlan(plan *admin.Plan, p *projectDir) error {
 	return nil
 }
 
+// sum says in one line what a plan changes.
+func (o *changeOptions) sum(plan *admin.Plan) {
+	words := "nothing to change"
+	if differs(plan) {
+		words = summary(plan.Changes)
+	}
+	switch plan.Base {
+	case 0:
+		fmt.Fprintln(o.env.stderr, words)
+	default:
+		fmt.Fprintf(o.env.stderr, "%s; entry %d is live\n", words, plan.Base)
+	}
+}
+
 // differs reports whether a plan would change anything.
 func differs(plan *admin.Plan) bool {
 	if len(plan.Changes) > 0 {
@@ -80,6 +94,20 @@ func differs(plan *admin.Plan) bool {
 		}
 	}
 	return false
+}
+
+// testsPassed returns an error where tests of policies of the source fail; other sources' are other people's.
+func testsPassed(plan *admin.Plan, ignored bool) error {
+	failed := 0
+	for _, t := range plan.Tests {
+		if !t.Passed && t.Place.Source == plan.Source {
+			failed++
+		}
+	}
+	if failed == 0 || ignored {
+		return nil
+	}
+	return fmt.Errorf("%s of the policies failed: see above", count(failed, "test"))
 }
 
 // apply applies exactly what was planned, says what became of it, and waits where that is asked for.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type editOptions struct {
 	dryRun   bool
 	takeOver bool
 	save     string
+	source   string
 }
 
 // add adds the flags to a verb.
@@ -35,16 +37,17 @@ func (o *editOptions) add(c *cobra.Command) {
 	addDryRun(c, &o.dryRun)
 	f := c.Flags()
 	f.BoolVar(&o.takeOver, "take-over", false, "take the object if it belongs to another source")
+	f.StringVar(&o.source, "source", "", "`NAME` of whose object it is (default: "+cliSource+", or with --save the directory's)")
 	f.StringVar(&o.save, "save", "", "write the change into the documents in `DIR` too, whose source the object belongs to")
 }
 
 // run plans edits, prints what they change, and applies exactly that.
 func (o *editOptions) run(ctx context.Context, client *admin.Client, edits ...admin.Edit) error {
-	proposal := admin.Proposal{Source: cliSource, Edits: edits, TakeOver: o.takeOver, Message: o.message}
+	proposal := admin.Proposal{Source: cmp.Or(o.source, cliSource), Edits: edits, TakeOver: o.takeOver, Message: o.message}
 	if o.save == "" {
 		return o.propose(ctx, client, proposal, nil, nil)
 	}
-	p, err := readProject(o.save, "")
+	p, err := readProject(o.save, o.source)
 	if err != nil {
 		return err
 	}
@@ -77,18 +80,21 @@ func (o *editOptions) propose(ctx context.Context, client *admin.Client, proposa
 			return err
 		}
 	}
-	if o.dryRun {
-		if !differs(&plan) {
-			fmt.Fprintln(o.env.stderr, "nothing to change")
-			return nil
-		}
+	o.sum(&plan)
+	switch {
+	case o.dryRun && differs(&plan):
 		return changesError{}
+	case o.dryRun:
+		return nil
 	}
 	if p != nil {
-		if err := p.save(saved); err != nil {
+		written, err := p.save(saved)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(o.env.stderr, "written into %s\n", o.save)
+		for _, file := range written {
+			fmt.Fprintf(o.env.stderr, "written: %s\n", filepath.Join(o.save, file))
+		}
 	}
 	proposal.Base, proposal.Result = plan.Base, plan.Result
 	err = o.apply(ctx, client, proposal, p)
@@ -114,18 +120,20 @@ func (o *editOptions) edited(p *projectDir, edits []admin.Edit) (map[string][]by
 	return files, nil
 }
 
-// save writes the files that differ from those that were read, and removes those that are no more. A file keeps its mode.
-func (p *projectDir) save(files map[string][]byte) error {
+// save writes the files that differ from those that were read, and removes those that are no more. A file keeps its
+// mode. What is written is returned.
+func (p *projectDir) save(files map[string][]byte) (written []string, err error) {
 	root, err := os.OpenRoot(p.dir)
 	if err != nil {
-		return fmt.Errorf("write into %s: %w", p.dir, err)
+		return nil, fmt.Errorf("write into %s: %w", p.dir, err)
 	}
 	defer func() { _ = root.Close() }() // Every file is closed by then.
 	for _, file := range slices.Sorted(maps.Keys(p.files)) {
 		if _, stays := files[file]; !stays {
 			if err := root.Remove(filepath.FromSlash(file)); err != nil {
-				return fmt.Errorf("remove %s: %w", filepath.Join(p.dir, file), err)
+				return written, fmt.Errorf("remove %s: %w", filepath.Join(p.dir, file), err)
 			}
+			written = append(written, file)
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(files)) {
@@ -133,10 +141,11 @@ func (p *projectDir) save(files map[string][]byte) error {
 			continue
 		}
 		if err := replaceBelow(root, p.dir, file, files[file]); err != nil {
-			return fmt.Errorf("write %s: %w", filepath.Join(p.dir, file), err)
+			return written, fmt.Errorf("write %s: %w", filepath.Join(p.dir, file), err)
 		}
+		written = append(written, file)
 	}
-	return nil
+	return written, nil
 }
 
 // replaceBelow puts a file below a root in the place of the one there is, whole or not at all. A link is written through.

@@ -47,9 +47,9 @@ func (o *editOptions) writeWatched(ctx context.Context, client *admin.Client, p 
 	if err := o.printPlan(plan, p); err != nil {
 		return err
 	}
+	o.sum(plan)
 	switch {
 	case !differs(plan):
-		fmt.Fprintln(o.env.stderr, "nothing to change")
 		return nil
 	case o.dryRun:
 		return changesError{}
@@ -58,7 +58,7 @@ func (o *editOptions) writeWatched(ctx context.Context, client *admin.Client, p 
 	if err != nil {
 		return err
 	}
-	if err := p.save(saved); err != nil {
+	if _, err := p.save(saved); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.env.stderr, "written into %s, which the daemon watches\n", o.save)
@@ -75,6 +75,9 @@ func (p *projectDir) foresee(files map[string][]byte) (*admin.Plan, error) {
 		return nil, fmt.Errorf("the directory has faults before the change:\n%w", inDirectory(p.dir, faults))
 	}
 	after, faults := config.LoadFiles(files, p.dir, config.Options{})
+	if len(faults) == 0 {
+		_, faults = gateway.Assemble(after)
+	}
 	plan := &admin.Plan{Changes: config.Diff(before, after), Faults: faults}
 	for i := range plan.Changes {
 		c := &plan.Changes[i]

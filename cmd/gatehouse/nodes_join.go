@@ -50,7 +50,7 @@ move to another daemon, or after the certificate has been expired for too long, 
 	addNodeDir(c, &o.settings.Dir)
 	f.StringVar(&o.settings.Node, "node", "", "the Envoy's `NAME` in its fleet (default: the token's, or else the host's name)")
 	orEnvironment(f, "node", "GATEHOUSE_NODE")
-	f.StringSliceVar(&o.services, "services-address", nil, "where the daemon's --nodes-address is reached, `ADDRESSES` as IP:port, one for each replica (default: as the server says)")
+	f.StringSliceVar(&o.services, "services-address", nil, "where the daemon's --nodes-address is reached, `ADDRESSES` as IP:port or IP:port@zone, one for each replica, once and for all (default: as the server says, now and later)")
 	orEnvironment(f, "services-address", "GATEHOUSE_SERVICES_ADDRESS")
 	addEnvoy(f, &o.settings)
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
@@ -73,6 +73,10 @@ func (o *joinOptions) run(ctx context.Context) error {
 		return fmt.Errorf("join: %w", err)
 	}
 	o.settings.Fleet, o.settings.Node, o.settings.TrustDomain = answer.Fleet, answer.Node, answer.Domain
+	kept := join.Kept{
+		Server: o.server, Joins: answer.Joins, Services: o.services, Zone: o.settings.Zone,
+		Domain: answer.Domain, Fleet: answer.Fleet, Node: answer.Node,
+	}
 	if len(o.services) == 0 {
 		o.services = answer.Services
 	}
@@ -87,9 +91,7 @@ func (o *joinOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := place.WriteKept(join.Kept{
-		Server: o.server, Domain: answer.Domain, Fleet: answer.Fleet, Node: answer.Node,
-	}); err != nil {
+	if err := place.WriteKept(kept); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.env.stderr, "Joined %s as %s; the certificate lasts until %s.\n", answer.Fleet, answer.Node, answer.Expires.UTC().Format(time.RFC3339))

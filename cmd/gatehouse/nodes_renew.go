@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/join"
@@ -33,7 +34,10 @@ sees it, and no connection ends. While the daemon cannot be reached it tries aga
 less often. After the host was off a certificate may also be renewed when it has expired, for
 as long as the daemon's --renew-window says; then join again.
 
-With --once it renews now and ends.`,
+It also follows the replicas: when one comes or goes, the Envoy knows within seconds, and so
+does this verb, for its next renewal. While none answers, those that were known stay.
+
+With --once it does both now and ends.`,
 		Example: `  gatehouse nodes renew --dir /var/lib/gatehouse/node
   gatehouse nodes renew --once`,
 		Args: noWords,
@@ -58,13 +62,25 @@ func (o *renewOptions) run(ctx context.Context) error {
 		return err
 	}
 	place := join.Place{Settings: envoy.Settings{Dir: dir}}
+	log := newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)
 	if o.once {
 		next, err := place.Renew(ctx, kept, time.Now)
 		if err != nil {
 			return fmt.Errorf("renew: %w", err)
 		}
 		fmt.Fprintf(o.env.stderr, "Renewed the certificate of %s/%s; the next is due at %s.\n", kept.Fleet, kept.Node, next.UTC().Format(time.RFC3339))
+		if len(kept.Services) > 0 {
+			return nil
+		}
+		if err := (join.Follower{Place: place, Kept: kept, Log: log}).Once(ctx); err != nil {
+			return fmt.Errorf("follow the replicas: %w", err)
+		}
 		return nil
 	}
-	return join.Renewer{Place: place, Kept: kept, Log: newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)}.Run(ctx)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return join.Renewer{Place: place, Kept: kept, Log: log}.Run(ctx) })
+	if len(kept.Services) == 0 { // Else somebody knows better than the daemons where they are.
+		both.Go(func() error { return join.Follower{Place: place, Kept: kept, Log: log}.Run(ctx) })
+	}
+	return both.Wait()
 }

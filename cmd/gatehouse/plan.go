@@ -61,7 +61,8 @@ directory's name. Those of other sources are not touched. What the directory doe
 any more stays, unless --prune is said.
 
 -o FILE keeps the plan: "gatehouse apply FILE" then applies exactly that, or nothing.
-Exit codes: 0 there is nothing to change, 2 there is, 1 it could not be applied.`,
+Exit codes: 0 there is nothing to change, 2 there is, 1 it could not be applied, or a test
+of the directory's policies fails.`,
 		Example: `  gatehouse plan documents
   gatehouse plan documents --prune -o change.plan && echo nothing to do
   gatehouse plan documents --format json
@@ -127,18 +128,11 @@ func (o *planOptions) run(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if !differs(&plan) {
-		fmt.Fprintf(o.env.stderr, "nothing to change%s\n", against(plan.Base))
-		return nil
+	if err := testsPassed(&plan, false); err != nil {
+		return err
 	}
-	fmt.Fprintf(o.env.stderr, "%s%s\n", summary(plan.Changes), against(plan.Base))
-	return changesError{}
-}
-
-// against names the entry that a plan was made against.
-func against(entry int64) string {
-	if entry == 0 {
-		return "; nothing is live yet"
+	if o.sum(&plan); differs(&plan) {
+		return changesError{}
 	}
-	return fmt.Sprintf("; entry %d is live", entry)
+	return nil
 }

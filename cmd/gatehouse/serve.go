@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"os/signal"
 	"sync"
@@ -21,7 +20,7 @@ import (
 type serveOptions struct {
 	env       surroundings
 	server    server.Options
-	uids      []uint
+	admin     adminOptions
 	token     string
 	store     storePlace
 	limits    string
@@ -69,14 +68,12 @@ asked whether it is ready, as a health check.`,
 	address(&o.server.Listen.AccessLog, "accesslog-address", "access logs", "GATEHOUSE_ACCESSLOG_ADDRESS")
 	address(&o.server.Listen.Admin, "admin-address", "the management API", "GATEHOUSE_ADMIN_ADDRESS")
 	addAdminToken(c, &o.token)
+	o.admin.add(c)
 	addRemote(c, &o.server.Remote)
 	o.store.add(c)
 	addLimits(c, &o.limits)
-	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
-	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
 	orEnvironment(f, "drain", "GATEHOUSE_DRAIN")
-	f.Lookup("socket-uid").DefValue = ""
 	o.logLevel.add(c, "log-level", "", "from which level on to log")
 	orEnvironment(f, "log-level", "GATEHOUSE_LOG_LEVEL")
 	o.logFormat.add(c, "log-format", "", "form of the log, on the standard error")
@@ -105,11 +102,8 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if o.server.Limits, err = limitsStore(o.limits, o.env.lookup); err != nil {
 		return err
 	}
-	for _, uid := range o.uids {
-		if uid > math.MaxUint32 {
-			return usageError{fmt.Errorf("--socket-uid: there is no user %d", uid)}
-		}
-		o.server.SocketUIDs = append(o.server.SocketUIDs, uint32(uid))
+	if err := o.admin.apply(&o.server); err != nil {
+		return err
 	}
 	token, err := secret(o.token, o.env.lookup)
 	if err != nil {

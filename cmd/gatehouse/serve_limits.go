@@ -20,8 +20,8 @@ func addLimits(c *cobra.Command, store *string) {
 	orEnvironment(c.Flags(), "limits-store", "GATEHOUSE_LIMITS_STORE")
 }
 
-// limitsStore returns the address that the flag names; nil is memory. No error holds the address, in which a password may be.
-func limitsStore(text string, lookup program.Lookup) (*redis.Address, error) {
+// limitsStore returns where the flag says that limits are; nil is memory. No error holds the address, in which a password may be.
+func limitsStore(text string, lookup program.Lookup) (*redis.Options, error) {
 	if text == "" || text == limitsInMemory {
 		return nil, nil
 	}
@@ -39,5 +39,5 @@ func limitsStore(text string, lookup program.Lookup) (*redis.Address, error) {
 	if address.Secret && !referred {
 		return nil, usageError{errors.New("--limits-store: an address with a password is not written out: say file:PATH or env:NAME")}
 	}
-	return &address, nil
+	return &redis.Options{Address: address}, nil
 }

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/join"
 	"github.com/gatehouse/gatehouse/server"
 )
@@ -25,7 +27,8 @@ func addRemote(c *cobra.Command, r *server.Remote) {
 	}
 	text(&r.Nodes, "nodes-address", "GATEHOUSE_NODES_ADDRESS", "", "`IP:port` at which Envoys of other hosts are served everything, over mutual TLS (default: none)")
 	text(&r.Join, "join-address", "GATEHOUSE_JOIN_ADDRESS", "", "`IP:port` at which Envoys of other hosts join, by tokens, and renew (default: none)")
-	list(&r.Services, "advertise", "GATEHOUSE_ADVERTISE", "`ADDRESSES` as IP:port by which those Envoys reach --nodes-address, one for each replica (default: where they joined)")
+	list(&r.Services, "advertise", "GATEHOUSE_ADVERTISE", "`ADDRESSES` as IP:port by which those Envoys reach --nodes-address of this daemon; also of others, as IP:port@zone, that share no store with it (default: where they joined)")
+	text(&r.Zone, "zone", "GATEHOUSE_ZONE", "", "the `ZONE` in which this daemon runs: Envoys of the same zone ask it first")
 	list(&r.Hosts, "tls-host", "GATEHOUSE_TLS_HOSTS", "`NAMES` to be in the certificate of both, beside this host's")
 	text(&r.Domain, "trust-domain", "GATEHOUSE_TRUST_DOMAIN", join.DefaultDomain, "the SPIFFE `DOMAIN` of the certificates, for life")
 	f.DurationVar(&r.Life, "certificate-life", join.DefaultLife, "`DURATION` for which the certificate of an Envoy is valid")
@@ -48,8 +51,13 @@ func checkRemote(r *server.Remote) error {
 		}
 	}
 	for _, address := range r.Services {
-		if _, err := netip.ParseAddrPort(address); err != nil {
-			return usageError{fmt.Errorf("--advertise: %q is not IP:port", address)}
+		if _, err := envoy.Address(address); err != nil || strings.HasPrefix(address, envoy.SocketScheme) {
+			return usageError{fmt.Errorf("--advertise: %q is not IP:port or IP:port@zone", address)}
+		}
+	}
+	if r.Zone != "" {
+		if err := envoy.CheckName("zone", r.Zone); err != nil {
+			return usageError{fmt.Errorf("--zone: %w", err)}
 		}
 	}
 	if own := r.Own; own != (join.OwnFiles{}) && (own.Chain == "" || own.Key == "" || own.Bundle == "") {

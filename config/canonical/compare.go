@@ -18,7 +18,7 @@ type Side struct {
 // Compare tells what differs between two documents of one object, field by field in the order of the document.
 func Compare(before, after Side) []gateway.FieldChange {
 	c := &comparison{}
-	c.mapping("", at{side: &before, value: &before.Value}, at{side: &after, value: &after.Value})
+	c.value("", at{side: &before, value: &before.Value}, at{side: &after, value: &after.Value})
 	return c.changes
 }
 
@@ -43,27 +43,38 @@ func Fields(kind gateway.ChangeKind, of Side) []gateway.FieldChange {
 
 // at is a value of a document: where it is found there, and where it stands if that is elsewhere.
 type at struct {
-	side    *Side
-	written string
-	place   *Place
-	value   *Value
+	side  *Side
+	way   *step
+	place *Place
+	value *Value
+}
+
+// step is the last step of the way to a value, in its document. It is spelt only where something differs.
+type step struct {
+	up    *step
+	name  string
+	index int // Where name is empty.
+}
+
+// String returns the way as documents spell it.
+func (s *step) String() string {
+	switch {
+	case s == nil:
+		return ""
+	case s.name == "":
+		return s.up.String() + "[" + strconv.Itoa(s.index) + "]"
+	}
+	return joined(s.up.String(), s.name)
 }
 
 func (a at) field(p *Part) at {
-	name := p.Written
-	if name == "" {
-		name = p.Name
-	}
-	if a.written != "" {
-		name = a.written + "." + name
-	}
-	return a.inner(p, name)
+	return a.inner(p, &step{up: a.way, name: p.Name})
 }
 
-func (a at) item(p *Part) at { return a.inner(p, a.written+"["+strconv.Itoa(p.Index)+"]") }
+func (a at) item(p *Part) at { return a.inner(p, &step{up: a.way, index: p.Index}) }
 
-func (a at) inner(p *Part, written string) at {
-	inner := at{side: a.side, written: written, place: a.place, value: &p.Value}
+func (a at) inner(p *Part, way *step) at {
+	inner := at{side: a.side, way: way, place: a.place, value: &p.Value}
 	if p.Place != nil {
 		inner.place = p.Place
 	}
@@ -87,7 +98,7 @@ func (a at) label(item *Part) string {
 
 // position returns the place of the value in its file.
 func (a at) position() gateway.Place {
-	place := a.side.Origin.At(a.written)
+	place := a.side.Origin.At(a.way.String())
 	if a.place != nil {
 		place.File, place.Line, place.Column = a.place.File, a.place.Line, a.place.Column
 	}
@@ -174,6 +185,7 @@ func (c *comparison) lone(kind gateway.ChangeKind, path string, record *Record, 
 func (c *comparison) value(path string, before, after at) {
 	b, a := before.value, after.value
 	switch {
+	case b.same(a):
 	case b.Shape != a.Shape:
 		c.both(path, Shown(*b), Shown(*a), after.position())
 	case a.Shape == Mapping:
@@ -182,7 +194,6 @@ func (c *comparison) value(path string, before, after at) {
 		c.items(path, before, after)
 	case a.Shape == List:
 		c.list(path, before, after)
-	case a.Text == b.Text:
 	case a.Shape == Lines && !a.Secret:
 		c.lines(path, before, after)
 	default:
@@ -195,9 +206,7 @@ func (c *comparison) list(path string, before, after at) {
 	old, now := before.value.Parts, after.value.Parts
 	single := func(p Part) bool { return p.Shape != Mapping && p.Shape != List }
 	if slices.ContainsFunc(old, single) || slices.ContainsFunc(now, single) || len(old) == 0 || len(now) == 0 {
-		if b, a := Shown(*before.value), Shown(*after.value); Line(*before.value) != Line(*after.value) {
-			c.both(path, b, a, after.position())
-		}
+		c.both(path, Shown(*before.value), Shown(*after.value), after.position())
 		return
 	}
 	for i := range max(len(old), len(now)) {

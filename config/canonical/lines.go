@@ -18,6 +18,9 @@ const (
 func (c *comparison) lines(path string, before, after at) {
 	old, now := split(before.value.Text), split(after.value.Text)
 	hunks := differences(old, now)
+	if len(hunks) == 0 {
+		c.both(path, ending(before.value.Text), ending(after.value.Text), after.position())
+	}
 	for i, h := range hunks {
 		place := after.position()
 		if after.place != nil {
@@ -42,6 +45,14 @@ func (c *comparison) lines(path string, before, after at) {
 			return
 		}
 	}
+}
+
+// ending says how a text ends that has the same lines as another.
+func ending(text string) string {
+	if strings.HasSuffix(text, "\n") {
+		return "(a line break at the end)"
+	}
+	return "(no line break at the end)"
 }
 
 func split(text string) []string {

@@ -42,10 +42,8 @@ type Value struct {
 // Part is a field of a Mapping or an item of a List.
 type Part struct {
 	Name string // Of a field.
-	// Written is the name by which the field stands in its document, and Index the position of an item, where Sort may
-	// have moved it. Both serve to find the place.
-	Written string
-	Index   int
+	// Index is the position of an item in its document, where Sort may have moved it.
+	Index int
 	// Place is where it stands, if that is not in the document itself. Of Lines: where these begin.
 	Place *Place
 	Value
@@ -87,6 +85,28 @@ func (v *Value) Put(p Part) {
 		return
 	}
 	v.Parts = slices.Insert(v.Parts, at, p)
+}
+
+// same reports whether two values say the same, wherever they stand.
+func (v *Value) same(other *Value) bool {
+	return v.Shape == other.Shape && v.Text == other.Text && len(v.Parts) == len(other.Parts) && sameParts(v.Parts, other.Parts)
+}
+
+func sameParts(a, b []Part) bool {
+	for i := range a {
+		if a[i].Name != b[i].Name || !a[i].same(&b[i].Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// Hide makes everything in a value a secret.
+func (v *Value) Hide() {
+	v.Secret = true
+	for i := range v.Parts {
+		v.Parts[i].Hide()
+	}
 }
 
 // compare tells which of two fields comes first.

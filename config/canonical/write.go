@@ -135,6 +135,10 @@ func onOneLine(v Value) bool {
 
 // flow writes a value on one line.
 func (w *writer) flow(v Value) {
+	if w.hide && v.Secret {
+		w.write(fingerprint(Line(v)))
+		return
+	}
 	switch v.Shape {
 	case Mapping:
 		w.write("{")
@@ -162,10 +166,6 @@ func (w *writer) flow(v Value) {
 	case Plain:
 		w.write(v.Text)
 	default:
-		if w.hide && v.Secret {
-			w.write(fingerprint(v.Text))
-			return
-		}
 		w.write(quoted(v.Text))
 	}
 }

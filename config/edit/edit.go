@@ -67,7 +67,7 @@ func Remove(text []byte, path []Step) ([]byte, error) {
 
 // change makes a tree into another, and the text accordingly: in place where that brings the tree that is wanted, else by writing
 // the document anew with its comments.
-func change(text []byte, make func(*yaml.Node) (*yaml.Node, error)) ([]byte, error) {
+func change(text []byte, turn func(*yaml.Node) (*yaml.Node, error)) ([]byte, error) {
 	doc, err := parse(text)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func change(text []byte, make func(*yaml.Node) (*yaml.Node, error)) ([]byte, err
 		return nil, ErrNoValue
 	}
 	old := doc.Content[0]
-	want, err := make(old)
+	want, err := turn(old)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func change(text []byte, make func(*yaml.Node) (*yaml.Node, error)) ([]byte, err
 		return out, nil
 	}
 	whole := *doc
-	whole.Content = []*yaml.Node{want}
+	whole.Content = []*yaml.Node{deep(want, map[*yaml.Node]*yaml.Node{})} // The library changes what it writes.
 	out, err := yaml.Dump(&whole, yaml.WithV4Defaults())
 	if err != nil || !holds(out, want) {
 		return nil, errors.Join(errLost, err)

@@ -211,7 +211,7 @@ func (s *splicer) items(old, want *yaml.Node) error {
 				return errLost
 			}
 		}
-		return s.append(old, want.Content[len(old.Content):])
+		return s.extend(old, want.Content[len(old.Content):])
 	default:
 		i := 0
 		for at, item := range old.Content {
@@ -230,8 +230,8 @@ func (s *splicer) items(old, want *yaml.Node) error {
 	return nil
 }
 
-// append adds items at the end of a list, in the style of the last one there is.
-func (s *splicer) append(old *yaml.Node, items []*yaml.Node) error {
+// extend adds items at the end of a list, in the style of the last one there is.
+func (s *splicer) extend(old *yaml.Node, items []*yaml.Node) error {
 	last := old.Content[len(old.Content)-1]
 	at, err := s.end(last)
 	if err != nil {

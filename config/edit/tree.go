@@ -191,6 +191,24 @@ func shallow(n *yaml.Node) *yaml.Node {
 	return &out
 }
 
+// deep returns a copy that shares nothing. Aliases lead to the copies of what they led to.
+func deep(n *yaml.Node, copies map[*yaml.Node]*yaml.Node) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	if done := copies[n]; done != nil {
+		return done
+	}
+	out := *n
+	copies[n] = &out
+	out.Content = make([]*yaml.Node, len(n.Content))
+	for i, inner := range n.Content {
+		out.Content[i] = deep(inner, copies)
+	}
+	out.Alias = deep(n.Alias, copies)
+	return &out
+}
+
 func merging(n *yaml.Node) bool {
 	return slices.ContainsFunc(n.Content, func(inner *yaml.Node) bool { return inner.Tag == "!!merge" })
 }

@@ -30,7 +30,8 @@ type PostgresServer struct {
 	settings  []string
 	user      *syscall.Credential // Whom the server runs as; nil for the test's own user.
 	mu        sync.Mutex
-	running   *exec.Cmd
+	first     int             // The process that started the others.
+	ended     <-chan struct{} // Closed when it has ended; nil where none runs.
 	databases int
 }
 
@@ -164,40 +165,66 @@ func (s *PostgresServer) Start() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), postgresStart)
+	defer cancel()
+	for {
+		err := s.launch()
+		if err == nil {
+			err = s.answers(ctx)
+		}
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errEnded) || ctx.Err() != nil {
+			said, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			s.t.Fatalf("PostgreSQL does not start: %v: %s", err, said)
+		}
+		// A process of the one that was killed before still holds the memory they shared.
+	}
+}
+
+// errEnded tells that a server ended before it answered.
+var errEnded = errors.New("it ended")
+
+// launch starts the server's first process. The server is locked.
+func (s *PostgresServer) launch() error {
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
-	defer func() { _ = log.Close() }()
+	defer func() { _ = log.Close() }() // The server has its own.
 	args := []string{"-D", s.cluster(), "-p", strconv.Itoa(s.port), "-k", s.dir, "-h", "127.0.0.1"}
 	for _, setting := range append([]string{"shared_buffers=16MB", "max_connections=100", "timezone=UTC"}, s.settings...) {
 		args = append(args, "-c", setting)
 	}
-	s.running = s.command(context.Background(), "postgres", args...) // It outlives the call; end stops it.
-	s.running.Stdout, s.running.Stderr = log, log
-	if err := s.running.Start(); err != nil {
-		s.running = nil
-		s.t.Fatal(err)
+	server := s.command(context.Background(), "postgres", args...) // It outlives the call; end stops it.
+	server.Stdout, server.Stderr = log, log
+	if err := server.Start(); err != nil {
+		return err
 	}
-	if err := s.answers(); err != nil {
-		said, _ := os.ReadFile(log.Name())
-		s.t.Fatalf("PostgreSQL does not answer: %v: %s", err, said)
-	}
+	ended := make(chan struct{})
+	go func() {
+		_ = server.Wait() // However it ended.
+		close(ended)
+	}()
+	s.first, s.ended = server.Process.Pid, ended
+	return nil
 }
 
 // answers waits until the server takes connections.
-func (s *PostgresServer) answers() error {
-	ctx, cancel := context.WithTimeout(context.Background(), postgresStart)
-	defer cancel()
+func (s *PostgresServer) answers(ctx context.Context) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		err := s.command(ctx, "pg_isready", "-q", "-h", s.dir, "-p", strconv.Itoa(s.port)).Run()
+		err := s.command(ctx, "pg_isready", "-q", "-h", s.dir, "-p", strconv.Itoa(s.port), "-U", "gatehouse", "-d", "postgres").Run()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ticker.C:
+		case <-s.ended:
+			s.ended = nil
+			return errEnded
 		case <-ctx.Done():
 			return errors.Join(err, ctx.Err())
 		}
@@ -227,14 +254,21 @@ func (s *PostgresServer) each(signal syscall.Signal) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running == nil {
-		return
+	if s.ended != nil {
+		signalAll(s.first, signal)
 	}
-	first := s.running.Process.Pid
-	_ = syscall.Kill(first, signal) // One that has ended needs none.
+}
+
+// signalAll stops the first process, so that it starts no others meanwhile, and sends a signal to it and to all its children.
+// One that has ended needs none.
+func signalAll(first int, signal syscall.Signal) {
+	if signal != syscall.SIGCONT {
+		_ = syscall.Kill(first, syscall.SIGSTOP)
+	}
 	for _, child := range children(first) {
 		_ = syscall.Kill(child, signal)
 	}
+	_ = syscall.Kill(first, signal)
 }
 
 // children are the processes that a process has started, as Linux lists them; elsewhere none are known.
@@ -243,7 +277,7 @@ func children(pid int) (found []int) {
 	if err != nil {
 		return nil
 	}
-	for _, field := range strings.Fields(string(listed)) {
+	for field := range strings.FieldsSeq(string(listed)) {
 		if child, err := strconv.Atoi(field); err == nil {
 			found = append(found, child)
 		}
@@ -255,25 +289,20 @@ func children(pid int) (found []int) {
 func (s *PostgresServer) end(signal syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running == nil {
+	if s.ended == nil {
 		return
 	}
-	first := s.running.Process.Pid
-	offspring := children(first)
-	_ = syscall.Kill(first, signal)
 	if signal == syscall.SIGKILL {
-		for _, child := range offspring {
-			_ = syscall.Kill(child, signal)
-		}
+		signalAll(s.first, signal)
+	} else {
+		_ = syscall.Kill(s.first, signal) // It ends its children itself.
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- s.running.Wait() }()
 	select {
-	case <-ended:
+	case <-s.ended:
 	case <-time.After(postgresStart):
-		_ = s.running.Process.Kill()
-		<-ended
+		signalAll(s.first, syscall.SIGKILL)
+		<-s.ended
 		s.t.Errorf("PostgreSQL did not end within %v of signal %v", postgresStart, signal)
 	}
-	s.running = nil
+	s.ended = nil
 }

@@ -37,7 +37,7 @@ test_an_unknown_role_is_denied if {
 test_no_caller_is_denied if not admin.verdict.allow with input as {"operation": "listNodes", "query": {}}
 
 test_the_needed_role_is_told if {
-	verdict := admin.verdict with input as asked("rollback", holding("viewer"))
+	verdict := admin.verdict with input as asked("rollBack", holding("viewer"))
 	verdict.need == "operator"
 	contains(verdict.why, "the role operator is needed, and olga has the role viewer")
 }
@@ -55,7 +55,7 @@ test_reading_only if {
 	reader := object.union(holding("admin"), {"read_only": true})
 	allowed("listNodes", reader)
 	allowed("listAccess", reader)
-	allowed("plan", reader)
+	allowed("planChange", reader)
 	every operation in admin.writes {
 		denied(operation, reader)
 	}
@@ -64,14 +64,14 @@ test_reading_only if {
 test_one_source if {
 	bound := object.union(paula, {"source": "payments"})
 	allowed("listNodes", bound)
-	admin.verdict.allow with input as object.union(asked("apply", bound), {"source": "payments"})
-	not admin.verdict.allow with input as object.union(asked("apply", bound), {"source": "orders"})
-	not admin.verdict.allow with input as object.union(asked("apply", bound), {"source": ""})
+	admin.verdict.allow with input as object.union(asked("applyChange", bound), {"source": "payments"})
+	not admin.verdict.allow with input as object.union(asked("applyChange", bound), {"source": "orders"})
+	not admin.verdict.allow with input as object.union(asked("applyChange", bound), {"source": ""})
 
 	# Before the body is read the source is not known; then it is asked again.
-	allowed("apply", bound)
+	allowed("applyChange", bound)
 	denied("changeEndpoints", bound)
-	denied("rollback", object.union(holding("operator"), {"source": "payments"}))
+	denied("rollBack", object.union(holding("operator"), {"source": "payments"}))
 }
 
 test_a_member_pushes_endpoints_of_the_team if {

@@ -10,7 +10,7 @@ needs := object.union_n([
 
 # viewing shows how things are, and changes nothing.
 viewing := {
-	"compare",
+	"compareEntries",
 	"exportFleet",
 	"explain",
 	"getCaller",
@@ -21,7 +21,6 @@ viewing := {
 	"getNode",
 	"getOpenAPI",
 	"getRevision",
-	"getRollout",
 	"listEndpoints",
 	"listHistory",
 	"listNodes",
@@ -32,9 +31,9 @@ viewing := {
 
 # teamwork changes what belongs to a team; how far is said by allow and, for documents, by what they change.
 teamwork := {
-	"apply",
+	"applyChange",
 	"changeEndpoints",
-	"plan",
+	"planChange",
 }
 
 # operating is everybody's business.
@@ -46,7 +45,7 @@ operating := {
 	"orderRollout",
 	"profile",
 	"retryNode",
-	"rollback",
+	"rollBack",
 	"verifyAudit",
 }
 
@@ -68,7 +67,7 @@ reads := {operation |
 	not operation in writes
 }
 
-writes := ({"apply", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "rollback"} | administering) - {"getAccess", "listAccess"}
+writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "rollBack"} | administering) - {"getAccess", "listAccess"}
 
 # sourced are the operations that name a source; a caller bound to a source may write by no other.
-sourced := {"apply", "plan"}
+sourced := {"applyChange", "planChange"}

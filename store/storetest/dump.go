@@ -43,7 +43,7 @@ func dump(t *testing.T, s *store.Store) string {
 func dumpNamesEverything(t *testing.T, s Subject) {
 	Fill(t, s.Store)
 	text := dump(t, s.Store)
-	for _, table := range strings.Fields("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets") {
+	for table := range strings.FieldsSeq("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets") {
 		_, rest, found := strings.Cut(text, `{"table":"`+table+`"`)
 		_, after, _ := strings.Cut(rest, "\n")
 		if !found || !strings.HasPrefix(after, `{"row":`) {
@@ -83,7 +83,7 @@ func loadRefuses(t *testing.T, s Subject) {
 		return s.Load(ctx, strings.NewReader(text))
 	}), store.ErrInvalid)
 	done(t, s.Meta.Set(ctx, "a", "b"))
-	is(t, "a store that is not empty", s.Load(ctx, strings.NewReader(text)), store.ErrConflict)
+	is(t, "a store that is not empty", s.Load(ctx, strings.NewReader(text)), store.ErrThere)
 }
 
 type failing struct{ err error }
@@ -109,7 +109,7 @@ func Moves(t *testing.T, from, to *store.Store) {
 	next := must(to.Rollouts.Put(ctx, closing, store.Rollout{Fleet: "edge", Entry: 3, State: "rolling"}))(t)
 	equal(t, "the next rollout", next[1].ID, int64(3))
 	must(to.Tokens.Take(ctx, store.Claim{ID: "t", Secret: make([]byte, 32)}))(t)
-	is(t, "loading twice", to.Load(ctx, strings.NewReader(text)), store.ErrConflict)
+	is(t, "loading twice", to.Load(ctx, strings.NewReader(text)), store.ErrThere)
 }
 
 // keysRotate changes the sealing key: after it the old one is of no use.

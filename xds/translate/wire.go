@@ -21,7 +21,7 @@ const initialFetchTimeout = 15 * time.Second
 const retryPause = 5 * time.Millisecond
 
 // selections is how often Envoy looks for a replica that has not been asked, before it takes any.
-const selections = 5
+const selections = 20
 
 // clusterHash is how much of a settings hash goes into a cluster's name.
 const clusterHash = 10

@@ -31,10 +31,9 @@ CREATE TABLE audit (
 CREATE INDEX audit_begun ON audit (begun);
 CREATE INDEX audit_caller ON audit (caller, seq);
 
--- One row: the last record. Whoever appends holds it.
+-- One row, or none: the last record. Whoever appends holds it.
 CREATE TABLE audit_head (
     id   BIGINT PRIMARY KEY,
     seq  BIGINT NOT NULL,
     hash TEXT NOT NULL
 );
-INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '');

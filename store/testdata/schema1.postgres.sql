@@ -1,0 +1,27 @@
+-- What the version with schema 1 wrote, as PostgreSQL stores it.
+INSERT INTO contents (id, created, hash) VALUES ('c1', 1772357401000000, '\x4fab416627d02252ea6d4e30d8ed230d4dbab8af3ec158634808855b6de81dba');
+INSERT INTO contents (id, created, hash) VALUES ('c2', 1772357402000000, '\xb28b0a86bc8df65f7f10ce8ec80eed4e07ef280513c78723f5bafdee1c50301f');
+INSERT INTO files (hash, size, packed) VALUES ('\xc615127fbce657fad8922c7a8112d87ecd97b72ad21889ca80f2f70cdcb4ab2e', 48, '\x003000cfff23205061796d656e74732c2066697273740a6b696e643a20557073747265616d0a6e616d653a207061796d656e74730a010000ffff');
+INSERT INTO files (hash, size, packed) VALUES ('\xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', 0, '\x010000ffff');
+INSERT INTO files (hash, size, packed) VALUES ('\x21291de4136129185816fb49ae0c32bac16f5567c1eb2f7d2dc90978fc7b3c0b', 73, '\x004900b6ff736368656d613a20310a6b696e643a20476174657761790a6e616d653a20656467650a6c697374656e6572733a205b7b6e616d653a20687474702c20706f72743a20383038307d5d0a010000ffff');
+INSERT INTO files (hash, size, packed) VALUES ('\x3917e4756865de2cd04951bdd07bfd29825eaf70fdf269a4c420b2bf3c56ac6e', 49, '\x003100ceff23205061796d656e74732c207365636f6e640a6b696e643a20557073747265616d0a6e616d653a207061796d656e74730a010000ffff');
+INSERT INTO content_files (content, path, file) VALUES ('c1', 'apis/payments.yaml', '\xc615127fbce657fad8922c7a8112d87ecd97b72ad21889ca80f2f70cdcb4ab2e');
+INSERT INTO content_files (content, path, file) VALUES ('c1', 'empty', '\xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+INSERT INTO content_files (content, path, file) VALUES ('c1', 'gateway.yaml', '\x21291de4136129185816fb49ae0c32bac16f5567c1eb2f7d2dc90978fc7b3c0b');
+INSERT INTO content_files (content, path, file) VALUES ('c2', 'apis/payments.yaml', '\x3917e4756865de2cd04951bdd07bfd29825eaf70fdf269a4c420b2bf3c56ac6e');
+INSERT INTO content_files (content, path, file) VALUES ('c2', 'empty', '\xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
+INSERT INTO content_files (content, path, file) VALUES ('c2', 'gateway.yaml', '\x21291de4136129185816fb49ae0c32bac16f5567c1eb2f7d2dc90978fc7b3c0b');
+INSERT INTO entries (number, content, author, message, parent, created, state, reason, changed, substitutions) VALUES (1, 'c1', 'directory', 'directory changed', 0, 1772357401000000, 'superseded', 'by 2', 1772357403000000, NULL);
+INSERT INTO entries (number, content, author, message, parent, created, state, reason, changed, substitutions) VALUES (2, 'c2', 'olga', 'raise the limit', 1, 1772357402000000, 'live', '', 1772357404000000, '\x7b227061796d656e74732f7631223a317d');
+INSERT INTO nodes (fleet, name, envoy, bootstrap, address, entry, content, labels, first_seen, last_seen) VALUES ('edge', 'edge-1', '1.40.0', '1', '192.0.2.1', 2, 'c2', '{"zone":"a"}', 1772357405000000, 1772357405000000);
+INSERT INTO rollouts (id, fleet, entry, previous, state, body, version, started, changed, finished) VALUES (1, 'edge', 2, 1, 'live', '\x7b2277617665223a317d', 2, 1772357406000000, 1772357407000000, 1772357406000000);
+INSERT INTO rollouts (id, fleet, entry, previous, state, body, version, started, changed, finished) VALUES (2, 'branch', 2, 1, 'rolling', NULL, 1, 1772357408000000, 1772357408000000, 0);
+INSERT INTO observed (kind, name, value, version, author, message, changed) VALUES ('endpoints', 'payments', '\x', 2, 'olga', '', 1772357410000000);
+INSERT INTO changes (id, kind, name, deleted, size, value, author, message, changed) VALUES (1, 'endpoints', 'payments', false, 18, '\x5b223139322e302e322e393a39303031225d', 'olga', 'scale', 1772357409000000);
+INSERT INTO changes (id, kind, name, deleted, size, value, author, message, changed) VALUES (2, 'endpoints', 'payments', false, 0, '\x', 'olga', '', 1772357410000000);
+INSERT INTO tokens (id, hash, fleet, node, uses, author, created, expires, used, revoked) VALUES ('t1', '\x1377fbb0d0e086ee61af0c0eec622b6b1894b8675500fbcca64d09ee613e7305', 'edge', '', 2, 'olga', 1772357411000000, 4102444800000000, 0, 0);
+INSERT INTO authorities (id, certificate, private_key, sealed, state, created, changed) VALUES ('ca-1', '\x6365727469666963617465', '\x6b6579206f662063612d31', false, 'active', 1772357412000000, 1772357412000000);
+INSERT INTO meta (name, value) VALUES ('domain', 'bank.test');
+INSERT INTO counters (name, value) VALUES ('entries', 2);
+INSERT INTO counters (name, value) VALUES ('rollouts', 2);
+INSERT INTO counters (name, value) VALUES ('changes', 2);
