@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 		m.want()
 		return admin.Applied{}, fmt.Errorf("%w: another configuration would come out than was planned: plan again", admin.ErrConflict)
 	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: p.Message, source: p.Source})
+	return m.make(ctx, c, change{author: authorOf(ctx), message: p.Message, source: p.Source})
 }
 
 // settled lets an entry take effect first that could not when it was made: what comes now must not be built on what was before.
@@ -61,6 +62,9 @@ func refused(faults gateway.Faults) error {
 	}
 	return &admin.FaultyError{Reason: reason, Faults: faults}
 }
+
+// authorOf returns who changes something, for the history.
+func authorOf(ctx context.Context) string { return cmp.Or(admin.CallerOf(ctx).Name, "nobody") }
 
 // make makes a candidate the configuration, unless it is that already.
 func (m management) make(ctx context.Context, c *candidate, as change) (admin.Applied, error) {

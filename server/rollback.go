@@ -47,7 +47,7 @@ func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Appli
 		m.compare(c)
 		return admin.Applied{Entry: base.entry, Plan: c.plan}, nil
 	}
-	return m.make(ctx, c, change{author: admin.CallerOf(ctx).Name, message: r.Message, of: r.Entry})
+	return m.make(ctx, c, change{author: authorOf(ctx), message: r.Message, of: r.Entry})
 }
 
 // withPresent returns an older entry with the key sets and endpoints of today, where they were handed in with its documents: a key
