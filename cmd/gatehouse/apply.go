@@ -18,6 +18,8 @@ type applyOptions struct {
 	changeOptions
 	proposal proposalOptions
 	yes      bool
+
+	ignoreTests bool
 }
 
 // newApply returns `gatehouse apply`.
@@ -32,8 +34,9 @@ in between, nothing is applied. A file that "gatehouse plan -o" wrote is applied
 planned, or not at all.
 
 Each change is an entry of the history, and rolls out as "gatehouse rollout" tells. To apply
-once more what is live changes nothing and makes no entry. With --wait the verb ends when
-every Envoy has acknowledged.`,
+once more what is live changes nothing and makes no entry. Nothing is applied where a test
+of the directory's policies fails. With --wait the verb ends when every Envoy has
+acknowledged.`,
 		Example: `  gatehouse apply documents --message "Two more upstreams" --wait
   gatehouse plan documents -o change.plan; gatehouse apply change.plan`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -46,6 +49,7 @@ every Envoy has acknowledged.`,
 	o.add(c)
 	o.proposal.add(c)
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask whether it is meant")
+	c.Flags().BoolVar(&o.ignoreTests, "ignore-tests", false, "apply even though tests of policies fail")
 	c.RunE = func(c *cobra.Command, args []string) error { return o.run(c.Context(), args[0]) }
 	return c
 }
@@ -86,6 +90,14 @@ func (o *applyOptions) planned(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	live, err := client.Entry(ctx, 0)
+	switch {
+	case errors.Is(err, admin.ErrNotFound): // Nothing is live yet.
+	case err != nil:
+		return away(err)
+	case live.Content == kept.Plan.Result: // Whoever applied it: this is what was planned.
+		return o.became(ctx, client, &admin.Applied{Entry: live.Number, State: live.State, Plan: kept.Plan})
+	}
 	return o.confirmed(ctx, client, kept.Proposal, &kept.Plan, &projectDir{dir: kept.Dir, source: kept.Proposal.Source})
 }
 
@@ -95,6 +107,9 @@ func (o *applyOptions) confirmed(ctx context.Context, client *admin.Client, prop
 		if err := o.printPlan(plan, p); err != nil {
 			return err
 		}
+	}
+	if err := testsPassed(plan, o.ignoreTests); err != nil {
+		return err
 	}
 	if differs(plan) {
 		fmt.Fprintf(o.env.stderr, "%s%s\n", summary(plan.Changes), against(plan.Base))

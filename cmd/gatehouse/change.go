@@ -82,6 +82,20 @@ func differs(plan *admin.Plan) bool {
 	return false
 }
 
+// testsPassed returns an error where tests of policies of the source fail; other sources' are other people's.
+func testsPassed(plan *admin.Plan, ignored bool) error {
+	failed := 0
+	for _, t := range plan.Tests {
+		if !t.Passed && t.Place.Source == plan.Source {
+			failed++
+		}
+	}
+	if failed == 0 || ignored {
+		return nil
+	}
+	return fmt.Errorf("%s of the policies failed: see above", count(failed, "test"))
+}
+
 // apply applies exactly what was planned, says what became of it, and waits where that is asked for.
 func (o *changeOptions) apply(ctx context.Context, client *admin.Client, proposal admin.Proposal, p *projectDir) error {
 	applied, err := client.Apply(ctx, proposal)

@@ -85,6 +85,7 @@ func TestPlanForPeople(t *testing.T) {
 			}},
 			{Kind: gateway.Added, Object: gateway.Ref{Kind: gateway.KindUpstream, Name: "new"}, Source: "shop", Place: gateway.Place{Source: "shop", File: "new.yaml", Line: 2}, Fields: []gateway.FieldChange{
 				{Kind: gateway.Added, Field: "description", After: strings.Repeat("ö", 300)},
+				{Kind: gateway.Added, Field: "rego", After: `"package shop\n\nallow := true\n"`},
 			}},
 		},
 		Kept:   []gateway.Ref{{Kind: gateway.KindRoute, Name: "legacy"}},
@@ -108,6 +109,10 @@ changed API pay/v1  (other:api.yaml:1)
 
 added Upstream new  (docs/new.yaml:2)
   + description: ` + strings.Repeat("ö", 200) + `... (600 bytes)
+  + rego:
+  +   package shop
+  +
+  +   allow := true
 
 kept, though no file has them any more (--prune deletes them):
   Route legacy

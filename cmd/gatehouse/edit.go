@@ -85,10 +85,13 @@ func (o *editOptions) propose(ctx context.Context, client *admin.Client, proposa
 		return changesError{}
 	}
 	if p != nil {
-		if err := p.save(saved); err != nil {
+		written, err := p.save(saved)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(o.env.stderr, "written into %s\n", o.save)
+		for _, file := range written {
+			fmt.Fprintf(o.env.stderr, "written: %s\n", filepath.Join(o.save, file))
+		}
 	}
 	proposal.Base, proposal.Result = plan.Base, plan.Result
 	err = o.apply(ctx, client, proposal, p)
@@ -114,18 +117,20 @@ func (o *editOptions) edited(p *projectDir, edits []admin.Edit) (map[string][]by
 	return files, nil
 }
 
-// save writes the files that differ from those that were read, and removes those that are no more. A file keeps its mode.
-func (p *projectDir) save(files map[string][]byte) error {
+// save writes the files that differ from those that were read, and removes those that are no more. A file keeps its
+// mode. What is written is returned.
+func (p *projectDir) save(files map[string][]byte) (written []string, err error) {
 	root, err := os.OpenRoot(p.dir)
 	if err != nil {
-		return fmt.Errorf("write into %s: %w", p.dir, err)
+		return nil, fmt.Errorf("write into %s: %w", p.dir, err)
 	}
 	defer func() { _ = root.Close() }() // Every file is closed by then.
 	for _, file := range slices.Sorted(maps.Keys(p.files)) {
 		if _, stays := files[file]; !stays {
 			if err := root.Remove(filepath.FromSlash(file)); err != nil {
-				return fmt.Errorf("remove %s: %w", filepath.Join(p.dir, file), err)
+				return written, fmt.Errorf("remove %s: %w", filepath.Join(p.dir, file), err)
 			}
+			written = append(written, file)
 		}
 	}
 	for _, file := range slices.Sorted(maps.Keys(files)) {
@@ -133,10 +138,11 @@ func (p *projectDir) save(files map[string][]byte) error {
 			continue
 		}
 		if err := replaceBelow(root, p.dir, file, files[file]); err != nil {
-			return fmt.Errorf("write %s: %w", filepath.Join(p.dir, file), err)
+			return written, fmt.Errorf("write %s: %w", filepath.Join(p.dir, file), err)
 		}
+		written = append(written, file)
 	}
-	return nil
+	return written, nil
 }
 
 // replaceBelow puts a file below a root in the place of the one there is, whole or not at all. A link is written through.

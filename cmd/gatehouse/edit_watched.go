@@ -58,7 +58,7 @@ func (o *editOptions) writeWatched(ctx context.Context, client *admin.Client, p 
 	if err != nil {
 		return err
 	}
-	if err := p.save(saved); err != nil {
+	if _, err := p.save(saved); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.env.stderr, "written into %s, which the daemon watches\n", o.save)

@@ -61,7 +61,8 @@ directory's name. Those of other sources are not touched. What the directory doe
 any more stays, unless --prune is said.
 
 -o FILE keeps the plan: "gatehouse apply FILE" then applies exactly that, or nothing.
-Exit codes: 0 there is nothing to change, 2 there is, 1 it could not be applied.`,
+Exit codes: 0 there is nothing to change, 2 there is, 1 it could not be applied, or a test
+of the directory's policies fails.`,
 		Example: `  gatehouse plan documents
   gatehouse plan documents --prune -o change.plan && echo nothing to do
   gatehouse plan documents --format json
@@ -126,6 +127,9 @@ func (o *planOptions) run(ctx context.Context, dir string) error {
 		if err := kept.write(o.file); err != nil {
 			return err
 		}
+	}
+	if err := testsPassed(&plan, false); err != nil {
+		return err
 	}
 	if !differs(&plan) {
 		fmt.Fprintf(o.env.stderr, "nothing to change%s\n", against(plan.Base))

@@ -5,12 +5,17 @@ import (
 	"io"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// maxFieldText bounds what is shown of a field's value, in bytes.
-const maxFieldText = 400
+// Bounds of what is shown of a field's value: bytes of one line, and lines.
+const (
+	maxFieldText  = 400
+	maxValueLines = 40
+)
 
 // planPrinter prints what a change does, for people.
 type planPrinter struct {
@@ -89,11 +94,41 @@ func (p *planPrinter) field(c *gateway.Change, f gateway.FieldChange) {
 		if f.Kind == gateway.Deleted {
 			tail = where
 		}
-		p.line("  %s%s", p.paint.kind(gateway.Deleted, "- "+f.Field+": "+fieldText(f.Before)), tail)
+		p.value(gateway.Deleted, "- ", f.Field, f.Before, tail)
 	}
 	if f.Kind != gateway.Deleted {
-		p.line("  %s%s", p.paint.kind(gateway.Added, "+ "+f.Field+": "+fieldText(f.After)), where)
+		p.value(gateway.Added, "+ ", f.Field, f.After, where)
 	}
+}
+
+// value prints a value of a field. A text of several lines is shown as such.
+func (p *planPrinter) value(kind gateway.ChangeKind, sign, field, value, where string) {
+	lines := severalLines(value)
+	if lines == nil {
+		p.line("  %s%s", p.paint.kind(kind, sign+field+": "+fieldText(value)), where)
+		return
+	}
+	p.line("  %s%s", p.paint.kind(kind, sign+field+":"), where)
+	for i, line := range lines {
+		if i == maxValueLines {
+			p.line("  %s", p.paint.kind(kind, fmt.Sprintf("%s  ... (%s)", sign, count(len(lines), "line"))))
+			return
+		}
+		p.line("  %s", p.paint.kind(kind, strings.TrimRight(sign+"  "+line, " ")))
+	}
+}
+
+// severalLines returns the lines of a value that is a text of several.
+func severalLines(value string) []string {
+	var text string
+	if !strings.HasPrefix(value, `"`) || yaml.Unmarshal([]byte(value), &text) != nil {
+		return nil
+	}
+	text = strings.TrimSuffix(text, "\n")
+	if !strings.Contains(text, "\n") {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // aside puts a remark behind a line.
