@@ -112,7 +112,7 @@ func (o *applyOptions) confirmed(ctx context.Context, client *admin.Client, prop
 		return err
 	}
 	if differs(plan) {
-		fmt.Fprintf(o.env.stderr, "%s%s\n", summary(plan.Changes), against(plan.Base))
+		o.sum(plan)
 		if err := o.ask(); err != nil {
 			return err
 		}

@@ -69,6 +69,20 @@ func (o *changeOptions) printPlan(plan *admin.Plan, p *projectDir) error {
 	return nil
 }
 
+// sum says in one line what a plan changes.
+func (o *changeOptions) sum(plan *admin.Plan) {
+	words := "nothing to change"
+	if differs(plan) {
+		words = summary(plan.Changes)
+	}
+	switch plan.Base {
+	case 0:
+		fmt.Fprintln(o.env.stderr, words)
+	default:
+		fmt.Fprintf(o.env.stderr, "%s; entry %d is live\n", words, plan.Base)
+	}
+}
+
 // differs reports whether a plan would change anything.
 func differs(plan *admin.Plan) bool {
 	if len(plan.Changes) > 0 {

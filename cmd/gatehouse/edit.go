@@ -77,12 +77,12 @@ func (o *editOptions) propose(ctx context.Context, client *admin.Client, proposa
 			return err
 		}
 	}
-	if o.dryRun {
-		if !differs(&plan) {
-			fmt.Fprintln(o.env.stderr, "nothing to change")
-			return nil
-		}
+	o.sum(&plan)
+	switch {
+	case o.dryRun && differs(&plan):
 		return changesError{}
+	case o.dryRun:
+		return nil
 	}
 	if p != nil {
 		written, err := p.save(saved)

@@ -47,9 +47,9 @@ func (o *editOptions) writeWatched(ctx context.Context, client *admin.Client, p 
 	if err := o.printPlan(plan, p); err != nil {
 		return err
 	}
+	o.sum(plan)
 	switch {
 	case !differs(plan):
-		fmt.Fprintln(o.env.stderr, "nothing to change")
 		return nil
 	case o.dryRun:
 		return changesError{}

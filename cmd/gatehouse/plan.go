@@ -131,18 +131,8 @@ func (o *planOptions) run(ctx context.Context, dir string) error {
 	if err := testsPassed(&plan, false); err != nil {
 		return err
 	}
-	if !differs(&plan) {
-		fmt.Fprintf(o.env.stderr, "nothing to change%s\n", against(plan.Base))
-		return nil
+	if o.sum(&plan); differs(&plan) {
+		return changesError{}
 	}
-	fmt.Fprintf(o.env.stderr, "%s%s\n", summary(plan.Changes), against(plan.Base))
-	return changesError{}
-}
-
-// against names the entry that a plan was made against.
-func against(entry int64) string {
-	if entry == 0 {
-		return "; nothing is live yet"
-	}
-	return fmt.Sprintf("; entry %d is live", entry)
+	return nil
 }

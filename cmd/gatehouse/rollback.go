@@ -71,15 +71,15 @@ func (o *rollbackOptions) run(ctx context.Context, word string) error {
 			return err
 		}
 	}
-	if !differs(&applied.Plan) && o.dryRun {
-		fmt.Fprintln(o.env.stderr, "nothing to change")
-		return nil
+	changes := differs(&applied.Plan)
+	if changes || o.dryRun {
+		o.sum(&applied.Plan)
 	}
-	if differs(&applied.Plan) {
-		fmt.Fprintf(o.env.stderr, "%s%s\n", summary(applied.Plan.Changes), against(applied.Plan.Base))
-	}
-	if o.dryRun {
+	switch {
+	case o.dryRun && changes:
 		return changesError{}
+	case o.dryRun:
+		return nil
 	}
 	return o.became(ctx, client, &applied)
 }
