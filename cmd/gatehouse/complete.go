@@ -106,3 +106,15 @@ func completeContexts(env surroundings) completion {
 		return words, cobra.ShellCompDirectiveNoFileComp
 	}
 }
+
+// completeContextFlags completes --context of every verb that has it.
+func completeContextFlags(c *cobra.Command, names completion) {
+	if c.Flags().Lookup("context") != nil {
+		completeFlag(c, "context", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+			return names(c, nil, begun)
+		})
+	}
+	for _, child := range c.Commands() {
+		completeContextFlags(child, names)
+	}
+}

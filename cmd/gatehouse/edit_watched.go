@@ -75,6 +75,9 @@ func (p *projectDir) foresee(files map[string][]byte) (*admin.Plan, error) {
 		return nil, fmt.Errorf("the directory has faults before the change:\n%w", inDirectory(p.dir, faults))
 	}
 	after, faults := config.LoadFiles(files, p.dir, config.Options{})
+	if len(faults) == 0 {
+		_, faults = gateway.Assemble(after)
+	}
 	plan := &admin.Plan{Changes: config.Diff(before, after), Faults: faults}
 	for i := range plan.Changes {
 		c := &plan.Changes[i]

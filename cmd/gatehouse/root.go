@@ -136,6 +136,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 		newRoute(env), newAPI(env), newUpstream(env), newWeight(env))
 	add(groupLive, newServe(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env), newStore(env))
 	add(groupOther, newContext(env), newLogin(env), newVersion(env))
+	completeContextFlags(root, completeContexts(env))
 	root.SetHelpCommand(newHelp(env))
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
