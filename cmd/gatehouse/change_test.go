@@ -68,6 +68,15 @@ func TestColoursOnATerminalOnly(t *testing.T) {
 	}
 }
 
+// TestOthersWordsDoNotMoveTheCursor checks what a message of the history can do to the terminal of its reader.
+func TestOthersWordsDoNotMoveTheCursor(t *testing.T) {
+	t.Parallel()
+	got := entryMessage(&admin.Entry{Message: "good \x1b[2Jmorning\r\u202e größe"})
+	if got != "good \ufffd[2Jmorning \ufffd größe" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestPlanForPeople pins how a plan is printed.
 func TestPlanForPeople(t *testing.T) {
 	t.Parallel()

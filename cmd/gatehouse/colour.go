@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -31,6 +33,16 @@ func (p paint) with(colour, text string) string {
 		return text
 	}
 	return colour + text + off
+}
+
+// printable returns a text that somebody else wrote as a terminal may show it: nothing in it moves the cursor or colours.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }
 
 // kind paints a text as what becomes of something.

@@ -128,11 +128,11 @@ func (p *planPrinter) lines(all []lineChange) {
 			skipped = true
 			continue
 		case l.kind == gateway.Deleted:
-			p.line("%s", p.paint.kind(l.kind, "- "+l.text))
+			p.line("%s", p.paint.kind(l.kind, "- "+printable(l.text)))
 		case l.kind == gateway.Added:
-			p.line("%s", p.paint.kind(l.kind, "+ "+l.text))
+			p.line("%s", p.paint.kind(l.kind, "+ "+printable(l.text)))
 		default:
-			p.line("  %s", l.text)
+			p.line("  %s", printable(l.text))
 		}
 		skipped = false
 	}

@@ -92,7 +92,7 @@ func entryMessage(e *admin.Entry) string {
 		message = strings.TrimSpace(fmt.Sprintf("back to %d: %s", e.Of, message))
 		message = strings.TrimSuffix(message, ":")
 	}
-	return dash(message)
+	return dash(printable(message))
 }
 
 // parseRev reads REV: the number of an entry, or "live".

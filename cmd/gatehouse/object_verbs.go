@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse/gatehouse/admin"
-	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -88,12 +87,17 @@ written out; with --as-written as it was handed in, comments included.`, k.kind)
 		if err != nil {
 			return err
 		}
-		found, err := k.find(c.Context(), client, args[0])
-		if err != nil {
+		if written {
+			found, err := k.find(c.Context(), client, args[0], liveObjects)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(k.env.stdout, "%s\n", strings.TrimSpace(strings.TrimPrefix(found.text, "---")))
 			return err
 		}
-		if written {
-			return k.asWritten(c.Context(), client, found)
+		found, err := k.find(c.Context(), client, args[0], liveDocuments)
+		if err != nil {
+			return err
 		}
 		if format.value == "json" {
 			return format.write(k.env.stdout, found.fields, nil)
@@ -101,26 +105,6 @@ written out; with --as-written as it was handed in, comments included.`, k.kind)
 		return printNode(k.env.stdout, found.node)
 	}
 	return c
-}
-
-// asWritten prints the text of an object.
-func (k objectKind) asWritten(ctx context.Context, client *admin.Client, d *document) error {
-	sources, err := client.Documents(ctx, 0, false)
-	if err != nil {
-		return away(err)
-	}
-	for _, s := range sources {
-		if s.Source != d.source {
-			continue
-		}
-		for _, slice := range config.Slices(s.Files) {
-			if slice.Ref == d.ref {
-				_, err := fmt.Fprintf(k.env.stdout, "%s\n", strings.TrimSpace(strings.TrimPrefix(slice.Text, "---")))
-				return err
-			}
-		}
-	}
-	return fmt.Errorf("the text of %s is not to be found", d.ref)
 }
 
 // newSet returns the verb that changes fields of an object.
@@ -152,7 +136,7 @@ changes is printed, and becomes an entry of the history.`, k.kind),
 		if err != nil {
 			return err
 		}
-		found, err := k.find(c.Context(), client, args[0])
+		found, err := k.find(c.Context(), client, args[0], liveObjects)
 		if err != nil {
 			return err
 		}
@@ -178,7 +162,7 @@ func (k objectKind) newRemove() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found, err := k.find(c.Context(), client, args[0])
+		found, err := k.find(c.Context(), client, args[0], liveObjects)
 		if err != nil {
 			return err
 		}
@@ -187,9 +171,12 @@ func (k objectKind) newRemove() *cobra.Command {
 	return c
 }
 
+// lookup is a way to the objects of one kind: liveObjects or liveDocuments.
+type lookup func(context.Context, *admin.Client, gateway.Kind) ([]document, error)
+
 // find returns the object that a word names.
-func (k objectKind) find(ctx context.Context, client *admin.Client, word string) (*document, error) {
-	all, err := liveDocuments(ctx, client, k.kind)
+func (k objectKind) find(ctx context.Context, client *admin.Client, word string, in lookup) (*document, error) {
+	all, err := in(ctx, client, k.kind)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +190,7 @@ func (k objectKind) find(ctx context.Context, client *admin.Client, word string)
 // complete completes names of objects.
 func (k objectKind) complete(most int) completion {
 	return completing(k.env, most, func(ctx context.Context, client *admin.Client) ([]string, error) {
-		all, err := liveDocuments(ctx, client, k.kind)
+		all, err := liveObjects(ctx, client, k.kind)
 		words := make([]string, len(all))
 		for i := range all {
 			words[i] = objectName(all[i].ref)

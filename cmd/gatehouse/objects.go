@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -21,8 +22,36 @@ import (
 type document struct {
 	ref    gateway.Ref
 	source string
-	node   *yaml.Node     // The document in its canonical form.
+	text   string         // As it was handed in; only of liveObjects.
+	node   *yaml.Node     // The document in its canonical form; only of liveDocuments.
 	fields map[string]any // The same, for looking things up.
+}
+
+// liveObjects returns the objects of one kind as they were handed in, by name and version; every object where kind is "". The
+// daemon has these at hand, so it is the quicker way to names.
+func liveObjects(ctx context.Context, client *admin.Client, kind gateway.Kind) ([]document, error) {
+	sources, err := client.Documents(ctx, 0, false)
+	if errors.Is(err, admin.ErrNotFound) {
+		return nil, nil // Nothing is live yet.
+	}
+	if err != nil {
+		return nil, away(err)
+	}
+	var all []document
+	for _, s := range sources {
+		for _, slice := range config.Slices(s.Files) {
+			if slice.Document && slice.Ref.Name != "" && (kind == "" || slice.Ref.Kind == kind) {
+				all = append(all, document{ref: slice.Ref, source: s.Source, text: slice.Text})
+			}
+		}
+	}
+	slices.SortFunc(all, byRef)
+	return all, nil
+}
+
+// byRef orders objects by kind, name and version.
+func byRef(a, b document) int {
+	return cmp.Or(cmp.Compare(a.ref.Kind, b.ref.Kind), cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.Version, b.ref.Version))
 }
 
 // liveDocuments returns the objects of one kind, by name and version; every object where kind is "".
@@ -52,9 +81,7 @@ func liveDocuments(ctx context.Context, client *admin.Client, kind gateway.Kind)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b document) int {
-		return cmp.Or(cmp.Compare(a.ref.Kind, b.ref.Kind), cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.Version, b.ref.Version))
-	})
+	slices.SortFunc(all, byRef)
 	return all, nil
 }
 

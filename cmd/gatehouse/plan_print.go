@@ -105,7 +105,7 @@ func (p *planPrinter) field(c *gateway.Change, f gateway.FieldChange) {
 func (p *planPrinter) value(kind gateway.ChangeKind, sign, field, value, where string) {
 	lines := severalLines(value)
 	if lines == nil {
-		p.line("  %s%s", p.paint.kind(kind, sign+field+": "+fieldText(value)), where)
+		p.line("  %s%s", p.paint.kind(kind, sign+field+": "+printable(fieldText(value))), where)
 		return
 	}
 	p.line("  %s%s", p.paint.kind(kind, sign+field+":"), where)
@@ -114,7 +114,7 @@ func (p *planPrinter) value(kind gateway.ChangeKind, sign, field, value, where s
 			p.line("  %s", p.paint.kind(kind, fmt.Sprintf("%s  ... (%s)", sign, count(len(lines), "line"))))
 			return
 		}
-		p.line("  %s", p.paint.kind(kind, strings.TrimRight(sign+"  "+line, " ")))
+		p.line("  %s", p.paint.kind(kind, strings.TrimRight(sign+"  "+printable(line), " ")))
 	}
 }
 
@@ -210,7 +210,7 @@ func (p *planPrinter) tests(tests []admin.PolicyTest) {
 	for _, t := range failed {
 		p.line("  %s %s of policy %s%s", p.paint.with(red, "failed"), t.Name, t.Policy, aside(p.project.seen(t.Place).String()))
 		if t.Output != "" {
-			p.line("    %s", strings.ReplaceAll(strings.TrimSpace(t.Output), "\n", "\n    "))
+			p.line("    %s", strings.ReplaceAll(strings.TrimSpace(printable(t.Output)), "\n", "\n    "))
 		}
 	}
 }

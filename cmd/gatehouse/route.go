@@ -197,7 +197,7 @@ func (o *routeAdd) onGateway(ctx context.Context, client *admin.Client) (string,
 	if o.gateway != "" {
 		return o.gateway, nil
 	}
-	all, err := liveDocuments(ctx, client, gateway.KindGateway)
+	all, err := liveObjects(ctx, client, gateway.KindGateway)
 	if err != nil {
 		return "", err
 	}

@@ -87,7 +87,7 @@ func (o *showOptions) print(e *shownEntry) error {
 		line("created", "%s", e.Created.UTC().Format(time.RFC3339))
 		line("source", "%s", dash(e.Source))
 		if e.Message != "" {
-			line("message", "%s", e.Message)
+			line("message", "%s", printable(e.Message))
 		}
 		if e.Of > 0 {
 			line("rollback", "to entry %d", e.Of)

@@ -63,7 +63,7 @@ and becomes an entry of the history.`,
 
 // weighed returns the API or Route that a word names.
 func weighed(ctx context.Context, client *admin.Client, word string) (gateway.Ref, error) {
-	all, err := liveDocuments(ctx, client, "")
+	all, err := liveObjects(ctx, client, "")
 	if err != nil {
 		return gateway.Ref{}, err
 	}
@@ -91,7 +91,7 @@ func weighed(ctx context.Context, client *admin.Client, word string) (gateway.Re
 // completeWeighed completes an API or Route, and then Upstreams.
 func completeWeighed(env surroundings) completion {
 	objects := completing(env, 1, func(ctx context.Context, client *admin.Client) ([]string, error) {
-		all, err := liveDocuments(ctx, client, "")
+		all, err := liveObjects(ctx, client, "")
 		var words []string
 		for i := range all {
 			if slices.Contains([]gateway.Kind{gateway.KindAPI, gateway.KindRoute}, all[i].ref.Kind) {
