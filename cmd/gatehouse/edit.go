@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type editOptions struct {
 	dryRun   bool
 	takeOver bool
 	save     string
+	source   string
 }
 
 // add adds the flags to a verb.
@@ -35,16 +37,17 @@ func (o *editOptions) add(c *cobra.Command) {
 	addDryRun(c, &o.dryRun)
 	f := c.Flags()
 	f.BoolVar(&o.takeOver, "take-over", false, "take the object if it belongs to another source")
+	f.StringVar(&o.source, "source", "", "`NAME` of whose object it is (default: "+cliSource+", or with --save the directory's)")
 	f.StringVar(&o.save, "save", "", "write the change into the documents in `DIR` too, whose source the object belongs to")
 }
 
 // run plans edits, prints what they change, and applies exactly that.
 func (o *editOptions) run(ctx context.Context, client *admin.Client, edits ...admin.Edit) error {
-	proposal := admin.Proposal{Source: cliSource, Edits: edits, TakeOver: o.takeOver, Message: o.message}
+	proposal := admin.Proposal{Source: cmp.Or(o.source, cliSource), Edits: edits, TakeOver: o.takeOver, Message: o.message}
 	if o.save == "" {
 		return o.propose(ctx, client, proposal, nil, nil)
 	}
-	p, err := readProject(o.save, "")
+	p, err := readProject(o.save, o.source)
 	if err != nil {
 		return err
 	}
