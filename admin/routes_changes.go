@@ -20,17 +20,17 @@ const (
 func (o *Options) describeChanges(api huma.API) {
 	writing := []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	huma.Register(api, huma.Operation{
-		OperationID: "plan", Method: http.MethodPost, Path: "/v1/plan",
+		OperationID: "planChange", Method: http.MethodPost, Path: "/v1/plan",
 		Summary: "What a change of the configuration would do; nothing is changed",
 		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
 	}, o.plan)
 	huma.Register(api, huma.Operation{
-		OperationID: "apply", Method: http.MethodPost, Path: "/v1/apply",
+		OperationID: "applyChange", Method: http.MethodPost, Path: "/v1/apply",
 		Summary: "Change the configuration, and begin its rollout",
 		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
 	}, o.apply)
 	huma.Register(api, huma.Operation{
-		OperationID: "rollback", Method: http.MethodPost, Path: "/v1/rollback",
+		OperationID: "rollBack", Method: http.MethodPost, Path: "/v1/rollback",
 		Summary: "Make the content of an older entry the configuration again; what is observed stays as it is",
 		Errors:  append([]int{http.StatusNotFound}, writing...),
 	}, o.rollBack)
@@ -49,7 +49,7 @@ func (o *Options) describeChanges(api huma.API) {
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.documents)
 	huma.Register(api, huma.Operation{
-		OperationID: "compare", Method: http.MethodGet, Path: "/v1/compare",
+		OperationID: "compareEntries", Method: http.MethodGet, Path: "/v1/compare",
 		Summary: "What changes from one entry to another, in documents and for Envoys; 0 is the entry that is live",
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.compare)
