@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -197,9 +198,7 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 // send sends it. That the client is gone by then is nobody's fault.
 func (a *answer) send(w http.ResponseWriter) {
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.Header().Set("Cache-Control", "no-store")
 	if a.status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set(soon()[0], soon()[1])

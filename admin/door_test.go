@@ -10,8 +10,14 @@ import (
 	"testing"
 )
 
-// call sends a request over a socket and returns the answer.
-func call(t *testing.T, c *Client, method, path, body string, header ...string) (*http.Response, string) {
+// called is the head of an answer.
+type called struct {
+	StatusCode int
+	Header     http.Header
+}
+
+// call sends a request and returns the answer.
+func call(t *testing.T, c *Client, method, path, body string, header ...string) (called, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, c.base+path, strings.NewReader(body))
 	if err != nil {
@@ -28,7 +34,7 @@ func call(t *testing.T, c *Client, method, path, body string, header ...string) 
 	if err := errors.Join(err, response.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return response, string(text)
+	return called{response.StatusCode, response.Header}, string(text)
 }
 
 func shopSet() []EndpointSet {

@@ -49,7 +49,7 @@ func (o *Options) describeExport(api huma.API) {
 		Errors:  []int{http.StatusForbidden, http.StatusNotFound, http.StatusServiceUnavailable},
 		Responses: map[string]*huma.Response{"200": {
 			Description: "The bootstrap",
-			Content:     map[string]*huma.MediaType{
+			Content: map[string]*huma.MediaType{
 				"application/yaml": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
 				"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}},
 			},
