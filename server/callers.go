@@ -79,7 +79,7 @@ func (c callers) Certificate(cert *x509.Certificate) (admin.Caller, error) {
 // storeAway says in the management API's words that the store cannot be used now.
 func storeAway(err error) error {
 	for _, cause := range []error{
-		store.ErrBusy, store.ErrFull, store.ErrReadOnly, store.ErrGone, store.ErrClosed, context.DeadlineExceeded,
+		store.ErrAway, store.ErrBusy, store.ErrFull, store.ErrReadOnly, store.ErrGone, store.ErrClosed, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, cause) {
 			return fmt.Errorf("%w: %w", admin.ErrAwayStore, err)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -80,8 +82,21 @@ func hostsOf(o Remote) []string {
 	return hosts
 }
 
-// advertised returns where nodes are told that the services are.
+// advertised returns where nodes are told that the services are: at this replica, and at the others that are alive.
 func (s *Server) advertised() []string {
+	out := slices.Clone(s.ownServices())
+	for _, p := range s.others() {
+		for at := range strings.SplitSeq(p.Addresses[addressNodes], ",") {
+			if at != "" && !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
+}
+
+// ownServices returns where the services of this replica are.
+func (s *Server) ownServices() []string {
 	if given := s.options.Remote.Services; len(given) > 0 {
 		return given
 	}

@@ -72,6 +72,8 @@ asked whether it is ready, as a health check.`,
 	addRemote(c, &o.server.Remote)
 	o.store.add(c)
 	addLimits(c, &o.limits)
+	f.StringVar(&o.server.Replica, "replica", "", "`NAME` of this daemon among those that share the store (default: the host's)")
+	orEnvironment(f, "replica", "GATEHOUSE_REPLICA")
 	f.UintSliceVar(&o.uids, "socket-uid", nil, "a user `ID` that may connect to the sockets, beside this user and root; may be repeated")
 	orEnvironment(f, "socket-uid", "GATEHOUSE_SOCKET_UID")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")

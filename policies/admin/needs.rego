@@ -25,6 +25,7 @@ viewing := {
 	"listEndpoints",
 	"listHistory",
 	"listNodes",
+	"listReplicas",
 	"listRollouts",
 	"listRoots",
 	"watchEvents",
