@@ -101,6 +101,14 @@ func (r *replicas) leader(but ...*server.Server) (leader, follower int) {
 	return leader, follower
 }
 
+// write writes a file into the directories of all: whoever leads takes it in, once.
+func (r *replicas) write(name, text string) {
+	r.t.Helper()
+	for _, dir := range r.dirs {
+		write(r.t, dir, name, text)
+	}
+}
+
 // serving waits until all serve an entry, and nothing newer.
 func (r *replicas) serving(entry int64) {
 	r.t.Helper()
@@ -134,7 +142,7 @@ func TestReplicasServeTheSame(t *testing.T) {
 	}
 	same("all nodes have the same", "Listener")
 	leader, follower := r.leader()
-	write(t, r.dirs[leader], "more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
+	r.write("more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
 	r.serving(2)
 	same("all nodes have what changed", "more")
 	for i, s := range r.all {
@@ -229,13 +237,13 @@ func TestOrdersAtAFollower(t *testing.T) {
 	t.Parallel()
 	r := newReplicas(t, 3, slowly)
 	r.serving(1)
-	leader, follower := r.leader()
+	_, follower := r.leader()
 	var nodes []*xdsNode
 	for i, s := range r.all {
 		nodes = append(nodes, connect(t, s, "edge-"+r.names[i]))
 	}
 	r.known(3)
-	write(t, r.dirs[leader], "more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
+	r.write("more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
 	got := func() (count int) {
 		for _, n := range nodes {
 			if strings.Contains(strings.Join(names(n.holds()), " "), "more") {

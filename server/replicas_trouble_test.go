@@ -69,7 +69,7 @@ func TestLeaderIsCutOff(t *testing.T) {
 	if r.all[old].Leads() || r.all[old].Ready() != nil {
 		t.Errorf("cut off, it leads: %t; it is ready: %v", r.all[old].Leads(), r.all[old].Ready())
 	}
-	write(t, r.dirs[next], "more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
+	r.write("more.yaml", strings.ReplaceAll(bankDocument, "bank", "more"))
 	c := client(t, r.all[next])
 	eventually(t, "the new leader serves the change", func() bool { return entryOf(t, c) == 2 })
 	if got := entryOf(t, client(t, r.all[old])); got != 1 {
