@@ -62,7 +62,8 @@ type Options struct {
 	Rollouts  Rollouts
 	Changes   Changes
 	Access    Access
-	Events    *Events      // What /v1/events tells; nil: nothing.
+	Events    *Events // What /v1/events tells; nil: nothing.
+	Replicas  Replicas
 	Metrics   http.Handler // Serves /metrics.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Logger    *slog.Logger // nil: nothing is logged.

@@ -77,6 +77,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeAccess(api)
 	o.describeAudit(api)
 	o.describeEvents(api)
+	o.describeReplicas(api)
 }
 
 // nodesQuery selects nodes.

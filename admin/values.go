@@ -39,6 +39,7 @@ type Node struct {
 	AcknowledgedEntry   int64     `json:"acknowledged_entry,omitempty" doc:"Number of its history entry (REV)"`
 	AcknowledgedCreated time.Time `json:"acknowledged_created,omitzero" doc:"When that entry was made"`
 
+	Replica     string       `json:"replica,omitempty" doc:"The replica that serves it; absent where there is but one"`
 	Sent        uint64       `json:"sent" doc:"Bytes of responses on this stream"`
 	Types       []TypeStatus `json:"types" nullable:"false"`
 	LastRefusal *Refusal     `json:"last_refusal,omitempty" doc:"The last response that it did not accept (NACK)"`

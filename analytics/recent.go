@@ -172,13 +172,18 @@ func (c *recent) sketch() *ddsketch.DDSketch {
 // figures adds up whole steps that began within a span.
 func (c *recent) figures(fleet string, spans []Span, now time.Time) Figures {
 	f := Figures{Latency: Distribution{c.sketch()}}
+	c.addFigures(&f, fleet, spans, now)
+	return f
+}
+
+// addFigures adds them to what was counted elsewhere.
+func (c *recent) addFigures(f *Figures, fleet string, spans []Span, now time.Time) {
 	oldest := now.UnixNano()/int64(c.step) - c.steps + 1
 	for _, span := range spans {
 		if of := c.find(sender{fleet, span.Node}); of != nil {
-			of.sum(&f, span, oldest, c.step)
+			of.sum(f, span, oldest, c.step)
 		}
 	}
-	return f
 }
 
 // sum adds the steps of a span to figures.

@@ -55,8 +55,11 @@ type Service struct {
 	streams                             atomic.Uint64 // Streams opened so far.
 	open                                atomic.Int64
 
-	mu       sync.Mutex // Guards stopped and additions to running.
-	stopped  bool
+	mu      sync.Mutex // Guards stopped and additions to running.
+	stopped bool
+	peersMu sync.Mutex
+	peers   map[string]*recent // What other processes counted, by their names; by peersMu.
+
 	stopping chan struct{}
 	running  sync.WaitGroup
 }
@@ -91,7 +94,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		log: o.Log, now: o.Now, linger: o.Linger, records: o.Records, caller: o.Caller,
-		rollups: r, recent: last, counters: newCounters(), stopping: make(chan struct{}),
+		rollups: r, recent: last, peers: map[string]*recent{}, counters: newCounters(), stopping: make(chan struct{}),
 	}
 	s.table.Store(&Table{})
 	return s, nil
@@ -107,9 +110,9 @@ func (s *Service) Use(t *Table) {
 
 // Figures adds up what nodes of a fleet reported in the last minutes, span by span, in whole steps (Options.Step) that began
 // within a span. Records count when they arrive, up to Envoy's flush interval after the request. What is older than
-// Options.Recent, or from before this process, is not known.
+// Options.Recent, or from before this process, is not known. What other processes counted (Learn) is added.
 func (s *Service) Figures(fleet string, spans []Span) Figures {
-	return s.recent.figures(fleet, spans, s.now())
+	return s.figures(fleet, spans)
 }
 
 // Stop ends all streams: each takes what arrives within Options.Linger, counts it, and ends with status OK. New streams are

@@ -73,6 +73,13 @@ func (o *Observer) follow(ctx context.Context, n *name) {
 			return
 		case <-o.options.After(wait):
 		}
+		for leads, changed := o.leading(); !leads; leads, changed = o.leading() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -176,7 +183,7 @@ func (o *Observer) heard(n *name, answer []gateway.Endpoint, err error) {
 		n.asked = true
 		defer close(n.first)
 	}
-	if same {
+	if same || !o.lead.leads {
 		return
 	}
 	for _, s := range o.sets {
@@ -188,6 +195,9 @@ func (o *Observer) heard(n *name, answer []gateway.Endpoint, err error) {
 
 // resolved puts together what the names of a set have answered. o.mu is held.
 func (o *Observer) resolved(s *set) {
+	if !o.lead.leads {
+		return
+	}
 	var out []gateway.Endpoint
 	failed := false
 	for _, q := range questions(s.upstream) {

@@ -89,6 +89,7 @@ type Observer struct {
 	keys  map[string]*keySet // By the Issuer's name; those with a file.
 	names map[question]*name
 	now   *gateway.Observed // nil: it must be put together again.
+	lead  lead
 }
 
 // New returns an Observer that wants nothing yet. Start and Prepare begin to watch; Stop ends it.
@@ -97,6 +98,7 @@ func New(o Options) *Observer {
 	out := &Observer{
 		options: o, changes: make(chan struct{}, 1), dirty: make(chan struct{}, 1), lookups: make(chan struct{}, o.Lookups),
 		sets: map[string]*set{}, keys: map[string]*keySet{}, names: map[question]*name{},
+		lead: lead{leads: true, changed: make(chan struct{})},
 	}
 	out.running, out.cancel = context.WithCancel(context.Background())
 	return out
@@ -221,7 +223,9 @@ func (o *Observer) want(upstreams map[string]*gateway.Upstream, issuers map[stri
 		}
 		o.use(s, u)
 		for _, q := range questions(u) {
-			asked = append(asked, o.ask(q).first)
+			if first := o.ask(q).first; o.lead.leads { // Otherwise nobody asks.
+				asked = append(asked, first)
+			}
 		}
 	}
 	for name, i := range issuers {

@@ -164,8 +164,11 @@ func (o *Observer) pushed(upstream string, stored Stored) (State, error) {
 	if s == nil || sourceOf(s.upstream) != Pushed {
 		return State{}, fmt.Errorf("%q: %w", upstream, ErrUnknown)
 	}
+	if stored.Version < s.recalled {
+		return o.state(s), nil // Another process has pushed since, and that is served already.
+	}
 	o.serve(s, gateway.CanonicalEndpoints(kept.Endpoints))
-	s.version, s.author, s.since = stored.Version, stored.Author, stored.Changed
+	s.version, s.author, s.since, s.recalled = stored.Version, stored.Author, stored.Changed, stored.Version
 	return o.state(s), nil
 }
 

@@ -31,6 +31,9 @@ func (o *Observer) lookAtFiles() {
 func (o *Observer) Reread() {
 	o.reading.Lock()
 	defer o.reading.Unlock()
+	if leads, _ := o.leading(); !leads {
+		return
+	}
 	for name, file := range o.endpointFiles() {
 		list, faults := o.options.Reader.Endpoints(file)
 		o.readEndpoints(name, file, list, faults)

@@ -18,6 +18,7 @@ type set struct {
 	held     time.Time          // Since when an empty answer is held back; zero: none is.
 	forced   bool               // The empty answer is meant: it is not held.
 	written  []byte             // What the store was given last.
+	recalled int64              // The version that was taken from the store last.
 	faults   gateway.Faults     // Of the file.
 }
 
@@ -67,7 +68,7 @@ func (o *Observer) use(s *set, u *gateway.Upstream) {
 	case List:
 		s.served = gateway.CanonicalEndpoints(u.Endpoints)
 	case File:
-		if len(u.Endpoints) > 0 && (before == nil || !sameSource(before, u)) {
+		if len(u.Endpoints) > 0 && (before == nil || !sameSource(before, u)) && (o.lead.leads || !s.known()) {
 			o.take(s, u.Endpoints)
 		}
 	case DNS, SRV:

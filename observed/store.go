@@ -115,6 +115,7 @@ func (o *Observer) recallSet(ctx context.Context, name string) *set {
 	}
 	return &set{
 		served: gateway.CanonicalEndpoints(kept.Endpoints), version: stored.Version, author: stored.Author, since: stored.Changed,
+		recalled: stored.Version,
 	}
 }
 
@@ -162,6 +163,10 @@ func (o *Observer) write() {
 	}
 	var rows []row
 	o.mu.Lock()
+	if !o.lead.leads { // Who leads writes.
+		o.mu.Unlock()
+		return
+	}
 	for name, s := range o.sets {
 		if source := sourceOf(s.upstream); source != List && source != Pushed && !s.since.IsZero() {
 			value, err := json.Marshal(keptSet{Source: source, Endpoints: s.served})

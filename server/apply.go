@@ -15,7 +15,7 @@ import (
 func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied, error) {
 	m.reloading.Lock()
 	defer m.reloading.Unlock()
-	if err := m.changeable(); err != nil {
+	if err := m.changeable(ctx); err != nil {
 		return admin.Applied{}, err
 	}
 	if p.Upgrade {
@@ -45,7 +45,7 @@ func (m management) Apply(ctx context.Context, p admin.Proposal) (admin.Applied,
 
 // settled lets an entry take effect first that could not when it was made: what comes now must not be built on what was before.
 func (s *Server) settled(ctx context.Context) error {
-	if !s.stuck.Load() {
+	if !s.stuck.Load() || s.cluster != nil { // Of several replicas each takes up what the store says first.
 		return nil
 	}
 	if err := s.reload(ctx); s.stuck.Load() {

@@ -61,12 +61,16 @@ func (s *Server) tidy(ctx context.Context) {
 	tokens, tokensFailed := s.store.Tokens.Forget(ctx, before)
 	access, accessFailed := s.store.Access.Forget(ctx, before)
 	s.logHead(ctx)
+	var replicasFailed error
+	if s.cluster != nil {
+		_, replicasFailed = s.store.Replicas.Forget(ctx, goneFor)
+	}
 	pruned, pruneFailed := s.store.History.Prune(ctx, keptEntries, stateHeld, stateRolling) // After the nodes, which need some.
 	if pruned != (store.Pruned{}) || nodes+tokens+access > 0 {
 		s.log.Info("store tidied", "entries", pruned.Entries, "contents", pruned.Contents, "files", pruned.Files,
 			"rollouts", pruned.Rollouts, "nodes", nodes, "tokens", tokens, "access_tokens", access)
 	}
-	if err := errors.Join(nodesFailed, tokensFailed, accessFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
+	if err := errors.Join(nodesFailed, tokensFailed, accessFailed, replicasFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
 		s.log.Error("the store cannot be tidied", "error", err)
 	}
 }

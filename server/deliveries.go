@@ -37,9 +37,13 @@ func (m management) delivery(s rollout.State) admin.Rollout {
 		Wave: r.Wave + 1, Waves: len(r.Strategy.Waves), Nodes: []admin.RolloutMember{}, Known: len(nodes),
 		Default: s.Assignment().Default.Entry, Waiting: reasonOf(r.Waiting), Reason: reasonOf(r.Reason), Began: r.Began, Ended: r.Ended,
 	}
+	acknowledged := map[string]bool{} // At the leader it is in the state already.
+	for _, n := range nodes {
+		acknowledged[n.Name] = n.Connected && n.Acknowledged == r.To.Revision
+	}
 	for name, member := range r.Members {
 		out.Nodes = append(out.Nodes, admin.RolloutMember{
-			Name: name, Wave: member.Wave + 1, Acknowledged: !member.Acknowledged.IsZero(), Refused: member.Refused,
+			Name: name, Wave: member.Wave + 1, Acknowledged: !member.Acknowledged.IsZero() || acknowledged[name], Refused: member.Refused,
 		})
 	}
 	slices.SortFunc(out.Nodes, func(a, b admin.RolloutMember) int { return strings.Compare(a.Name, b.Name) })
@@ -58,13 +62,16 @@ func (m management) Order(ctx context.Context, order admin.Order, fleet string) 
 	var err error
 	switch order {
 	case admin.Pause:
-		err = m.rollouts.Pause(ctx, fleet, admin.CallerOf(ctx).Name)
+		err = m.order(ctx, func() error { return m.rollouts.Pause(ctx, fleet, admin.CallerOf(ctx).Name) })
 	case admin.Resume:
-		err = m.rollouts.Resume(ctx, fleet)
+		err = m.order(ctx, func() error { return m.rollouts.Resume(ctx, fleet) })
 	case admin.Abort:
-		err = m.rollouts.Abort(ctx, fleet, admin.CallerOf(ctx).Name)
+		err = m.order(ctx, func() error { return m.rollouts.Abort(ctx, fleet, admin.CallerOf(ctx).Name) })
 	}
 	if errors.Is(err, rollout.ErrNone) || errors.Is(err, rollout.ErrPaused) || errors.Is(err, rollout.ErrGoing) {
+		return fmt.Errorf("%w: %w", admin.ErrUnable, err)
+	}
+	if errors.Is(err, rollout.ErrChanged) {
 		return fmt.Errorf("%w: %w", admin.ErrUnable, err)
 	}
 	return storeAway(err)

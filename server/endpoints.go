@@ -19,13 +19,19 @@ func (m management) Endpoints() []admin.EndpointSet {
 	states := m.observed.States()
 	out := make([]admin.EndpointSet, len(states))
 	for i, s := range states {
-		out[i] = endpointSet(s)
+		out[i] = m.toldOf(endpointSet(s))
 	}
 	return out
 }
 
 // ChangeEndpoints changes the endpoints of one Upstream.
 func (m management) ChangeEndpoints(ctx context.Context, upstream string, c admin.EndpointChange) (admin.EndpointSet, error) {
+	if was, err := m.observed.State(upstream); err == nil {
+		set := m.toldOf(endpointSet(was))
+		if asked, err := m.forceElsewhere(ctx, set, c); asked {
+			return set, err
+		}
+	}
 	now, err := m.observed.Push(ctx, upstream, observed.Change{
 		All: c.All, Replace: modelEndpoints(c.Set), Add: modelEndpoints(c.Add), Remove: c.Remove, Version: c.Version, Force: c.Force, Author: c.Author,
 	})

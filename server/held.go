@@ -80,6 +80,9 @@ func (s *Server) supersedeHeld(ctx context.Context, number int64) {
 // Confirm begins the rollout of an entry that is held, or that was refused or aborted and is to be tried again. It returns
 // admin.ErrNotFound where there is no such entry, and admin.ErrUnable where it is none of these, or not the newest.
 func (s *Server) Confirm(ctx context.Context, number int64) error {
+	if err := s.catchUp(ctx); err != nil {
+		return storeAway(err)
+	}
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	stored, err := s.store.History.Get(ctx, number)

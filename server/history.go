@@ -131,7 +131,7 @@ func (s *Server) rollOut(ctx context.Context, e *entry) error {
 			return old.xds.Snapshot(fleet).Version() == e.xds.Snapshot(fleet).Version()
 		}}
 	}
-	if err := s.rollouts.Begin(ctx, changes); err != nil {
+	if err := s.beginRollouts(ctx, e, changes); err != nil {
 		s.live.Store(before) // The entry stays as it is: whoever loads the same documents next begins again.
 		return fmt.Errorf("begin the rollout of entry %d: %w", e.Number, err)
 	}
@@ -142,8 +142,8 @@ func (s *Server) rollOut(ctx context.Context, e *entry) error {
 	return nil
 }
 
-// rollingOut is what one process alone may do: take rollouts further, and write down what nodes acknowledge. Before it does, it
-// reads how far the process before it came.
+// rollingOut is what one process alone may do: take rollouts further. Before it does, it reads how far the process before it
+// came.
 func (s *Server) rollingOut() alone {
 	return newAlone("rollouts", func(ctx context.Context, tasks *sync.WaitGroup) error {
 		reading, done := context.WithTimeout(ctx, storeTimeout)
@@ -151,7 +151,6 @@ func (s *Server) rollingOut() alone {
 		err := s.rollouts.Restore(reading)
 		s.rollouts.Deliver()
 		tasks.Go(func() { s.rollouts.Run(ctx) })
-		tasks.Go(func() { s.noteNodes(ctx) })
 		return err
 	})
 }

@@ -140,9 +140,13 @@ func (s *Server) note(ctx context.Context) {
 		}
 	}
 	var nodes []store.Node
+	elsewhere := s.elsewhere("")
 	for _, n := range s.xds.Nodes() {
 		seen := now
 		if n.State == cache.StateDisconnected {
+			if _, moved := elsewhere[nodeKey{n.Fleet, n.Name}]; moved {
+				continue // Another replica writes down what it does now.
+			}
 			seen = n.Disconnected
 		}
 		node := store.Node{Fleet: n.Fleet, Name: n.Name, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Address: n.Address, Labels: n.Labels, LastSeen: seen}

@@ -141,7 +141,11 @@ func (m *metrics) collectLimits(out chan<- prometheus.Metric) {
 func (m *metrics) collectDelivery(out chan<- prometheus.Metric) {
 	type group struct{ fleet, envoy, state string }
 	nodes, old := map[group]int{}, map[string]int{}
+	elsewhere := m.server.elsewhere("")
 	for _, n := range m.server.xds.Nodes() {
+		if _, moved := elsewhere[nodeKey{n.Fleet, n.Name}]; moved && n.State == cache.StateDisconnected {
+			continue // Another replica serves it.
+		}
 		nodes[group{n.Fleet, n.Envoy, string(n.State)}]++
 		if n.Warning != "" && n.State != cache.StateDisconnected {
 			old[n.Fleet]++

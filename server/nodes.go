@@ -21,18 +21,11 @@ func (m management) Nodes() []admin.Node {
 	out := make([]admin.Node, len(connected))
 	seen := map[nodeKey]bool{}
 	for i, n := range connected {
+		out[i] = nodeOf(n)
+	}
+	out = m.addElsewhere(out)
+	for _, n := range out {
 		seen[nodeKey{n.Fleet, n.Name}] = true
-		out[i] = admin.Node{
-			Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin, Warning: n.Warning,
-			State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
-			Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
-		}
-		for k, t := range n.Types {
-			out[i].Types[k] = admin.TypeStatus(t)
-		}
-		if n.LastRefusal != nil {
-			out[i].LastRefusal = refusal(n.LastRefusal)
-		}
 	}
 	for _, n := range m.known.of("", m.options.Now()) {
 		if !seen[nodeKey{n.Fleet, n.Name}] {
@@ -46,6 +39,22 @@ func (m management) Nodes() []admin.Node {
 		numbers.add(&out[i])
 	}
 	slices.SortFunc(out, func(a, b admin.Node) int { return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Name, b.Name)) })
+	return out
+}
+
+// nodeOf returns what is known of a node, in the API's words.
+func nodeOf(n cache.Node) admin.Node {
+	out := admin.Node{
+		Fleet: n.Fleet, Name: n.Name, Address: n.Address, Envoy: n.Envoy, Bootstrap: n.Bootstrap, Admin: n.Admin, Warning: n.Warning,
+		State: admin.State(n.State), Connected: n.Connected, Disconnected: n.Disconnected,
+		Revision: n.Revision, Acknowledged: n.Acknowledged, Sent: n.Sent(), Types: make([]admin.TypeStatus, len(n.Types)),
+	}
+	for k, t := range n.Types {
+		out.Types[k] = admin.TypeStatus(t)
+	}
+	if n.LastRefusal != nil {
+		out.LastRefusal = refusal(n.LastRefusal)
+	}
 	return out
 }
 
@@ -130,7 +139,12 @@ func (m management) Resources(fleet, node string) []admin.Resource {
 }
 
 // Retry sends a node once more what it refused.
-func (m management) Retry(fleet, node string) bool { return m.xds.Retry(fleet, node) }
+func (m management) Retry(fleet, node string) bool {
+	if m.cluster != nil && !m.serves(fleet, node) && m.retryElsewhere(fleet, node) {
+		return true
+	}
+	return m.xds.Retry(fleet, node)
+}
 
 func refusal(r *cache.Refusal) *admin.Refusal {
 	out := &admin.Refusal{Type: r.Type, Text: r.Text, Time: r.Time, Total: r.Total, Suspects: make([]admin.Suspect, len(r.Suspects))}

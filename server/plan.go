@@ -38,7 +38,7 @@ func newPlan(source string, base int64) admin.Plan {
 // Plan tells what a proposal would change. It reads what is in use as it is at one moment, and holds nobody up after that.
 func (m management) Plan(ctx context.Context, p admin.Proposal) (admin.Plan, error) {
 	m.reloading.Lock()
-	err := m.changeable()
+	err := m.changeable(ctx)
 	base, memory := m.live.Load(), m.memory.Clone()
 	m.reloading.Unlock()
 	if err != nil {
@@ -56,15 +56,15 @@ func (m management) Plan(ctx context.Context, p admin.Proposal) (admin.Plan, err
 	return c.plan, nil
 }
 
-// changeable tells why the configuration cannot be changed now.
-func (s *Server) changeable() error {
+// changeable tells why the configuration cannot be changed now. What other replicas changed is taken over first.
+func (s *Server) changeable(ctx context.Context) error {
 	if !s.restored {
 		return fmt.Errorf("%w: the daemon is starting", admin.ErrUnable)
 	}
 	if s.draining.Load() || s.handed.Load() {
 		return fmt.Errorf("%w: this process is ending", admin.ErrUnable)
 	}
-	return nil
+	return storeProblem(s.takeUpAll(ctx))
 }
 
 // foresee returns what is observed now, for documents of which some may not be watched yet. It begins to watch nothing.

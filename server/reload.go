@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/gatehouse/gatehouse/config"
@@ -29,13 +30,22 @@ type live struct {
 // its last good version, or by 503; with any other fault everything stays as it was, and the faults are the error. It may be
 // called at any time, by many.
 func (s *Server) Reload(ctx context.Context) error {
-	s.reloading.Lock()
+	if s.cluster != nil && !s.cluster.leads.Load() {
+		return s.catchUp(ctx) // The leader's directory counts.
+	}
+	if err := s.reloading.LockUntil(ctx); err != nil {
+		return err
+	}
 	defer s.reloading.Unlock()
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	if !s.restored {
 		return errors.New("the server has not started: it loads its documents when it does")
+	}
+	if err := s.takeUpAll(ctx); err != nil {
+		s.stuck.Store(true)
+		return err
 	}
 	return s.reload(ctx)
 }
@@ -131,7 +141,7 @@ const (
 
 // watch reloads whenever the directory changes, if there is one, and while a good configuration could not be used, until ctx
 // ends.
-func (s *Server) watch(ctx context.Context) error {
+func (s *Server) watch(ctx context.Context, tasks *sync.WaitGroup) error {
 	var changes <-chan struct{}
 	if s.options.Config != "" {
 		var err error
@@ -139,7 +149,7 @@ func (s *Server) watch(ctx context.Context) error {
 			return fmt.Errorf("watch %s: %w", s.options.Config, err)
 		}
 	}
-	s.tasks.Go(func() {
+	tasks.Go(func() {
 		wait := firstAgain
 		for {
 			var again <-chan time.Time

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +84,24 @@ func hostsOf(o Remote) []string {
 	return hosts
 }
 
-// advertised returns where nodes are told that the services are.
-func (s *Server) advertised() []string { return s.ownServices() }
+// advertised returns where nodes are told that the services are: at this replica, and at the others that are alive.
+func (s *Server) advertised() []string { return s.atAll(addressNodes, s.ownServices()) }
 
 // joins returns where nodes are told that they join and renew.
-func (s *Server) joins() []string { return s.ownJoins() }
+func (s *Server) joins() []string { return s.atAll(addressJoin, s.ownJoins()) }
+
+// atAll adds to addresses of this replica those that others tell by the same word.
+func (s *Server) atAll(word string, own []string) []string {
+	out := slices.Clone(own)
+	for _, p := range s.others() {
+		for at := range strings.SplitSeq(p.Addresses[word], ",") {
+			if at != "" && !slices.Contains(out, at) {
+				out = append(out, at)
+			}
+		}
+	}
+	return out
+}
 
 // ownServices returns where the services of this replica are, with its zone.
 func (s *Server) ownServices() []string {

@@ -14,7 +14,7 @@ import (
 func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Applied, error) {
 	m.reloading.Lock()
 	defer m.reloading.Unlock()
-	if err := m.changeable(); err != nil {
+	if err := m.changeable(ctx); err != nil {
 		return admin.Applied{}, err
 	}
 	if admin.CallerOf(ctx).Role == admin.Member {

@@ -25,12 +25,17 @@ type fleets struct{ *Server }
 func (f fleets) Observe(fleet string, to rollout.Version) ([]rollout.Node, []rollout.Refusal) {
 	var nodes []rollout.Node
 	seen := map[string]bool{}
-	for _, n := range f.xds.Fleet(fleet) {
+	connected := f.xds.Fleet(fleet)
+	for _, n := range connected {
 		seen[n.Name] = true
 		nodes = append(nodes, rollout.Node{
 			Name: n.Name, Envoy: n.Envoy, Labels: n.Labels,
 			Connected: n.State != cache.StateDisconnected, Acknowledged: n.Acknowledged,
 		})
+	}
+	nodes = f.observeAll(fleet, nodes, connected)
+	for _, n := range nodes {
+		seen[n.Name] = true
 	}
 	for _, n := range f.known.of(fleet, f.options.Now()) {
 		if !seen[n.Name] { // It has not come back since this process started.
@@ -44,8 +49,8 @@ func (f fleets) Observe(fleet string, to rollout.Version) ([]rollout.Node, []rol
 func (f fleets) refusals(fleet string, to rollout.Version) []rollout.Refusal {
 	var all []rollout.Refusal
 	wanted, before := f.snapshot(fleet, to), f.snapshot(fleet, f.base(fleet))
-	for _, v := range f.xds.Refused() {
-		if v.Fleet != fleet || v.Version != versionIn(wanted, v) || v.Version == versionIn(before, v) {
+	for _, v := range f.refused(fleet) {
+		if v.Version != versionIn(wanted, v) || v.Version == versionIn(before, v) {
 			continue
 		}
 		one := rollout.Refusal{Resource: kindOf(v.Type) + " " + v.Name, Text: v.Text, Origin: v.Origin, Nodes: v.Nodes}
@@ -227,6 +232,9 @@ func (l *ledger) Save(ctx context.Context, states []rollout.State) error {
 		put = append(put, next)
 	}
 	stored, err := l.server.store.Rollouts.Put(ctx, put...)
+	if errors.Is(err, store.ErrConflict) {
+		err = fmt.Errorf("%w: %w", rollout.ErrChanged, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -260,9 +268,9 @@ func (l *ledger) States(ctx context.Context) ([]rollout.State, error) {
 		if l.last[r.Fleet] != nil {
 			continue
 		}
-		var s rollout.State
-		if err := json.Unmarshal(r.Body, &s); err != nil || s.Rollout == nil {
-			return nil, errors.Join(fmt.Errorf("rollout %d of fleet %s cannot be read", r.ID, r.Fleet), err)
+		s, err := readState(r)
+		if err != nil {
+			return nil, err
 		}
 		l.last[r.Fleet] = &line{stored: r, began: s.Rollout.Began}
 		if !s.Base.None() {

@@ -64,6 +64,8 @@ type Options struct {
 	Grace      time.Duration               // How long what no route uses any more stays on an Envoy; 0: 5 s.
 	Resolver   observed.Resolver           // Asked for endpoints that are named; nil: as this machine is configured.
 	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
+	Replica    string                      // Name of this process among those that share a store; empty: the host's.
+	Lease      time.Duration               // How long the leader of several replicas may be silent before another leads; 0: 5 s.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	SocketRoles map[uint32]SocketRole // What SocketUIDs may do through the management API; who is not named is an operator.
@@ -98,7 +100,9 @@ type Server struct {
 	events    *admin.Events
 	shown     *shownTokens
 
-	reloading sync.Mutex    // One reload at a time.
+	cluster   *cluster // What it has as one of several replicas; nil: it shares its store with nobody.
+	ledger    *ledger
+	reloading turn          // One reload at a time.
 	memory    config.Memory // Of the directory; by reloading.
 	restored  bool          // By reloading: the history is taken up; nothing is loaded before.
 	latest    store.Entry   // By reloading: the newest entry, in force or not.
@@ -162,9 +166,11 @@ func New(o Options) (*Server, error) {
 		retry:     make(chan struct{}, 1),
 		inherited: map[string]net.Listener{},
 		left:      make(chan struct{}),
+		reloading: newTurn(),
 	}
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
+	s.ledger = &ledger{server: s, last: map[string]*line{}}
 	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.openLimits()
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
@@ -172,16 +178,17 @@ func New(o Options) (*Server, error) {
 		s.nodesChanged.Store(true)
 		s.events.Publish(admin.Event{Kind: admin.EventNodes, Fleet: fleet})
 		s.rollouts.Wake()
+		s.tellSoon()
 	}})
 	s.rollouts = rollout.New(rollout.Surroundings{
-		Fleets: fleets{s}, Meter: fleets{s}, Store: &ledger{server: s, last: map[string]*line{}},
+		Fleets: fleets{s}, Meter: fleets{s}, Store: s.ledger,
 		Deliver: s.deliver, Tell: s.told, Now: o.Now, Log: o.Logger,
 	})
-	s.alone = append(s.alone, s.rollingOut(), s.chores(choresFirst))
+	s.alone = append(s.alone, s.rollingOut(), s.noting(), s.chores(choresFirst))
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}
@@ -215,7 +222,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	if err := s.openRemote(ctx); err != nil {
+	if err := errors.Join(s.joinCluster(), s.openRemote(ctx)); err != nil {
 		return errors.Join(err, s.closeStore())
 	}
 	if s.options.Predecessor != nil {
@@ -233,7 +240,13 @@ func (s *Server) start(ctx context.Context) error {
 		s.observed.Stop()
 		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
 	}
-	if err := s.Reload(ctx); err != nil {
+	if s.cluster != nil {
+		s.log.Info("one of several replicas", "replica", s.cluster.name) // The leader loads documents.
+		if s.options.Predecessor != nil && s.live.Load().compiled == nil {
+			s.closeDoors()
+			return errors.Join(errors.New("there is no configuration yet to take over"), s.closeStore())
+		}
+	} else if err := s.Reload(ctx); err != nil {
 		s.log.Error("configuration refused, not ready", "faults", err.Error())
 		if s.options.Predecessor != nil {
 			s.closeDoors()
@@ -261,7 +274,11 @@ func (s *Server) serve(ctx context.Context) error {
 			}
 		})
 	}
-	if err := errors.Join(s.follow(running), s.watch(running)); err != nil {
+	watch := s.watch
+	if s.cluster != nil {
+		watch = func(context.Context, *sync.WaitGroup) error { return nil } // The leader does.
+	}
+	if err := errors.Join(s.follow(running), watch(running, &s.tasks)); err != nil {
 		cancel()
 		s.closeDoors()
 		s.tasks.Wait()

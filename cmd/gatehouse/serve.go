@@ -72,6 +72,8 @@ asked whether it is ready, as a health check.`,
 	addRemote(c, &o.server.Remote)
 	o.store.add(c)
 	addLimits(c, &o.limits)
+	f.StringVar(&o.server.Replica, "replica", "", "`NAME` of this daemon among those that share the store (default: the host's)")
+	orEnvironment(f, "replica", "GATEHOUSE_REPLICA")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
 	orEnvironment(f, "drain", "GATEHOUSE_DRAIN")
 	o.logLevel.add(c, "log-level", "", "from which level on to log")

@@ -24,6 +24,7 @@ viewing := {
 	"listEndpoints",
 	"listHistory",
 	"listNodes",
+	"listReplicas",
 	"listRollouts",
 	"listRoots",
 	"watchEvents",

@@ -3,6 +3,7 @@ package rollout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -190,7 +191,7 @@ func (e *Engine) take(ctx context.Context, steps []step) error {
 		}
 	}
 	if err := e.save(ctx, save); err != nil {
-		if !slices.ContainsFunc(steps, step.retreats) {
+		if overtaken(ctx, err) || !slices.ContainsFunc(steps, step.retreats) {
 			return err
 		}
 		for _, s := range save {
@@ -208,6 +209,12 @@ func (e *Engine) take(ctx context.Context, steps []step) error {
 	}
 	e.tell(ctx, steps)
 	return nil
+}
+
+// overtaken reports whether somebody else decides by now: another process has stored a later state, or this one was told to
+// stop, as a leader is that cannot hold its lease.
+func overtaken(ctx context.Context, err error) bool {
+	return errors.Is(err, ErrChanged) || ctx.Err() != nil
 }
 
 func (e *Engine) save(ctx context.Context, states []State) error {

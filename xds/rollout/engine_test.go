@@ -264,3 +264,36 @@ func TestEngineLetsFleetsGo(t *testing.T) {
 		t.Errorf("pause: %v", err)
 	}
 }
+
+// TestFollow takes up what another process has stored, and puts nothing into effect that is founded on what is not so any more.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	p := newPlace("edge-1")
+	e := p.engine()
+	first, second := rollout.Version{Entry: 1, Revision: "one"}, rollout.Version{Entry: 2, Revision: "two"}
+	begin := func(v rollout.Version) error {
+		return e.Begin(t.Context(), map[string]rollout.Change{"edge": {To: v}})
+	}
+	if err := begin(first); err != nil {
+		t.Fatal(err)
+	}
+	// A step back is not put into effect either, as it is where the store merely fails.
+	if err := begin(second); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.failing = rollout.ErrChanged
+	p.mu.Unlock()
+	if err := e.Abort(t.Context(), "edge", "tina"); !errors.Is(err, rollout.ErrChanged) || !e.States()[0].Active() {
+		t.Errorf("abort: %v, %+v", err, e.States()[0])
+	}
+	state := rollout.State{Fleet: "edge", Base: second}
+	if err := e.Follow(t.Context(), func(context.Context) ([]rollout.State, error) { return []rollout.State{state}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if got := p.delivered["edge"].Default; got != second || e.States()[0].Base != second {
+		t.Errorf("%+v is delivered, and %+v known", got, e.States()[0])
+	}
+}
