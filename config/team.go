@@ -6,8 +6,8 @@ import "github.com/gatehouse/gatehouse/gateway"
 
 type grantFields struct {
 	Team  string `yaml:"team" jsonschema:"required" doc:"The team."`
-	Hosts []host `yaml:"hosts" jsonschema:"required,minItems=1" doc:"The hosts that the team may have: exact names, *.suffix, or * for every host. A host or wildcard is granted where one of these covers all of it."`
-	Bases []base `yaml:"bases" jsonschema:"minItems=1" doc:"The bases that the team may have on these hosts, with everything below them: /pay grants /pay and /pay/cards, not /payments. Every base where not said."`
+	Hosts []host `yaml:"hosts" order:"none" jsonschema:"required,minItems=1" doc:"The hosts that the team may have: exact names, *.suffix, or * for every host. A host or wildcard is granted where one of these covers all of it."`
+	Bases []base `yaml:"bases" order:"none" jsonschema:"minItems=1" doc:"The bases that the team may have on these hosts, with everything below them: /pay grants /pay and /pay/cards, not /payments. Every base where not said."`
 }
 
 func grants(list []grantFields) []gateway.Grant {
@@ -17,6 +17,6 @@ func grants(list []grantFields) []gateway.Grant {
 }
 
 type platformFields struct {
-	Before []authorizationFields `yaml:"before" single:"true" doc:"Asked before the API's policies. The name alone will do."`
-	After  []authorizationFields `yaml:"after" single:"true" doc:"Asked after them. The name alone will do."`
+	Before []authorizationFields `yaml:"before" single:"true" by:"policy" doc:"Asked before the API's policies. The name alone will do."`
+	After  []authorizationFields `yaml:"after" single:"true" by:"policy" doc:"Asked after them. The name alone will do."`
 }
