@@ -34,7 +34,7 @@ func (d *rolloutFields) rollout(o *object) *gateway.Rollout {
 	}
 	out := &gateway.Rollout{
 		Soak: d.Soak.or(0), Patience: d.Patience.or(0), Requests: d.Gates.Requests, Latency: float64(d.Gates.Latency),
-		Errors: d.Gates.Errors.or(0), Denials: d.Gates.Denials.or(0),
+		Errors: d.Gates.Errors.margin(), Denials: d.Gates.Denials.margin(),
 	}
 	for i, w := range d.Waves {
 		set := 0
@@ -57,4 +57,15 @@ func (v *percent) or(otherwise float64) float64 {
 		return otherwise
 	}
 	return float64(*v)
+}
+
+// noMargin is what 0% stands for, as 0 stands for what is not said: so little that any growth is more.
+const noMargin = 1e-9
+
+// margin returns by how many points something may grow, 0 where that is not said.
+func (v *percent) margin() float64 {
+	if v == nil {
+		return 0
+	}
+	return max(float64(*v), noMargin)
 }

@@ -132,6 +132,10 @@ func meant(docs *gateway.Documents) *gateway.Documents {
 		g.Trust.Proxies = slices.SortedFunc(slices.Values(g.Trust.Proxies), netip.Prefix.Compare)
 		g.Rollout = meantRollout(g.Rollout)
 		g.Headers = meantHeaders(g.Headers)
+		g.Allow = ordered(g.Allow, func(grant gateway.Grant) string { return grant.Team })
+		for i := range g.Allow {
+			g.Allow[i].Hosts, g.Allow[i].Bases = words(g.Allow[i].Hosts), words(g.Allow[i].Bases)
+		}
 		out.Gateways = append(out.Gateways, &g)
 	}
 	for _, u := range docs.Upstreams {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 )
 
 // hashLength is the number of bytes of a content hash: 128 bits, so that no two of a billion routes share one by chance.
@@ -64,7 +65,7 @@ type ruledPolicy struct {
 func (h *hasher) rules(r *Route) string {
 	v := ruled{
 		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
-		Hosts: r.Hosts, Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
+		Hosts: slices.Sorted(slices.Values(r.Hosts)), Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
 		Public: r.Public, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
 	}
 	for _, p := range r.Proofs {
