@@ -94,7 +94,7 @@ func (o *Options) describeCertificates(api huma.API) {
 		}
 		made, err := o.Certificates.RevokeNode(ctx, r)
 		note(ctx).changed("", "", fmt.Sprintf("node %s/%s %s", in.Fleet, in.Node, in.Body.Serial))
-		return &struct{ Body Revocation }{made}, joiningError(err)
+		return &struct{ Body Revocation }{made}, asProblem(err)
 	})
 }
 
