@@ -70,6 +70,7 @@ type ticket struct {
 type traffic struct {
 	t        *testing.T
 	address  string
+	rate     int // Requests a second.
 	began    time.Time
 	aims     atomic.Pointer[aims]
 	tickets  chan ticket
@@ -89,14 +90,20 @@ type traffic struct {
 // traffic starts to send requests to a listener.
 func (w *world) traffic(port string, list ...aim) *traffic {
 	w.t.Helper()
+	return w.trafficAt(port, perSecond, clientsHTTP1, list...)
+}
+
+// trafficAt is traffic at a rate, with a number of clients that have a connection of their own.
+func (w *world) trafficAt(port string, rate, clients int, list ...aim) *traffic {
+	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	r := &traffic{
-		t: w.t, address: "127.0.0.1:" + w.values[port], began: time.Now(), cancel: cancel,
+		t: w.t, address: "127.0.0.1:" + w.values[port], rate: rate, began: time.Now(), cancel: cancel,
 		tickets: make(chan ticket, maxWaiting), last: map[string]int64{},
 	}
 	r.shared.address = r.address
 	r.aims.Store(&aims{list: list})
-	for range clientsHTTP1 {
+	for range clients {
 		r.clients.Go(func() { r.client(&ownConn{address: r.address}) })
 	}
 	for range clientsHTTP2 {
@@ -132,8 +139,8 @@ func (r *traffic) stop() {
 	if r.failed > 0 {
 		r.t.Errorf("of %d requests %d failed, such as\n%s", sent, r.failed, strings.Join(r.complain, "\n"))
 	}
-	if rate := float64(sent) / took.Seconds(); rate < perSecond/2 {
-		r.t.Errorf("%.0f requests/s were sent, want %d: no load", rate, perSecond)
+	if rate := float64(sent) / took.Seconds(); rate < float64(r.rate)/2 {
+		r.t.Errorf("%.0f requests/s were sent, want %d: no load", rate, r.rate)
 	}
 	r.t.Logf("%d requests in %v, the slowest took %v, %d took %v or more", sent, took.Round(time.Millisecond),
 		time.Duration(r.slowest.Load()).Round(time.Millisecond), r.slow.Load(), slowFrom)
@@ -150,7 +157,7 @@ func (r *traffic) clock(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for due := int64(time.Since(r.began).Seconds() * perSecond); n < due; n++ {
+		for due := int64(time.Since(r.began).Seconds() * float64(r.rate)); n < due; n++ {
 			r.swap.RLock()
 			to := r.aims.Load()
 			to.pending.Add(1)
