@@ -37,9 +37,10 @@ type several struct {
 type replica struct {
 	*several
 	name, state string
-	nodes, join string // Where Envoys reach it.
-	log         string // The file that all its processes write.
-	within      string // A program that starts it elsewhere; "": it is started here.
+	nodes, join string   // Where Envoys reach it.
+	log         string   // The file that all its processes write.
+	within      string   // A program that starts it elsewhere; "": it is started here.
+	instead     []string // Of the environment, where it reaches the stores otherwise.
 	first       *process
 	pid         int
 	ends        []time.Time // When it was killed.
@@ -130,10 +131,10 @@ func (r *replica) launch() {
 }
 
 func (r *replica) environment() []string {
-	return []string{
+	return append([]string{
 		"GATEHOUSE_STATE=" + r.state, "GATEHOUSE_STORE=" + r.database, "GATEHOUSE_LIMITS_STORE=" + r.redis, "GATEHOUSE_REPLICA=" + r.name,
 		"GATEHOUSE_NODES_ADDRESS=" + r.nodes, "GATEHOUSE_JOIN_ADDRESS=" + r.join, "GATEHOUSE_ADVERTISE=" + r.nodes,
-	}
+	}, r.instead...)
 }
 
 func (r *replica) written() string {
