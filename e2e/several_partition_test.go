@@ -37,7 +37,7 @@ func TestReplicaIsPartitioned(t *testing.T) {
 	for k := range times(1, 5) {
 		w.partition(far, cable, r, k == 0)
 	}
-	r.stop()
+	w.unharmed(r)
 	w.oneLed()
 	w.allServed()
 }

@@ -37,7 +37,29 @@ func (w *several) load(more ...aim) *traffic {
 	w.t.Helper()
 	backends := []string{"echo"}
 	list := append([]aim{{path: "/public", backends: backends}, {path: "/decided", backends: backends}, {path: "/limited", backends: backends}}, more...)
-	return w.trafficAt("PORT", times(300, perSecond), severalClients, list...)
+	r := w.trafficAt("PORT", times(300, perSecond), severalClients, list...)
+	r.mu.Lock()
+	r.excuses = func(complaint string) bool { return strings.Contains(complaint, `"code":"limits-away"`) }
+	r.mu.Unlock()
+	return r
+}
+
+// unharmed ends the load: no request failed. Redis has 50 ms for an answer, and a machine that has other things to do may keep it
+// from that: a limit that could not be asked is a failure too, unless replicas that nothing was done to said so of Redis.
+func (w *several) unharmed(load *traffic) {
+	w.t.Helper()
+	load.stop()
+	if load.excused == 0 {
+		return
+	}
+	const away = "the server of the limits is away"
+	for _, r := range w.replicas {
+		if r.within == "" && strings.Contains(r.written(), away) {
+			w.t.Logf("%d requests failed as this machine was too busy for Redis, as replica %s says", load.excused, r.name)
+			return
+		}
+	}
+	w.t.Errorf("%d requests failed as limits could not be asked", load.excused)
 }
 
 // threeReplicas does to three replicas under load what happens to them in years: no request fails, and there is one history.
@@ -59,7 +81,7 @@ func threeReplicas(t *testing.T, p programs) {
 	}
 	w.alike(c.stop())
 	w.comesAndGoes()
-	r.stop()
+	w.unharmed(r)
 	w.oneLed()
 	w.allServed()
 }
