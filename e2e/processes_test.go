@@ -40,6 +40,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"frozen":               frozen,
 		"one of two killed":    oneOfTwoKilled,
 		"far replicas":         farReplicas,
+		"three replicas":       threeReplicas,
 		"nearest killed":       nearestKilled,
 		"one of two frozen":    oneOfTwoFrozen,
 		"drained":              drained,

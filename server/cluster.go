@@ -22,6 +22,7 @@ type cluster struct {
 	followed atomic.Pointer[time.Time] // When all that the store says was taken over last; nil: never.
 	beat     chan struct{}             // Something changed that the others should know.
 	peers    atomic.Pointer[peers]
+	resting  map[int64]rest // By the server's reloading: entries that could not be rebuilt here.
 
 	mu        sync.Mutex
 	complains map[string]bool // Fleets of which was said that they cannot be served here, and "" for the replica itself; by mu.
@@ -39,7 +40,7 @@ func (s *Server) joinCluster() error {
 			return errors.Join(errors.New("this host has no name: name the replica with --replica"), err)
 		}
 	}
-	c := &cluster{name: name, process: name + "/" + rand.Text(), beat: make(chan struct{}, 1), complains: map[string]bool{}}
+	c := &cluster{name: name, process: name + "/" + rand.Text(), beat: make(chan struct{}, 1), complains: map[string]bool{}, resting: map[int64]rest{}}
 	c.peers.Store(&peers{})
 	c.election = &election{
 		server: s, leases: s.store.Leases, holder: c.process, ttl: cmp.Or(s.options.Lease, leaseTime), wake: make(chan struct{}, 1),

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -92,18 +93,22 @@ func (m management) Replicas(context.Context) ([]admin.Replica, error) {
 	own := m.report()
 	out := []admin.Replica{{
 		ID: m.cluster.name, Self: true, Version: version.Read().Version, Leads: own.Leads, Entry: own.Entry, Nodes: own.Count,
-		Addresses: m.reached(), Seen: m.options.Now(),
+		Addresses: shown(m.reached()), Seen: m.options.Now(),
 	}}
 	for _, p := range peers.all {
 		out = append(out, admin.Replica{
-			ID: p.ID, Version: p.Version, Leads: p.ID == peers.leader, Entry: p.report.Entry, Nodes: p.report.Count, Addresses: p.Addresses,
+			ID: p.ID, Version: p.Version, Leads: p.ID == peers.leader, Entry: p.report.Entry, Nodes: p.report.Count, Addresses: shown(p.Addresses),
 			Started: p.Started, Seen: p.Seen,
 		})
 	}
-	for _, r := range out {
-		delete(r.Addresses, addressProcess)
-	}
 	return out, nil
+}
+
+// shown returns the addresses of a replica that are anybody's business. They are a copy: many read what a replica told.
+func shown(addresses map[string]string) map[string]string {
+	out := maps.Clone(addresses)
+	delete(out, addressProcess)
+	return out
 }
 
 // toldOf adds to endpoints what the leader alone knows of them: that an empty answer is held back, or that there is none.

@@ -66,6 +66,7 @@ func (s *Server) followStore(ctx context.Context) {
 	again := time.NewTicker(jittered(followEvery))
 	defer again.Stop()
 	todo, away := everything(), false
+	var lost strand
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,6 +97,9 @@ func (s *Server) followStore(ctx context.Context) {
 		if away = err != nil; !away {
 			now := s.options.Now()
 			s.cluster.followed.Store(&now)
+		}
+		if lost.release(s.options.Now(), away) {
+			s.log.Warn("without the store for long: Envoys look for another replica", "since", lost.since, "nodes", s.xds.Release())
 		}
 	}
 }
@@ -219,6 +223,7 @@ func (s *Server) takeUpAll(ctx context.Context) error {
 	if s.cluster == nil {
 		return nil
 	}
+	clear(s.cluster.resting) // Somebody asks: perhaps what was missing is there now.
 	if err := s.takeUp(ctx, false); err != nil {
 		return err
 	}
@@ -231,7 +236,7 @@ func (s *Server) atHand(ctx context.Context, state rollout.State) error {
 		if v.None() || s.entries.get(v.Entry) != nil {
 			continue
 		}
-		e, err := s.rebuild(ctx, v.Entry, 0)
+		e, err := s.rebuildAgain(ctx, v.Entry)
 		if err != nil {
 			return err
 		}
@@ -257,7 +262,7 @@ func (s *Server) showNewest(ctx context.Context, changed bool) error {
 		if s.latest.Number == now {
 			return nil
 		}
-		e, err := s.rebuild(ctx, s.latest.Number, 0)
+		e, err := s.rebuildAgain(ctx, s.latest.Number)
 		if err != nil {
 			return err
 		}
@@ -282,7 +287,7 @@ func (s *Server) beginForMaker(ctx context.Context) error {
 	if begun || err != nil {
 		return err
 	}
-	e, err := s.rebuild(ctx, s.latest.Number, 0)
+	e, err := s.rebuildAgain(ctx, s.latest.Number)
 	if err != nil {
 		return err
 	}

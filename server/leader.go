@@ -98,7 +98,8 @@ func (e *election) lead(ctx context.Context, lease store.Lease, asked time.Time)
 	why := e.hold(ctx, &lease, asked)
 	s.cluster.leads.Store(false)
 	cancel()
-	stop := func() {
+	s.log.Warn("this replica leads no more", "replica", s.cluster.name, "term", lease.Fence, "reason", why.Error())
+	stop := func() { // What waits for the store ends within the store's own bound; by then another may lead, and it writes nothing.
 		for _, a := range s.cluster.leading {
 			_ = a.stop(context.WithoutCancel(ctx)) // It only waits.
 		}
@@ -106,7 +107,6 @@ func (e *election) lead(ctx context.Context, lease store.Lease, asked time.Time)
 	stop() // What is begun already first: beginning ends by it.
 	<-begun
 	stop()
-	s.log.Warn("this replica leads no more", "replica", s.cluster.name, "term", lease.Fence, "reason", why.Error())
 	if ctx.Err() != nil { // It ends by itself: another may begin at once.
 		letting, done := context.WithTimeout(context.WithoutCancel(ctx), e.ttl/leaseParts)
 		defer done()

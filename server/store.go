@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/store"
 )
+
+// storeAgain is the longest time between two tries to reach a store that was never there.
+const storeAgain = 5 * time.Second
 
 // openStore opens what outlives the process: where the options say, or in the state directory.
 func (s *Server) openStore(ctx context.Context) error {
@@ -16,12 +20,37 @@ func (s *Server) openStore(ctx context.Context) error {
 		o.Dir = s.options.State
 	}
 	o.Now = s.options.Now
-	opened, err := store.Open(ctx, o)
+	opened, err := s.awaitStore(ctx, o)
 	if err != nil {
 		return err
 	}
 	s.store = opened
 	return nil
+}
+
+// awaitStore opens the store. A PostgreSQL that is away is waited for until ctx ends, as a replica that starts with it, after
+// the machine did, must: nothing is served meanwhile. A successor does not wait, as whoever it is to follow serves on.
+func (s *Server) awaitStore(ctx context.Context, o store.Options) (*store.Store, error) {
+	wait := firstAgain
+	for tries := 1; ; tries++ {
+		opened, err := store.Open(ctx, o)
+		switch {
+		case err == nil && tries > 1:
+			s.log.Info("the store is there", "tries", tries)
+			return opened, nil
+		case !errors.Is(err, store.ErrAway) || s.options.Predecessor != nil || ctx.Err() != nil:
+			return opened, err
+		case tries == 1:
+			s.log.Error("the store is away: nothing is served until it is there", "error", err)
+		}
+		again := time.NewTimer(jittered(wait))
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+		again.Stop()
+		wait = min(2*wait, storeAgain)
+	}
 }
 
 // closeStore closes the store, the last of all.

@@ -96,3 +96,31 @@ func (n *Namespace) Within(t testing.TB, binary string) string {
 	}
 	return path
 }
+
+// networkMark tells a test that it runs in a network of its own already.
+const networkMark = "GATEHOUSE_TEST_NETWORK"
+
+// OwnNetwork runs the test that calls it again, by another process in a network of its own with nothing but loopback, in which
+// it may make devices as it likes. There it returns true; else it returns false when that has ended, and its outcome is the test's.
+func OwnNetwork(t testing.TB) bool {
+	t.Helper()
+	if os.Getenv(networkMark) != "" {
+		if out, err := exec.CommandContext(t.Context(), Binary(t, "ip"), "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Fatalf("bring up loopback: %v: %s", err, out)
+		}
+		return true
+	}
+	Binary(t, "ip")
+	if out, err := exec.CommandContext(t.Context(), Binary(t, "unshare"), "--net", "true").CombinedOutput(); err != nil {
+		missing(t, "the right to make a network namespace", fmt.Errorf("%w: %s", err, out))
+	}
+	child := exec.CommandContext(t.Context(), Binary(t, "unshare"), "--net", os.Args[0], "-test.v", "-test.timeout=5m", "-test.run=^"+t.Name()+"$") //nolint:gosec // This very program.
+	child.Env = append(os.Environ(), networkMark+"=1")
+	child.SysProcAttr = childAttributes()
+	out, err := child.CombinedOutput()
+	t.Logf("in a network of its own:\n%s", out)
+	if err != nil {
+		t.Errorf("in a network of its own: %v", err)
+	}
+	return false
+}

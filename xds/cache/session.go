@@ -29,6 +29,8 @@ type session struct {
 	stream *stream // by mu
 
 	sent  [kinds]struct{ responses, bytes atomic.Uint64 }
+	released atomic.Bool // it is to end when nothing is on its way
+
 	given time.Time // when it got what it has not acknowledged whole yet; zero: nothing
 }
 
@@ -55,7 +57,7 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		}
 		waiting, acknowledged, idle := s.progress()
-		if deadlines.aged && idle {
+		if (deadlines.aged || s.released.Load()) && idle {
 			return errAged
 		}
 		if acknowledged != before {

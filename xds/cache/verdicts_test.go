@@ -124,6 +124,22 @@ func TestOldStreamEndsWhenNothingIsOnItsWay(t *testing.T) {
 	}
 }
 
+func TestReleasedStreamEndsWhenNothingIsOnItsWay(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Settings{})
+	s.Use(plans(shot(t, "cluster:a@1")))
+	c := s.dial(t)
+	say(t, c, hello("edge", "n"))
+	answer := hear(t, c)
+	if released := s.Release(); released != 1 {
+		t.Errorf("%d streams are released, want 1", released)
+	}
+	accepts(t, c, answer) // it is not cut off before
+	if _, err := c.Recv(); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "connect again") {
+		t.Errorf("the stream ends with %v", err)
+	}
+}
+
 func TestAgeHasAJitter(t *testing.T) {
 	if timer := newAge(-1); timer.Stop() {
 		t.Error("an age below 0 runs")

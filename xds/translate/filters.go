@@ -75,7 +75,8 @@ func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAu
 
 // rateLimit returns the filter that asks Gatehouse's rate limit service, once for each failure mode.
 func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.RateLimit {
-	limits := unary(envoy.ClusterRateLimit, timeout)
+	// A replica that is cut off from the store of limits, or does not know the rules yet, says so: another one may answer.
+	limits := unary(envoy.ClusterRateLimit, timeout, "unavailable")
 	limits.InitialMetadata = []*corev3.HeaderValue{{Key: envoy.HeaderCall, Value: "%UNIQUE_ID%"}}
 	return &ratelimitv3.RateLimit{
 		Domain:                  envoy.RateLimitDomain,

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -73,11 +74,11 @@ func service(cluster string, timeout time.Duration) *corev3.GrpcService {
 
 // unary is service for calls of which each has one answer: a call whose connection ends, or that one replica does not answer
 // within half of the timeout, is made once more, and then once more, at other replicas if there are any, and all within that timeout.
-// All attempts carry the same headers. A status that Gatehouse answered with is never asked for again.
-func unary(cluster string, timeout time.Duration) *corev3.GrpcService {
+// All attempts carry the same headers. A status that Gatehouse answered with is asked for again only where more says so.
+func unary(cluster string, timeout time.Duration, more ...string) *corev3.GrpcService {
 	s := service(cluster, timeout)
 	s.RetryPolicy = &corev3.RetryPolicy{
-		RetryOn:    "reset,connect-failure,refused-stream",
+		RetryOn:    strings.Join(append([]string{"reset", "connect-failure", "refused-stream"}, more...), ","),
 		NumRetries: wrapperspb.UInt32(2),
 		RetryBackOff: &corev3.BackoffStrategy{
 			BaseInterval: durationpb.New(retryPause),
