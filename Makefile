@@ -69,7 +69,8 @@ store-long: ## Kill whatever writes to a store, and PostgreSQL itself, 200 times
 
 .PHONY: e2e-long
 e2e-long: envoy store-long ## Change the configuration thousands of times under load: the long form of what `make test` does briefly
-	@GATEHOUSE_LONG=1 go test -vet=off -tags e2e -timeout 60m -count=1 -v -run '^(TestUnbroken|TestOneColdUpstreamStandsAlone|TestPortTakenOnOneOfFive)$$' ./e2e
+	@GATEHOUSE_LONG=1 go test -vet=off -tags e2e -timeout 60m -count=1 -v -run '^(TestUnbroken|TestOneColdUpstreamStandsAlone|TestPortTakenOnOneOfFive|TestReplicaIsPartitioned)$$' ./e2e
+	@GATEHOUSE_LONG=1 go test -vet=off -tags e2e -timeout 60m -count=1 -v -run '^TestProcesses$$/^three_replicas$$' ./e2e
 
 .PHONY: golden
 golden: envoy ## Rewrite the golden files with what the code makes now; look at the diff before you commit it

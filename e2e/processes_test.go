@@ -63,15 +63,11 @@ func stories() map[string]func(*testing.T, programs) {
 	}
 }
 
-// TestOperationsAreShown holds docs/operations.md against the tests that it names.
+// TestOperationsAreShown holds the pages for operators against the tests that they name.
 func TestOperationsAreShown(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	told := stories()
-	var tests strings.Builder
+	var tests, pages strings.Builder
 	for _, file := range tested(t) {
 		code, err := os.ReadFile(file)
 		if err != nil {
@@ -79,15 +75,24 @@ func TestOperationsAreShown(t *testing.T) {
 		}
 		tests.Write(code)
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\|.*\\| `([^`]*)` \\|$").FindAllStringSubmatch(string(text), -1) {
-		isTest := strings.HasPrefix(row[1], "Test") && strings.Contains(tests.String(), "\nfunc "+row[1]+"(")
-		if told[row[1]] == nil && !isTest {
-			t.Errorf("there is no test %q, which is to show: %s", row[1], row[0])
+	for _, page := range []string{"../docs/operations.md", "../docs/replicas.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages.Write(text)
+		for _, row := range regexp.MustCompile("(?m)^\\|.*\\| ((?:`[^`]*`(?:, )?)+) \\|$").FindAllStringSubmatch(string(text), -1) {
+			for name := range strings.SplitSeq(strings.Trim(row[1], "`"), "`, `") {
+				isTest := strings.HasPrefix(name, "Test") && strings.Contains(tests.String(), "\nfunc "+name+"(")
+				if told[name] == nil && !isTest {
+					t.Errorf("%s: there is no test %q, which is to show: %s", page, name, row[0])
+				}
+			}
 		}
 	}
 	for name := range told {
-		if !strings.Contains(string(text), "`"+name+"`") {
-			t.Errorf("docs/operations.md does not tell of %q", name)
+		if !strings.Contains(pages.String(), "`"+name+"`") {
+			t.Errorf("neither docs/operations.md nor docs/replicas.md tells of %q", name)
 		}
 	}
 }

@@ -3,7 +3,6 @@
 package e2e_test
 
 import (
-	"context"
 	"io"
 	"net"
 	"net/url"
@@ -27,7 +26,7 @@ func TestReplicaIsPartitioned(t *testing.T) {
 	space := needs.NewNamespace(t, "127.0.0.1:1") // Before anything is started: with its thread would end what that has started.
 	cable := space.Plug(t)
 	w := prepareSeveral(t, build(t), severalDocuments(1000))
-	far := w.addFar(space, cable)
+	far, redis := w.addFar(space, cable)
 	far.start() // The first one leads.
 	for _, name := range []string{"a", "b"} {
 		w.add(name).start()
@@ -36,14 +35,19 @@ func TestReplicaIsPartitioned(t *testing.T) {
 	r := w.load()
 	for k := range times(1, 5) {
 		w.partition(far, cable, r, k == 0)
+		redis.set(true) // Now it misses that alone.
+		r.hold(int64(2 * r.rate))
+		redis.set(false)
+		r.hold(int64(r.rate))
 	}
 	w.unharmed(r)
 	w.oneLed()
 	w.allServed()
 }
 
-// addFar adds a replica in a namespace, which reaches the stores by ways of the test, as they listen on loopback alone.
-func (w *several) addFar(space *needs.Namespace, cable *needs.Cable) *replica {
+// addFar adds a replica in a namespace, which reaches the stores by ways of the test, as they listen on loopback alone. It returns
+// the way to Redis too.
+func (w *several) addFar(space *needs.Namespace, cable *needs.Cable) (*replica, *way) {
 	w.t.Helper()
 	r := w.add("far")
 	r.within = space.Within(w.t, filepath.Join(string(w.programs), "gatehouse"))
@@ -52,10 +56,10 @@ func (w *several) addFar(space *needs.Namespace, cable *needs.Cable) *replica {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	at.Host = way(w.t, cable.Here, "tcp", at.Host)
-	redis := way(w.t, cable.Here, "unix", strings.TrimPrefix(w.redis, "unix:"))
-	r.instead = []string{"GATEHOUSE_STORE=" + at.String(), "GATEHOUSE_LIMITS_STORE=redis://" + redis}
-	return r
+	at.Host = newWay(w.t, cable.Here, "tcp", at.Host).address
+	redis := newWay(w.t, cable.Here, "unix", strings.TrimPrefix(w.redis, "unix:"))
+	r.instead = []string{"GATEHOUSE_STORE=" + at.String(), "GATEHOUSE_LIMITS_STORE=redis://" + redis.address}
+	return r, redis
 }
 
 // partition cuts a replica off, and lets it come back.
@@ -113,14 +117,23 @@ func (w *several) servedBy(replicas ...*replica) []string {
 	return names
 }
 
-// way carries connections from an address of the test to a server, and returns it. It ends with the test.
-func way(t *testing.T, host, network, target string) string {
+// way carries connections from an address of the test to a server, unless it is cut.
+type way struct {
+	address string
+
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+// newWay opens a way, which ends with the test.
+func newWay(t *testing.T, host, network, target string) *way {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	w := &way{address: l.Addr().String()}
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
 		for {
@@ -128,35 +141,53 @@ func way(t *testing.T, host, network, target string) string {
 			if err != nil {
 				return
 			}
-			tasks.Go(func() { carry(ctx, from, network, target) })
+			to, err := new(net.Dialer).DialContext(t.Context(), network, target)
+			if err != nil || !w.takes(from, to) {
+				_ = from.Close()
+				continue
+			}
+			tasks.Go(func() { carry(from, to) })
+			tasks.Go(func() { carry(to, from) })
 		}
 	})
 	t.Cleanup(func() {
-		cancel()
+		w.set(true)
 		_ = l.Close()
 		tasks.Wait()
 	})
-	return l.Addr().String()
+	return w
 }
 
-// carry carries one connection on until a side ends it, or ctx ends.
-func carry(ctx context.Context, from net.Conn, network, target string) {
-	defer from.Close()
-	to, err := new(net.Dialer).DialContext(ctx, network, target)
-	if err != nil {
-		return
+// takes keeps both ends of a connection. false: the way is cut.
+func (w *way) takes(ends ...net.Conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cut {
+		for _, c := range ends {
+			_ = c.Close()
+		}
+		return false
 	}
-	defer to.Close()
-	defer context.AfterFunc(ctx, func() {
-		_ = from.Close()
-		_ = to.Close()
-	})()
-	var back sync.WaitGroup
-	back.Go(func() {
-		_, _ = io.Copy(from, to)
-		_ = from.Close()
-	})
+	w.conns = append(w.conns, ends...)
+	return true
+}
+
+// set cuts the way, or mends it.
+func (w *way) set(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	if cut {
+		for _, c := range w.conns {
+			_ = c.Close()
+		}
+		w.conns = nil
+	}
+}
+
+// carry carries what one end sends to the other, until one of them ends.
+func carry(from, to net.Conn) {
 	_, _ = io.Copy(to, from)
+	_ = from.Close()
 	_ = to.Close()
-	back.Wait()
 }

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -156,6 +157,15 @@ func (r *replica) crash() {
 	if err := syscall.Kill(r.pid, syscall.SIGKILL); err != nil {
 		r.t.Fatalf("kill replica %s: %v", r.name, err)
 	}
+	r.eventually("the killed process has let go of its addresses", func() bool {
+		for _, at := range [][2]string{{"unix", filepath.Join(r.state, "admin.sock")}, {"unix", filepath.Join(r.state, "xds.sock")}, {"tcp", r.nodes}, {"tcp", r.join}} {
+			if c, err := new(net.Dialer).DialContext(r.t.Context(), at[0], at[1]); err == nil {
+				_ = c.Close()
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // handOver replaces the process by a successor, and waits until that is ready.

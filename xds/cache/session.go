@@ -28,10 +28,9 @@ type session struct {
 	mu     sync.Mutex
 	stream *stream // by mu
 
-	sent  [kinds]struct{ responses, bytes atomic.Uint64 }
+	sent     [kinds]struct{ responses, bytes atomic.Uint64 }
+	given    time.Time   // when it got what it has not acknowledged whole yet; zero: nothing
 	released atomic.Bool // it is to end when nothing is on its way
-
-	given time.Time // when it got what it has not acknowledged whole yet; zero: nothing
 }
 
 // poke makes the session look for a new snapshot. It never blocks.
