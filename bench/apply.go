@@ -167,7 +167,7 @@ func (b *bench) askAPI(ctx context.Context, daemon *child, floor []float64) erro
 		}
 		took = append(took, inMs(time.Since(began)))
 	}
-	b.table.compare("management API, the revision in use: p50", "ms", took, []float64{percentile(floor, 50)}, target{})
+	b.table.compare("management API, the revision in use: p50", "ms", []float64{percentile(took, 50)}, []float64{percentile(floor, 50)}, target{})
 	b.table.compare("management API, the revision in use: p99", "ms", []float64{percentile(took, 99)}, []float64{percentile(floor, 99)}, target{})
 	return nil
 }
