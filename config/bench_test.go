@@ -146,4 +146,20 @@ func BenchmarkEdit5000Routes(b *testing.B) {
 			config.Keep(nil, files, []gateway.Ref{ref})
 		}
 	})
+	one, refs := keptInOneFile(3000)
+	b.Run("keep 3,000 in one file", func(b *testing.B) {
+		for b.Loop() {
+			config.Keep(nil, one, refs)
+		}
+	})
+}
+
+// keptInOneFile returns a file of upstreams, and their names.
+func keptInOneFile(n int) (map[string][]byte, []gateway.Ref) {
+	text, refs := []byte("schema: 1\n"), []gateway.Ref{}
+	for i := range n {
+		refs = append(refs, gateway.Ref{Kind: gateway.KindUpstream, Name: fmt.Sprintf("bank-%d", i)})
+		text = fmt.Appendf(text, "kind: Upstream\nname: bank-%d\nendpoints: [{address: \"127.0.0.1:9001\"}]\n---\n", i)
+	}
+	return map[string][]byte{"upstreams.yaml": text}, refs
 }

@@ -121,7 +121,7 @@ func (e *editor) write(s Slice, found bool, change *Edit) {
 		if file == "" {
 			file = objectsFile
 		}
-		appendDocument(e.files, file, document)
+		appendDocuments(e.files, file, []string{document})
 		return
 	}
 	border := ""

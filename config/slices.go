@@ -76,7 +76,19 @@ func slicesOf(file string, text []byte) []Slice {
 // Without returns files without the documents of these objects. A file without documents left is left out. Whatever else is in
 // the files stays to the byte.
 func Without(files map[string][]byte, objects []gateway.Ref) map[string][]byte {
-	return filtered(files, func(ref gateway.Ref) bool { return !slices.Contains(objects, ref) })
+	if len(objects) == 0 {
+		return maps.Clone(files)
+	}
+	gone := setOf(objects)
+	return filtered(files, func(ref gateway.Ref) bool { return !gone[ref] })
+}
+
+func setOf(objects []gateway.Ref) map[gateway.Ref]bool {
+	set := make(map[gateway.Ref]bool, len(objects))
+	for _, ref := range objects {
+		set[ref] = true
+	}
+	return set
 }
 
 // filtered returns files with only those documents whose objects are kept.
@@ -160,16 +172,24 @@ func Keep(files, from map[string][]byte, objects []gateway.Ref) map[string][]byt
 	if out == nil {
 		out = map[string][]byte{}
 	}
-	kept := filtered(from, func(ref gateway.Ref) bool { return slices.Contains(objects, ref) })
+	if len(objects) == 0 {
+		return out
+	}
+	wanted := setOf(objects)
+	kept := filtered(from, func(ref gateway.Ref) bool { return wanted[ref] })
 	for file, text := range namedBy(kept) {
 		if _, there := out[file]; !there {
 			out[file] = text
 		}
 	}
+	documents := map[string][]string{}
 	for _, s := range Slices(kept) {
-		if s.Document && slices.Contains(objects, s.Ref) {
-			appendDocument(out, s.File, s.Text)
+		if s.Document && wanted[s.Ref] {
+			documents[s.File] = append(documents[s.File], s.Text)
 		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(documents)) {
+		appendDocuments(out, file, documents[file])
 	}
 	return out
 }
@@ -197,21 +217,24 @@ func namedBy(files map[string][]byte) map[string][]byte {
 	return out
 }
 
-// appendDocument adds a document at the end of a file, or of another in the same folder where that file is none of documents.
-func appendDocument(files map[string][]byte, file, text string) {
+// appendDocuments adds documents at the end of a file, or of another in the same folder where that file is none of documents.
+func appendDocuments(files map[string][]byte, file string, documents []string) {
 	file = fileFor(files, file)
-	before := string(files[file])
-	if before == "" {
-		files[file] = []byte(declaring(strings.TrimPrefix(text, "---\n")))
-		return
+	text := slices.Clone(files[file]) // Others may have what stands there.
+	for _, document := range documents {
+		if len(text) == 0 {
+			text = []byte(declaring(strings.TrimPrefix(document, "---\n")))
+			continue
+		}
+		if text[len(text)-1] != '\n' {
+			text = append(text, '\n')
+		}
+		if document = undeclared(document); !isBorder([]byte(document)) {
+			text = append(text, "---\n"...)
+		}
+		text = append(text, document...)
 	}
-	if !strings.HasSuffix(before, "\n") {
-		before += "\n"
-	}
-	if text = undeclared(text); !isBorder([]byte(text)) {
-		text = "---\n" + text
-	}
-	files[file] = []byte(before + text)
+	files[file] = text
 }
 
 // fileFor returns the path of a file of documents, or of one that there is not.
