@@ -24,8 +24,8 @@ const (
 )
 
 // apply measures what comes between a person and the Envoys: plans and changes that are applied through the management API, until
-// the last node has acknowledged. The floor of a change is a server that has everything ready and only sends it; the floor of a plan
-// and of the API is an HTTP server that answers with nothing.
+// the last node has acknowledged. The floor of a change is a server that has everything ready and sends all of it, not only what
+// changed; the floor of a plan and of the API is an HTTP server that answers with nothing.
 func (b *bench) apply(ctx context.Context) error {
 	ask, err := b.emptyAPI(ctx)
 	if err != nil {
@@ -36,7 +36,10 @@ func (b *bench) apply(ctx context.Context) error {
 			return fmt.Errorf("%d routes: %w", routes, err)
 		}
 	}
-	return b.applyObjects(ctx, ask)
+	if err := b.applyObjects(ctx, ask); err != nil {
+		return err
+	}
+	return b.planByCommand(ctx)
 }
 
 func (b *bench) applyAmong(ctx context.Context, routes int, ask []float64) (err error) {

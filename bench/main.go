@@ -106,6 +106,7 @@ func steps() []step {
 		{"change", (*bench).change},
 		{"apply", (*bench).apply},
 		{"store", (*bench).storing},
+		{"redis", (*bench).sharedLimits},
 	}
 }
 

@@ -14,20 +14,36 @@ import (
 // storeWrites is how many entries are written in one turn.
 const storeWrites = 100
 
-// storing measures what it costs to keep a change, against a file of the same bytes that is synced to the same disk.
-func (b *bench) storing(ctx context.Context) (err error) {
+// storing measures what it costs to keep a change, in each kind of store, against a file of the same bytes that is synced to the
+// same disk. A PostgreSQL that is not on this machine is left out.
+func (b *bench) storing(ctx context.Context) error {
 	dir, err := b.subdir("store")
 	if err != nil {
 		return err
 	}
-	kept, err := store.Open(ctx, store.Options{Dir: dir})
+	if err := b.storingIn(ctx, "SQLite", store.Options{Dir: dir}); err != nil {
+		return err
+	}
+	where, stop, err := b.postgres(ctx)
+	if errors.Is(err, errAbsent) {
+		b.note("nothing is said of PostgreSQL: %v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.storingIn(ctx, "PostgreSQL", store.Options{URL: where}), stop())
+}
+
+func (b *bench) storingIn(ctx context.Context, kind string, where store.Options) (err error) {
+	kept, err := store.Open(ctx, where)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	var ours, floor []float64
 	for turn := range b.turns {
-		least, err := b.synced(turn)
+		least, err := b.synced(kind, turn)
 		if err != nil {
 			return fmt.Errorf("floor: %w", err)
 		}
@@ -40,15 +56,15 @@ func (b *bench) storing(ctx context.Context) (err error) {
 		}
 		ours, floor = append(ours, inMs(time.Since(began))/storeWrites), append(floor, least)
 	}
-	b.table.compare("an entry of the history, on the disk (SQLite)", "ms", ours, floor, target{})
+	b.table.compare(fmt.Sprintf("an entry of the history, on the disk (%s)", kind), "ms", ours, floor, target{})
 	return nil
 }
 
 // synced returns how long it takes to put so many bytes into a file of their own and on the disk, in milliseconds.
-func (b *bench) synced(turn int) (float64, error) {
+func (b *bench) synced(kind string, turn int) (float64, error) {
 	began := time.Now()
 	for i := range storeWrites {
-		file, err := os.Create(filepath.Join(b.dir, fmt.Sprintf("synced-%d-%d", turn, i))) //nolint:gosec // Of this run.
+		file, err := os.Create(filepath.Join(b.dir, fmt.Sprintf("synced-%s-%d-%d", kind, turn, i))) //nolint:gosec // Of this run.
 		if err != nil {
 			return 0, err
 		}

@@ -18,6 +18,9 @@ type sample struct {
 // rate is requests per second.
 func (s sample) rate() float64 { return float64(s.requests) / s.took.Seconds() }
 
+// time is microseconds for each request, where they are made one after the other.
+func (s sample) time() float64 { return float64(s.took.Microseconds()) / float64(s.requests) }
+
 // cost is microseconds of CPU time for each request.
 func (s sample) cost() float64 { return float64(s.cpu.Microseconds()) / float64(s.requests) }
 
