@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -161,21 +160,4 @@ func (o *Options) listAccess(ctx context.Context, q *PageQuery) (*accessAnswer, 
 // newestFirst is a key by which what was made last comes first.
 func newestFirst(created time.Time, id string) string {
 	return fmt.Sprintf("%020d %s", math.MaxInt64-created.UnixMicro(), id)
-}
-
-// asProblem turns an error into what the caller is told.
-func asProblem(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrAwayStore):
-		return huma.Error503ServiceUnavailable(err.Error())
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrUnknown):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrUnable), errors.Is(err, ErrConflict):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrRefused):
-		return huma.Error422UnprocessableEntity(err.Error())
-	}
-	return huma.Error500InternalServerError(err.Error())
 }

@@ -126,7 +126,7 @@ func (o *Options) changeEndpoints(ctx context.Context, in *endpointsChange) (*en
 	}
 	set, err := o.Endpoints.ChangeEndpoints(ctx, in.Upstream, in.Body)
 	if err != nil {
-		return nil, refusalOf(err)
+		return nil, changeProblem(err)
 	}
 	note(ctx).changed(versionOf(known), versionOf(set), fmt.Sprintf("%d endpoints", len(set.Endpoints)))
 	if o.Events != nil {
@@ -141,21 +141,6 @@ func versionOf(s EndpointSet) string {
 		return ""
 	}
 	return fmt.Sprint("version ", s.Version)
-}
-
-// refusalOf returns the problem document for an error of one of the reasons above.
-func refusalOf(err error) error {
-	switch {
-	case errors.Is(err, ErrUnknown):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrConflict):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrRefused):
-		return huma.Error422UnprocessableEntity(err.Error())
-	case errors.Is(err, ErrUnable), errors.Is(err, ErrAwayStore):
-		return huma.Error503ServiceUnavailable(err.Error())
-	}
-	return huma.Error500InternalServerError(err.Error())
 }
 
 // Endpoints returns the endpoints of every Upstream.

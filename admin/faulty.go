@@ -2,7 +2,6 @@ package admin
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -27,28 +26,6 @@ func (e *FaultyError) Error() string {
 
 // Unwrap returns ErrRefused.
 func (e *FaultyError) Unwrap() error { return ErrRefused }
-
-// changeProblem returns the problem document for an error of Changes.
-func changeProblem(err error) error {
-	if faulty, ok := errors.AsType[*FaultyError](err); ok {
-		details := make([]error, len(faulty.Faults))
-		for i, f := range faulty.Faults {
-			details[i] = &huma.ErrorDetail{Message: fmt.Sprintf("%s: %s", f.Code, f.Message), Location: f.Place.String(), Value: f}
-		}
-		return huma.Error422UnprocessableEntity(faulty.Reason, details...)
-	}
-	problem := refusalOf(err)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		problem = huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrNoRevision):
-		problem = huma.Error503ServiceUnavailable(err.Error())
-	}
-	if e, ok := errors.AsType[huma.StatusError](problem); ok && e.GetStatus() == http.StatusServiceUnavailable {
-		return huma.ErrorWithHeaders(problem, http.Header{soon()[0]: {soon()[1]}})
-	}
-	return problem
-}
 
 // Is reports whether the status stands for one of the reasons why something is not done.
 func (e *refusedError) Is(target error) bool {

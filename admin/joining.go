@@ -85,7 +85,7 @@ func (o *Options) describeJoining(api huma.API) {
 	}, func(ctx context.Context, in *struct{ Body Grant }) (*struct{ Body CreatedToken }, error) {
 		made, err := o.Tokens.CreateToken(ctx, in.Body)
 		note(ctx).changed("", made.ID, fmt.Sprintf("fleet %s %s", in.Body.Fleet, in.Body.Node))
-		return &struct{ Body CreatedToken }{made}, joiningError(err)
+		return &struct{ Body CreatedToken }{made}, asProblem(err)
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "listTokens", Method: http.MethodGet, Path: "/v1/tokens", Summary: "Every token, without its secret",
@@ -103,7 +103,7 @@ func (o *Options) describeJoining(api huma.API) {
 	},
 	) (*struct{}, error) {
 		note(ctx).changed(in.ID, "", "")
-		return nil, joiningError(o.Tokens.RevokeToken(ctx, in.ID))
+		return nil, asProblem(o.Tokens.RevokeToken(ctx, in.ID))
 	})
 	huma.Register(api, huma.Operation{
 		OperationID: "listRoots", Method: http.MethodGet, Path: "/v1/roots", Summary: "The roots by which nodes and Gatehouse trust each other",
@@ -130,7 +130,7 @@ type tokensAnswer struct {
 func (o *Options) listTokens(ctx context.Context, q *PageQuery) (*tokensAnswer, error) {
 	tokens, err := o.Tokens.Tokens(ctx)
 	if err != nil {
-		return nil, joiningError(err)
+		return nil, asProblem(err)
 	}
 	answer := &tokensAnswer{}
 	answer.Body.Tokens, answer.Body.Next, err = page(*q, tokens, func(t Token) string { return newestFirst(t.Created, t.ID) })
@@ -144,14 +144,14 @@ func (o *Options) getToken(ctx context.Context, in *struct {
 ) (*struct{ Body Token }, error) {
 	tokens, err := o.Tokens.Tokens(ctx)
 	if err != nil {
-		return nil, joiningError(err)
+		return nil, asProblem(err)
 	}
 	for _, t := range tokens {
 		if t.ID == in.ID {
 			return &struct{ Body Token }{t}, nil
 		}
 	}
-	return nil, joiningError(ErrNoToken)
+	return nil, asProblem(ErrNoToken)
 }
 
 // rootsAnswer is a list of roots, of which there are a few.
@@ -164,20 +164,5 @@ type rootsAnswer struct {
 func rootsOf(roots []Root, err error) (*rootsAnswer, error) {
 	answer := &rootsAnswer{}
 	answer.Body.Roots = append([]Root{}, roots...)
-	return answer, joiningError(err)
-}
-
-// joiningError gives an error of Tokens or Authority its status.
-func joiningError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrNoJoining), errors.Is(err, ErrOwnAuthority):
-		return huma.Error409Conflict(err.Error())
-	case errors.Is(err, ErrNoToken):
-		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, ErrGrant):
-		return huma.Error422UnprocessableEntity(err.Error())
-	}
-	return asProblem(err)
+	return answer, asProblem(err)
 }

@@ -78,15 +78,6 @@ func SplitSources(files map[string][]byte) ([]Source, error) {
 	return all, nil
 }
 
-// JoinSources returns the files of a configuration as they are stored. A source without files leaves no trace.
-func JoinSources(sources []Source) map[string][]byte {
-	all := map[string][]byte{}
-	for _, s := range sources {
-		maps.Copy(all, s.stored(s.Files))
-	}
-	return all
-}
-
 // stored returns files of the source by their paths in the configuration.
 func (s Source) stored(files map[string][]byte) map[string][]byte {
 	if s.Name == "" || len(files) == 0 {
