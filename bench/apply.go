@@ -78,28 +78,9 @@ func (b *bench) applyAmong(ctx context.Context, routes int, ask []float64) (err 
 	if err := b.settled(ctx, daemon, appliedNodes); err != nil {
 		return err
 	}
-	var plans, applies []float64
-	for i := range b.loads + 1 {
-		files["api-0.yaml"] = []byte(appliedAPI(0, min(routes, fleetRoutes), fmt.Sprintf("/changed-%d", i)))
-		proposal := admin.Proposal{Source: "bench", Files: files}
-		began := time.Now()
-		if _, err := client.Plan(ctx, proposal); err != nil {
-			return err
-		}
-		planned := time.Since(began)
-		if _, err := asked(nodes, "mark"); err != nil {
-			return err
-		}
-		began = time.Now()
-		if _, err := client.Apply(ctx, proposal); err != nil {
-			return err
-		}
-		if _, err := asked(nodes, "changed"); err != nil {
-			return err
-		}
-		if i > 0 { // The first warms up.
-			plans, applies = append(plans, inMs(planned)), append(applies, inMs(time.Since(began)))
-		}
+	plans, applies, err := b.changeOne(ctx, client, nodes, files, routes)
+	if err != nil {
+		return err
 	}
 	what := fmt.Sprintf("one change among %s: ", countOf(routes, "route"))
 	goal := target{}
@@ -112,6 +93,33 @@ func (b *bench) applyAmong(ctx context.Context, routes int, ask []float64) (err 
 		return b.askAPI(ctx, daemon, ask)
 	}
 	return nil
+}
+
+// changeOne changes one route again and again, and returns how long each plan and each apply takes, in milliseconds.
+func (b *bench) changeOne(ctx context.Context, client *admin.Client, nodes *child, files map[string][]byte, routes int) (plans, applies []float64, err error) {
+	for i := range b.loads + 1 {
+		files[apiFile(0)] = []byte(appliedAPI(0, min(routes, fleetRoutes), fmt.Sprintf("/changed-%d", i)))
+		proposal := admin.Proposal{Source: "bench", Files: files}
+		began := time.Now()
+		if _, err := client.Plan(ctx, proposal); err != nil {
+			return nil, nil, err
+		}
+		planned := time.Since(began)
+		if _, err := asked(nodes, "mark"); err != nil {
+			return nil, nil, err
+		}
+		began = time.Now()
+		if _, err := client.Apply(ctx, proposal); err != nil {
+			return nil, nil, err
+		}
+		if _, err := asked(nodes, "changed"); err != nil {
+			return nil, nil, err
+		}
+		if i > 0 { // The first warms up.
+			plans, applies = append(plans, inMs(planned)), append(applies, inMs(time.Since(began)))
+		}
+	}
+	return plans, applies, nil
 }
 
 // applyObjects applies many new objects at once.

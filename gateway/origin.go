@@ -1,6 +1,9 @@
 package gateway
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Origin tells where an object was written, so that whatever is found wrong with it later can name the place.
 type Origin struct {
@@ -70,6 +73,11 @@ func (r Ref) String() string {
 		return string(r.Kind) + " " + r.Name
 	}
 	return string(r.Kind) + " " + r.Name + "/" + r.Version
+}
+
+// Compare orders names by kind, name and version, for slices.SortFunc.
+func (r Ref) Compare(other Ref) int {
+	return cmp.Or(cmp.Compare(r.Kind, other.Kind), cmp.Compare(r.Name, other.Name), cmp.Compare(r.Version, other.Version))
 }
 
 // Ref returns the key of the API or Route document.

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server/compare"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
@@ -94,7 +95,7 @@ func (s *Server) record(ctx context.Context, e *entry, taken string) error {
 	if len(files) == 0 {
 		files = map[string][]byte{nothing: nil}
 	}
-	e.Resources = digestOf(e.xds)
+	e.Resources = compare.Digest(e.xds)
 	err := s.store.Together(ctx, func(ctx context.Context, together *store.Store) error {
 		added, err := together.History.AddAfter(ctx, e.Entry, files, s.latest.Number)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server/compare"
 	"github.com/gatehouse/gatehouse/store"
 )
 
@@ -94,8 +95,8 @@ func (m management) Compare(ctx context.Context, from, to int64) (admin.Comparis
 	if before.Content == after.Content {
 		return out, nil
 	}
-	out.Changes = append(out.Changes, differences(before.documents, after.documents)...)
-	out.Fleets = m.withNodes(fleetChanges(before.xds, after.xds, true))
+	out.Changes = append(out.Changes, compare.Documents(before.documents, after.documents)...)
+	out.Fleets = m.withNodes(compare.Fleets(before.xds, after.xds, true))
 	return out, nil
 }
 

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"strings"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -169,7 +167,7 @@ func (m *metrics) collectDelivery(out chan<- prometheus.Metric) {
 		gauge(out, m.deliveryLast, d.Last.Seconds(), d.Fleet)
 	}
 	for _, c := range m.server.xds.Counters() {
-		kind := c.Type[strings.LastIndexByte(c.Type, '.')+1:]
+		kind := cache.ShortType(c.Type)
 		counter(out, m.xdsBytes, c.Bytes, kind)
 		counter(out, m.xdsResponses, c.Responses, kind)
 		counter(out, m.xdsResources, c.Resources, kind)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server/compare"
+	"github.com/gatehouse/gatehouse/server/proposal"
 )
 
 // candidate is what a proposal would make of the configuration in use.
@@ -94,8 +95,9 @@ func (s *Server) candidate(ctx context.Context, base *live, p admin.Proposal, me
 	if documents == nil {
 		documents = &gateway.Documents{}
 	}
-	b := &bench{documents: documents, sources: sources, load: load, caller: admin.CallerOf(ctx)}
-	to, faults, err := b.propose(p)
+	caller := admin.CallerOf(ctx)
+	b := &proposal.Base{Documents: documents, Sources: sources, Load: load, Caller: caller}
+	to, faults, err := b.Put(p)
 	if err != nil {
 		return nil, err
 	}
@@ -103,15 +105,15 @@ func (s *Server) candidate(ctx context.Context, base *live, p admin.Proposal, me
 		c.plan.Faults = faults
 		return c, nil
 	}
-	c.plan.Kept = append(c.plan.Kept, to.kept...)
-	c.documents, faults = load(to.all)
+	c.plan.Kept = append(c.plan.Kept, to.Kept...)
+	c.documents, faults = load(to.Sources)
 	c.compile(ctx, s, faults, learn)
 	if len(c.plan.Faults) > 0 {
 		return c, nil
 	}
-	c.plan.Changes = append(c.plan.Changes, differences(documents, c.documents)...)
-	if b.caller.Role == admin.Member {
-		c.plan.Faults = append(c.plan.Faults, gateway.CheckChanges(c.plan.Changes, documents, c.documents, b.caller.Team)...)
+	c.plan.Changes = append(c.plan.Changes, compare.Documents(documents, c.documents)...)
+	if caller.Role == admin.Member {
+		c.plan.Faults = append(c.plan.Faults, gateway.CheckChanges(c.plan.Changes, documents, c.documents, caller.Team)...)
 	}
 	if len(c.plan.Faults) > 0 {
 		c.next = nil
@@ -165,8 +167,8 @@ func (s *Server) compare(c *candidate) {
 	if c.base.compiled != nil {
 		before = c.base.compiled
 	}
-	c.plan.Fleets = s.withNodes(fleetChanges(before.xds, c.next.xds, false))
-	c.plan.Routes = append(c.plan.Routes, hopChanges(before.revision, c.next.revision)...)
+	c.plan.Fleets = s.withNodes(compare.Fleets(before.xds, c.next.xds, false))
+	c.plan.Routes = append(c.plan.Routes, compare.Hops(before.revision, c.next.revision)...)
 	c.plan.Series = analytics.Series(c.next.revision) - analytics.Series(before.revision)
 	c.plan.Held = s.guarded(c.base, c.next)
 	c.plan.Warnings = append(c.plan.Warnings, newRisks(before, c.next, s.options.Now())...)
@@ -187,27 +189,6 @@ func (s *Server) withNodes(changes []admin.FleetChange) []admin.FleetChange {
 	return changes
 }
 
-// hopChanges returns the routes whose calls to Gatehouse change, by name.
-func hopChanges(before, after *gateway.Revision) []admin.RouteChange {
-	type hops struct{ before, after []gateway.Hop }
-	all := map[string]hops{}
-	for _, r := range before.Routes {
-		all[r.Name] = hops{before: r.Hops()}
-	}
-	for _, r := range after.Routes {
-		h := all[r.Name]
-		h.after = r.Hops()
-		all[r.Name] = h
-	}
-	var out []admin.RouteChange
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if h := all[name]; !slices.Equal(h.before, h.after) {
-			out = append(out, admin.RouteChange{Route: name, Before: append([]gateway.Hop{}, h.before...), After: append([]gateway.Hop{}, h.after...)})
-		}
-	}
-	return out
-}
-
 // planUpgrade tells what this version of Gatehouse makes of the configuration in use otherwise than the one that made its entry.
 func (s *Server) planUpgrade(ctx context.Context, base *live) (admin.Plan, error) {
 	plan := newPlan("", base.entry)
@@ -222,10 +203,10 @@ func (s *Server) planUpgrade(ctx context.Context, base *live) (admin.Plan, error
 	if stored == nil {
 		return plan, fmt.Errorf("%w: what Envoys got by entry %d was not kept", admin.ErrRefused, base.entry)
 	}
-	before := digests{}
-	if err := json.Unmarshal(stored, &before); err != nil {
-		return plan, fmt.Errorf("what Envoys got by entry %d cannot be read: %w", base.entry, err)
+	changes, err := compare.Upgrade(stored, base.xds)
+	if err != nil {
+		return plan, fmt.Errorf("what Envoys got by entry %d: %w", base.entry, err)
 	}
-	plan.Fleets = append(plan.Fleets, s.withNodes(upgraded(before, base.xds))...)
+	plan.Fleets = append(plan.Fleets, s.withNodes(changes)...)
 	return plan, nil
 }

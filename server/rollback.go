@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/server/compare"
 )
 
 // Rollback makes an entry with the content of an older one. What is observed stays as it is.
@@ -42,7 +43,7 @@ func (m management) Rollback(ctx context.Context, r admin.Rollback) (admin.Appli
 	}
 	c := &candidate{base: base, plan: newPlan("", base.entry), documents: old.documents, next: old.compiled, substitutions: old.substitutions}
 	c.plan.Result = old.Content
-	c.plan.Changes = append(c.plan.Changes, differences(base.documents, old.documents)...)
+	c.plan.Changes = append(c.plan.Changes, compare.Documents(base.documents, old.documents)...)
 	if r.DryRun {
 		m.compare(c)
 		return admin.Applied{Entry: base.entry, Plan: c.plan}, nil

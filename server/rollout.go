@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +52,7 @@ func (f fleets) refusals(fleet string, to rollout.Version) []rollout.Refusal {
 		if v.Version != versionIn(wanted, v) || v.Version == versionIn(before, v) {
 			continue
 		}
-		one := rollout.Refusal{Resource: kindOf(v.Type) + " " + v.Name, Text: v.Text, Origin: v.Origin, Nodes: v.Nodes}
+		one := rollout.Refusal{Resource: cache.ShortType(v.Type) + " " + v.Name, Text: v.Text, Origin: v.Origin, Nodes: v.Nodes}
 		if v.Acknowledged {
 			one.Accepted = []string{v.Envoy}
 		}
@@ -84,9 +83,6 @@ func versionIn(s *cache.Snapshot, v cache.Verdict) string {
 	}
 	return ""
 }
-
-// kindOf returns the last word of a type URL.
-func kindOf(url string) string { return url[strings.LastIndexByte(url, '.')+1:] }
 
 // add puts refusals of one resource by nodes of several Envoy versions together.
 func add(all []rollout.Refusal, one rollout.Refusal) []rollout.Refusal {

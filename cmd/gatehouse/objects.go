@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +50,7 @@ func liveObjects(ctx context.Context, client *admin.Client, kind gateway.Kind) (
 
 // byRef orders objects by kind, name and version.
 func byRef(a, b document) int {
-	return cmp.Or(cmp.Compare(a.ref.Kind, b.ref.Kind), cmp.Compare(a.ref.Name, b.ref.Name), cmp.Compare(a.ref.Version, b.ref.Version))
+	return a.ref.Compare(b.ref)
 }
 
 // liveDocuments returns the objects of one kind, by name and version; every object where kind is "".

@@ -19,6 +19,9 @@ const (
 	typePrefix = "type.googleapis.com/"
 )
 
+// ShortType returns the last word of a type URL, such as Cluster.
+func ShortType(url string) string { return url[strings.LastIndexByte(url, '.')+1:] }
+
 // kind is a resource type by its place in the order of delivery.
 type kind int
 

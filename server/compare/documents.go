@@ -1,16 +1,17 @@
-package server
+package compare
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// differences tells what changes from one configuration to another, each object with its source. One that only moves to another
-// source has a change too.
-func differences(before, after *gateway.Documents) []gateway.Change {
+// Documents tells what changes from one configuration to another, each object with its source; nil is none at all. An object that only
+// moves to another source has a change too.
+func Documents(before, after *gateway.Documents) []gateway.Change {
 	old, now := config.Objects(orNone(before)), config.Objects(orNone(after))
 	changes := config.Diff(before, after)
 	met := map[gateway.Ref]bool{}
@@ -33,7 +34,7 @@ func differences(before, after *gateway.Documents) []gateway.Change {
 			c.Fields = append(c.Fields, moved(from, c.Source, c.Place))
 		}
 	}
-	for _, ref := range refsOf(now) {
+	for _, ref := range slices.SortedFunc(maps.Keys(now), gateway.Ref.Compare) {
 		if at, was := old[ref]; was && !met[ref] && at.Source != now[ref].Source {
 			place := now[ref].At("")
 			changes = append(changes, gateway.Change{

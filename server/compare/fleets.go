@@ -1,7 +1,10 @@
-package server
+// Package compare tells what is different between two configurations: in their documents, in what Envoys get of them, and in the calls
+// that these make. In: what was loaded and compiled. Out: the lines of a plan. It is pure.
+package compare
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -35,15 +38,15 @@ func digestsOf(t *xds.Table) digests {
 				for _, r := range s.Resources(typeURL) {
 					versions[r.Name] = r.Version
 				}
-				all[fleet][kindOf(typeURL)] = versions
+				all[fleet][cache.ShortType(typeURL)] = versions
 			}
 		}
 	}
 	return all
 }
 
-// digestOf returns the same as it is kept with an entry; nil where it is too large.
-func digestOf(t *xds.Table) []byte {
+// Digest returns the versions of all resources of a table as they are kept with an entry of the history; nil where they are too large.
+func Digest(t *xds.Table) []byte {
 	text, err := json.Marshal(digestsOf(t))
 	if err != nil || len(text) > digestMax { // Strings always marshal.
 		return nil
@@ -51,8 +54,12 @@ func digestOf(t *xds.Table) []byte {
 	return text
 }
 
-// upgraded returns what becomes of resources of which only the versions are known.
-func upgraded(before digests, after *xds.Table) []admin.FleetChange {
+// Upgrade returns what a table has otherwise than one of which only the Digest is known.
+func Upgrade(digest []byte, after *xds.Table) ([]admin.FleetChange, error) {
+	before := digests{}
+	if err := json.Unmarshal(digest, &before); err != nil {
+		return nil, fmt.Errorf("read the versions of resources: %w", err)
+	}
 	now := digestsOf(after)
 	var out []admin.FleetChange
 	for _, fleet := range names(before, now) {
@@ -69,7 +76,7 @@ func upgraded(before digests, after *xds.Table) []admin.FleetChange {
 			out = append(out, change)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // between tells what becomes of a resource by its versions before and after, "" for none.
@@ -92,9 +99,9 @@ func names[T any](a, b map[string]T) []string {
 	return slices.Compact(all)
 }
 
-// fleetChanges returns what the Envoys of each fleet get otherwise by one table than by another, nil for none. text: with the
+// Fleets returns what the Envoys of each fleet get otherwise by one table than by another, nil for none. text: with the
 // resources as YAML, secrets apart.
-func fleetChanges(before, after *xds.Table, text bool) []admin.FleetChange {
+func Fleets(before, after *xds.Table, text bool) []admin.FleetChange {
 	out := []admin.FleetChange{}
 	for _, fleet := range names(fleetsOf(before), fleetsOf(after)) {
 		change := admin.FleetChange{Fleet: fleet, Resources: []admin.ResourceChange{}}
@@ -120,7 +127,7 @@ func resourceChanges(typeURL string, before, after map[string]*cache.Resource, t
 		if !differs {
 			continue
 		}
-		change := admin.ResourceChange{Kind: what, Type: kindOf(typeURL), Name: name}
+		change := admin.ResourceChange{Kind: what, Type: cache.ShortType(typeURL), Name: name}
 		if fresh != nil {
 			change.Bytes = len(fresh.Body().GetValue())
 		}

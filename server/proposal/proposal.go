@@ -1,9 +1,10 @@
-package server
+// Package proposal puts what somebody proposes into the sources of a configuration, by their text. In: the sources in use, the objects
+// that are in them, and an admin.Proposal of files or edits. Out: the sources with it, or faults. It compiles nothing and changes
+// nothing that is in use.
+package proposal
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/gatehouse/gatehouse/admin"
@@ -11,23 +12,24 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// proposed are the sources of a configuration with somebody's proposal in it.
-type proposed struct {
-	all  []config.Source
-	own  config.Source // The one that is proposed to.
-	kept []gateway.Ref // Objects of it that its new files do not have.
+// Outcome are the sources of a configuration with somebody's proposal in it.
+type Outcome struct {
+	Sources []config.Source
+	Kept    []gateway.Ref // Objects of the source proposed to that its new files do not have.
+
+	own config.Source // The one that is proposed to.
 }
 
-// bench is what a proposal is worked out on: what is in use, and how to read files.
-type bench struct {
-	documents *gateway.Documents // In use.
-	sources   []config.Source    // In use.
-	load      func([]config.Source) (*gateway.Documents, gateway.Faults)
-	caller    admin.Caller
+// Base is what a proposal is worked out on: what is in use, how to read files, and who proposes.
+type Base struct {
+	Documents *gateway.Documents
+	Sources   []config.Source
+	Load      func([]config.Source) (*gateway.Documents, gateway.Faults)
+	Caller    admin.Caller
 }
 
-// propose puts a proposal into the sources in use. What is refused is an error that wraps admin.ErrRefused, or faults.
-func (b *bench) propose(p admin.Proposal) (*proposed, gateway.Faults, error) {
+// Put puts a proposal into the sources in use. What is refused is an error that wraps admin.ErrRefused, or faults.
+func (b *Base) Put(p admin.Proposal) (*Outcome, gateway.Faults, error) {
 	if err := config.CheckSourceName(p.Source); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", admin.ErrRefused, err)
 	}
@@ -41,8 +43,8 @@ func (b *bench) propose(p admin.Proposal) (*proposed, gateway.Faults, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &proposed{own: own}
-	others := slices.DeleteFunc(slices.Clone(b.sources), func(s config.Source) bool { return s.Name == own.Name })
+	out := &Outcome{own: own}
+	others := slices.DeleteFunc(slices.Clone(b.Sources), func(s config.Source) bool { return s.Name == own.Name })
 	var faults gateway.Faults
 	if len(p.Edits) > 0 {
 		others, faults = b.edit(out, others, p)
@@ -52,25 +54,25 @@ func (b *bench) propose(p admin.Proposal) (*proposed, gateway.Faults, error) {
 	if len(faults) > 0 {
 		return nil, faults.Sort(), nil
 	}
-	out.all = append(others, out.own)
+	out.Sources = append(others, out.own)
 	return out, nil, nil
 }
 
 // own returns a source as it is in use, or an empty one. A member's source is bound to the member's team from the beginning.
-func (b *bench) own(name string) (config.Source, error) {
-	member := b.caller.Role == admin.Member
-	for _, s := range b.sources {
+func (b *Base) own(name string) (config.Source, error) {
+	member := b.Caller.Role == admin.Member
+	for _, s := range b.Sources {
 		if s.Name != name {
 			continue
 		}
-		if member && s.Team != b.caller.Team {
-			return s, fmt.Errorf("%w: the source %s belongs to %s, not to team %s", admin.ErrRefused, name, ownerOf(s), b.caller.Team)
+		if member && s.Team != b.Caller.Team {
+			return s, fmt.Errorf("%w: the source %s belongs to %s, not to team %s", admin.ErrRefused, name, ownerOf(s), b.Caller.Team)
 		}
 		return s, nil
 	}
 	s := config.Source{Name: name}
 	if member {
-		s.Team = b.caller.Team
+		s.Team = b.Caller.Team
 	}
 	return s, nil
 }
@@ -83,31 +85,31 @@ func ownerOf(s config.Source) string {
 }
 
 // replace puts the files of a directory in the place of a source's.
-func (b *bench) replace(out *proposed, others []config.Source, p admin.Proposal) ([]config.Source, gateway.Faults) {
+func (b *Base) replace(out *Outcome, others []config.Source, p admin.Proposal) ([]config.Source, gateway.Faults) {
 	before := out.own.Files
 	out.own.Files = p.Files
 	if faults := out.own.Check(); len(faults) > 0 {
 		return nil, faults
 	}
-	docs, _ := b.load([]config.Source{out.own}) // Its faults are found again in the whole.
+	docs, _ := b.Load([]config.Source{out.own}) // Its faults are found again in the whole.
 	objects := config.Objects(docs)
 	if !p.Prune {
-		for ref, at := range config.Objects(b.documents) {
+		for ref, at := range config.Objects(b.Documents) {
 			if _, has := objects[ref]; !has && at.Source == out.own.Name {
-				out.kept = append(out.kept, ref)
+				out.Kept = append(out.Kept, ref)
 			}
 		}
-		slices.SortFunc(out.kept, compareRefs)
-		out.own.Files = config.Keep(p.Files, before, out.kept)
+		slices.SortFunc(out.Kept, gateway.Ref.Compare)
+		out.own.Files = config.Keep(p.Files, before, out.Kept)
 	}
 	return b.take(others, objects, p.TakeOver)
 }
 
 // take takes objects out of the sources that have them, by text; without leave to do so each of them is a fault.
-func (b *bench) take(others []config.Source, objects map[gateway.Ref]gateway.Origin, leave bool) ([]config.Source, gateway.Faults) {
+func (b *Base) take(others []config.Source, objects map[gateway.Ref]gateway.Origin, leave bool) ([]config.Source, gateway.Faults) {
 	var faults gateway.Faults
 	taken := map[string][]gateway.Ref{}
-	for ref, at := range config.Objects(b.documents) {
+	for ref, at := range config.Objects(b.Documents) {
 		i := slices.IndexFunc(others, func(s config.Source) bool { return s.Name == at.Source })
 		mine, wanted := objects[ref]
 		if i < 0 || !wanted {
@@ -133,11 +135,11 @@ func (b *bench) take(others []config.Source, objects map[gateway.Ref]gateway.Ori
 }
 
 // unmoved tells why an object stays in the source that it is in; "" where it does not.
-func (b *bench) unmoved(s config.Source, at gateway.Origin, leave bool) string {
+func (b *Base) unmoved(s config.Source, at gateway.Origin, leave bool) string {
 	switch {
 	case s.Name == "":
 		return fmt.Sprintf("stands in the directory that the daemon watches, in %s: change it there, or remove it there first", at.At("name"))
-	case b.caller.Role == admin.Member && s.Team != b.caller.Team:
+	case b.Caller.Role == admin.Member && s.Team != b.Caller.Team:
 		return fmt.Sprintf("belongs to the source %s of %s: have them change it", s.Name, ownerOf(s))
 	case !leave:
 		return fmt.Sprintf("belongs to the source %s, in %s: change it there, or take it over (--take-over)", s.Name, at.At("name"))
@@ -146,7 +148,7 @@ func (b *bench) unmoved(s config.Source, at gateway.Origin, leave bool) string {
 }
 
 // edit makes edits in the text of a source. What other sources have is moved into it first.
-func (b *bench) edit(out *proposed, others []config.Source, p admin.Proposal) ([]config.Source, gateway.Faults) {
+func (b *Base) edit(out *Outcome, others []config.Source, p admin.Proposal) ([]config.Source, gateway.Faults) {
 	wanted := map[gateway.Ref]gateway.Origin{}
 	for _, e := range p.Edits {
 		wanted[e.Object] = gateway.Origin{}
@@ -155,7 +157,7 @@ func (b *bench) edit(out *proposed, others []config.Source, p admin.Proposal) ([
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	in := config.Objects(b.documents)
+	in := config.Objects(b.Documents)
 	for _, s := range others {
 		var moved []gateway.Ref
 		for ref := range wanted {
@@ -164,7 +166,7 @@ func (b *bench) edit(out *proposed, others []config.Source, p admin.Proposal) ([
 			}
 		}
 		if len(moved) > 0 {
-			slices.SortFunc(moved, compareRefs)
+			slices.SortFunc(moved, gateway.Ref.Compare)
 			out.own.Files = config.Keep(out.own.Files, s.Files, moved)
 		}
 	}
@@ -185,13 +187,4 @@ func editsOf(list []admin.Edit) []config.Edit {
 		}
 	}
 	return out
-}
-
-// refsOf returns names in order.
-func refsOf(objects map[gateway.Ref]gateway.Origin) []gateway.Ref {
-	return slices.SortedFunc(maps.Keys(objects), compareRefs)
-}
-
-func compareRefs(a, b gateway.Ref) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 }
