@@ -1,13 +1,9 @@
 package server
 
 import (
-	"time"
-
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
-	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
-	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/xds"
 	"github.com/gatehouse/gatehouse/xds/translate"
@@ -56,13 +52,7 @@ type Checked struct {
 	Fleets   map[string]*translate.Resources
 }
 
-// Check compiles a directory of documents as serve would, for all services, touching nothing. It reports every fault;
-// Checked is nil if there is any.
+// Check is Work.Check of a directory alone.
 func Check(dir string, lookup func(string) (string, bool)) (*Checked, gateway.Faults) {
-	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
-	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
-	if faults = append(append(faults, docs.Watched...), found...).Sort(); len(faults) > 0 {
-		return nil, faults
-	}
-	return &Checked{Revision: next.revision, Fleets: next.xds.Fleets}, nil
+	return Work{Dir: dir}.Check(lookup)
 }

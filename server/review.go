@@ -2,13 +2,13 @@ package server
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
-	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/posture"
 )
 
@@ -18,14 +18,12 @@ type Reviewed struct {
 	Lint    []posture.Finding
 }
 
-// Review compiles a directory of documents as serve would, and looks it over by the rules of security and of style, with the
-// waivers that it holds. Whatever keeps it from being served is a fault; so is a file of waivers that cannot be read, or that
-// names a rule that does not exist. Reviewed is nil if there is any.
-func Review(dir string, lookup func(string) (string, bool), now time.Time) (*Reviewed, gateway.Faults) {
-	docs, faults := config.Load(dir, config.Options{LookupEnv: lookup})
-	next, found := compile(docs, files{Certificates: observed.Certificates{Dir: dir, Now: time.Now}}, nil)
-	faults = append(append(faults, docs.Watched...), found...)
-	waivers, found := waiversOf(dir)
+// Review compiles documents as serve would, and looks those of the directory over by the rules of security and of style, with
+// the waivers that it holds. Whatever keeps them from being served is a fault; so is a file of waivers that cannot be read, or
+// that names a rule that does not exist. Reviewed is nil if there is any.
+func (w Work) Review(lookup func(string) (string, bool), now time.Time) (*Reviewed, gateway.Faults) {
+	next, faults := w.compile(lookup)
+	waivers, found := waiversOf(w.Dir)
 	if faults = append(faults, found...).Sort(); len(faults) > 0 {
 		return nil, faults
 	}
@@ -38,9 +36,14 @@ func Review(dir string, lookup func(string) (string, bool), now time.Time) (*Rev
 		return text
 	}
 	return &Reviewed{
-		Posture: posture.Waive(posture.Findings(s), waivers, posture.Security(), now),
-		Lint:    posture.Waive(posture.Lint(s), waivers, posture.Style(), now),
+		Posture: posture.Waive(own(posture.Findings(s)), waivers, posture.Security(), now),
+		Lint:    posture.Waive(own(posture.Lint(s)), waivers, posture.Style(), now),
 	}, nil
+}
+
+// own leaves out the findings in what lies beside a directory.
+func own(findings []posture.Finding) []posture.Finding {
+	return slices.DeleteFunc(findings, func(f posture.Finding) bool { return f.Place.Source != "" })
 }
 
 // ReviewSources looks a configuration over, source by source, by the rules of security, apart from the host it runs on: secrets,

@@ -73,7 +73,7 @@ func review(t *testing.T, archive *txtar.Archive, side string) []posture.Finding
 		write(name+".pem", chain)
 		write(name+".key.pem", key)
 	}
-	reviewed, faults := server.Review(dir, reviewKey, time.Now())
+	reviewed, faults := server.Work{Dir: dir}.Review(reviewKey, time.Now())
 	if len(faults) > 0 {
 		t.Fatalf("%s: %v", side, faults)
 	}
@@ -99,7 +99,7 @@ func TestReviewRefusesWhatIsFaulty(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if reviewed, faults := server.Review(dir, reviewKey, time.Now()); reviewed != nil || len(faults) != 1 || faults[0].Place.File != file {
+		if reviewed, faults := server.Work{Dir: dir}.Review(reviewKey, time.Now()); reviewed != nil || len(faults) != 1 || faults[0].Place.File != file {
 			t.Errorf("%s: %v, %v", file, reviewed, faults)
 		}
 	}

@@ -21,6 +21,7 @@ const never = "never"
 type findingsOptions struct {
 	env    surroundings
 	rules  func() []posture.Rule
+	beside beside
 	format choice
 	failOn choice
 }
@@ -34,17 +35,20 @@ func (o *findingsOptions) add(c *cobra.Command, failOn posture.Severity) {
 		words = append(words, string(s))
 	}
 	o.failOn = newChoice(string(failOn), words...)
+	o.beside.add(c)
 	o.failOn.add(c, "fail-on", "", "exit with 2 where a finding is at or above this severity")
 }
 
 // review looks over a directory. Faults are printed as `validate` prints them.
 func (o *findingsOptions) review(dir string) (*server.Reviewed, error) {
-	if err := directory(dir); err != nil {
+	work, err := o.beside.work(dir)
+	if err != nil {
 		return nil, err
 	}
-	reviewed, faults := server.Review(dir, o.env.lookup, o.env.now())
+	reviewed, faults := work.Review(o.env.lookup, o.env.now())
 	if len(faults) > 0 {
-		return nil, o.faulty(dir, inDirectory(dir, faults))
+		own, others := o.beside.own(dir, faults)
+		return nil, o.faulty(o.beside.name(dir), append(own, others...))
 	}
 	return reviewed, nil
 }

@@ -29,7 +29,7 @@ reason and until when. Exit codes: 0 nothing at or above --fail-on, 2 something,
 		if err != nil {
 			return err
 		}
-		return o.show(args[0], seenFrom(args[0], reviewed.Lint))
+		return o.show(o.beside.name(args[0]), seenFrom(args[0], reviewed.Lint))
 	}
 	return c
 }

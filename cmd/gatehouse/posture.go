@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/spf13/cobra"
@@ -39,13 +40,16 @@ reason and until when. Exit codes: 0 nothing at or above --fail-on, 2 something,
 	live.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
+			if len(o.beside.dirs) > 0 {
+				return usageError{errors.New("--with: name the directory first that these are beside of")}
+			}
 			return o.live(c.Context(), live)
 		}
 		reviewed, err := o.review(args[0])
 		if err != nil {
 			return err
 		}
-		return o.show(args[0], seenFrom(args[0], reviewed.Posture))
+		return o.show(o.beside.name(args[0]), seenFrom(args[0], reviewed.Posture))
 	}
 	return c
 }

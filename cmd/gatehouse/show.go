@@ -36,8 +36,20 @@ func (t *trial) show(r *gateway.Revision) {
 	if commands := t.commands(r); len(commands) > 0 {
 		fmt.Fprintf(out, "\nTry:\n\n%s\n\n", strings.Join(commands, "\n\n"))
 	}
-	fmt.Fprintf(out, "Ask what runs:\n\n%s nodes --state %s\n\n", t.options.env.program, t.options.state)
+	fmt.Fprintf(out, "Ask what runs:\n\n%s nodes %s\n\n", t.options.env.program, t.where())
 	fmt.Fprintln(t.options.env.stderr, "Ctrl-C ends all.")
+}
+
+// where returns the flags by which other verbs find this daemon.
+func (t *trial) where() string {
+	if t.options.admin == "" {
+		return "--state " + t.options.state
+	}
+	flags := "--server " + t.options.admin
+	if !strings.HasPrefix(t.options.admin, envoy.SocketScheme) {
+		flags += " --admin-token file:" + filepath.Join(t.options.state, "admin-token")
+	}
+	return flags
 }
 
 // listeners says what listens where.
@@ -60,7 +72,7 @@ func listeners(r *gateway.Revision) string {
 // wanted says what to do about an empty configuration.
 func (t *trial) wanted() string {
 	if t.options.dir == "" {
-		return "name a directory of documents, as in gatehouse up DIR"
+		return "apply a directory that has one, as in gatehouse apply DIR " + t.where()
 	}
 	return "write one into " + t.options.dir
 }

@@ -31,11 +31,27 @@ type trial struct {
 	binary    string
 	log       *slog.Logger
 	services  envoy.Services
-	fleets    map[string]*running // By fleet.
+	envoys    map[tried]*running
 	backends  map[string]*running // By address.
 	listens   map[string]bool     // Addresses of the listeners that were free when they came.
 	shown     bool                // The first revision is in use, and all is printed.
 	listeners string              // What was printed last about them.
+}
+
+// tried is one Envoy of a trial: its fleet, and which it is there, from 0.
+type tried struct {
+	fleet string
+	index int
+}
+
+// settings are those of the Envoy, whose files are below a directory.
+func (e tried) settings(dir string) envoy.Settings {
+	s := envoy.Settings{Fleet: e.fleet, Node: "local", Dir: filepath.Join(dir, "envoy", e.fleet)}
+	if e.index > 0 {
+		number := strconv.Itoa(e.index + 1)
+		s.Node, s.Dir = "local-"+number, filepath.Join(s.Dir, number)
+	}
+	return s
 }
 
 // running is a part that runs until its cancel.
@@ -56,7 +72,7 @@ func newTrial(o *upOptions, binary string, log *slog.Logger, at server.Addresses
 		services: envoy.Services{
 			XDS: []string{at.XDS}, Authz: []string{at.Authz}, RateLimit: []string{at.RateLimit}, AccessLog: []string{at.AccessLog},
 		},
-		fleets: map[string]*running{}, backends: map[string]*running{}, listens: map[string]bool{},
+		envoys: map[tried]*running{}, backends: map[string]*running{}, listens: map[string]bool{},
 	}
 }
 
@@ -81,13 +97,16 @@ func (t *trial) follow(ctx context.Context, revisions <-chan *gateway.Revision) 
 
 // stop ends all Envoys, then all backends.
 func (t *trial) stop() {
-	for _, parts := range []map[string]*running{t.fleets, t.backends} {
-		for _, r := range parts {
-			r.cancel()
-		}
-		for _, r := range parts {
-			r.done.Wait()
-		}
+	stopAll(t.envoys)
+	stopAll(t.backends)
+}
+
+func stopAll[K comparable](parts map[K]*running) {
+	for _, r := range parts {
+		r.cancel()
+	}
+	for _, r := range parts {
+		r.done.Wait()
 	}
 }
 
@@ -97,27 +116,30 @@ func (t *trial) use(ctx context.Context, r *gateway.Revision) error {
 		return err
 	}
 	t.useBackends(ctx, r)
-	fleets := map[string]bool{}
+	fleets := fleetsOf(r)
+	for e, r := range t.envoys {
+		if !slices.Contains(fleets, e.fleet) {
+			r.stop()
+			delete(t.envoys, e)
+		}
+	}
 	begun := map[string]chan error{}
-	for _, g := range r.Gateways {
-		fleets[g.Fleet] = true
-		if t.fleets[g.Fleet] == nil {
-			first, err := t.begin(ctx, g.Fleet)
+	for _, fleet := range fleets {
+		for i := range t.options.envoys {
+			e := tried{fleet, i}
+			if t.envoys[e] != nil {
+				continue
+			}
+			first, err := t.begin(ctx, e)
 			if err != nil {
 				return err
 			}
-			begun[g.Fleet] = first
+			begun[fleet+"/"+e.settings("").Node] = first
 		}
 	}
-	for fleet, r := range t.fleets {
-		if !fleets[fleet] {
-			r.stop()
-			delete(t.fleets, fleet)
-		}
-	}
-	for fleet, first := range begun {
+	for name, first := range begun {
 		if err := <-first; err != nil {
-			return fmt.Errorf("fleet %s: %w", fleet, err)
+			return fmt.Errorf("node %s: %w", name, err)
 		}
 	}
 	t.show(r)
@@ -166,35 +188,35 @@ func free(ctx context.Context, address string) error {
 	return l.Close()
 }
 
-// begin starts the Envoy of a fleet. What it sends is nil when the Envoy is ready, or why it is not.
-func (t *trial) begin(ctx context.Context, fleet string) (chan error, error) {
-	settings := envoy.Settings{Fleet: fleet, Node: "local", Dir: filepath.Join(t.options.state, "envoy", fleet)}
-	dir, err := filepath.Abs(settings.Dir)
+// begin starts an Envoy. What it sends is nil when the Envoy is ready, or why it is not.
+func (t *trial) begin(ctx context.Context, e tried) (chan error, error) {
+	dir, err := filepath.Abs(t.options.state)
 	if err != nil {
 		return nil, fmt.Errorf("make the path absolute: %w", err)
 	}
-	settings.Dir = dir
+	settings := e.settings(dir)
 	path, err := envoy.Prepare(settings, t.services)
 	if err != nil {
-		return nil, fmt.Errorf("fleet %s: %w", fleet, err)
+		return nil, fmt.Errorf("fleet %s: %w", e.fleet, err)
 	}
-	start := envoy.Start{Binary: t.binary, Bootstrap: path, Admin: settings.AdminSocket(), Log: t.log.With("fleet", fleet)}
+	log := t.log.With("fleet", e.fleet, "node", settings.Node)
+	start := envoy.Start{Binary: t.binary, Bootstrap: path, Admin: settings.AdminSocket(), Log: log}
 	within, cancel := context.WithCancel(ctx)
 	r := &running{cancel: cancel}
-	t.fleets[fleet] = r
+	t.envoys[e] = r
 	first := make(chan error, 1)
-	r.done.Go(func() { t.keep(within, fleet, start, first) })
+	r.done.Go(func() { keep(within, start, first) })
 	return first, nil
 }
 
-// keep runs the Envoy of a fleet until ctx ends, and starts it again when it ends by itself.
-func (t *trial) keep(ctx context.Context, fleet string, start envoy.Start, first chan error) {
+// keep runs an Envoy until ctx ends, and starts it again when it ends by itself.
+func keep(ctx context.Context, start envoy.Start, first chan error) {
 	for {
-		err := t.once(ctx, start, first)
+		err := once(ctx, start, first)
 		if ctx.Err() != nil {
 			return
 		}
-		t.log.Warn("an Envoy ended and is started again", "fleet", fleet, "error", err)
+		start.Log.Warn("an Envoy ended and is started again", "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -204,7 +226,7 @@ func (t *trial) keep(ctx context.Context, fleet string, start envoy.Start, first
 }
 
 // once runs an Envoy until it or ctx ends, and returns why it ended.
-func (t *trial) once(ctx context.Context, start envoy.Start, first chan error) error {
+func once(ctx context.Context, start envoy.Start, first chan error) error {
 	child, err := envoy.Launch(ctx, start)
 	if err == nil {
 		ready, cancel := context.WithTimeout(ctx, readyTimeout)

@@ -21,8 +21,14 @@ type upOptions struct {
 	env      surroundings
 	dir      string
 	state    string
+	envoys   int
+	admin    string
 	logLevel choice
 }
+
+// maxTried bounds the Envoys of one fleet that a trial runs: each is a process.
+const maxTried = 20
+
 
 // newUp returns `gatehouse up`.
 func newUp(env surroundings) *cobra.Command {
@@ -31,16 +37,21 @@ func newUp(env surroundings) *cobra.Command {
 		Use:   "up [DIR]",
 		Short: "Try a directory of documents on this machine",
 		Long: `Runs all that a directory of documents needs, on this machine and in this terminal: the
-daemon, one Envoy for each fleet, and an echo backend for every loopback endpoint on which
+daemon, an Envoy for each fleet, and an echo backend for every loopback endpoint on which
 nobody listens. Then it prints what listens where, and commands to copy. A change in the
 directory is in use at once; a faulty one is reported, and what runs goes on.
 
 Ctrl-C ends all, a second Ctrl-C at once. Without DIR it starts empty.
 
+With --envoys a fleet has several Envoys, which share its ports, so that rollouts can be
+watched. With --admin-address the management API is at an address of loopback, where a
+token says who asks: the first one is in the file admin-token of --state.
+
 The commands come from the example's README.md: the lines that begin with $ in its blocks
 marked console.`,
 		Example: `  gatehouse up examples/quickstart
-  gatehouse up ./documents --log-level info`,
+  gatehouse up ./documents --log-level info
+  gatehouse up --state state --envoys 4 --admin-address 127.0.0.1:9900`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -51,6 +62,8 @@ marked console.`,
 	f := c.Flags()
 	f.StringVar(&o.state, "state", "", "`DIRECTORY` of the sockets and the Envoys' files (default: a temporary one)")
 	orEnvironment(f, "state", "GATEHOUSE_STATE")
+	f.IntVar(&o.envoys, "envoys", 1, "how many Envoys each fleet has, `N`")
+	f.StringVar(&o.admin, "admin-address", "", "`ADDRESS` of the management API: unix:/path, or IP:port on loopback (default: its socket in --state)")
 	o.logLevel.add(c, "log-level", "", "from which level on to log")
 	orEnvironment(f, "log-level", "GATEHOUSE_LOG_LEVEL")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -63,6 +76,9 @@ marked console.`,
 }
 
 func (o *upOptions) run(ctx context.Context) error {
+	if o.envoys < 1 || o.envoys > maxTried {
+		return usageError{fmt.Errorf("--envoys: %d is not between 1 and %d", o.envoys, maxTried)}
+	}
 	if o.dir != "" {
 		if err := directory(o.dir); err != nil {
 			return err
@@ -93,7 +109,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	log := newConsole(ctx, o.env.failures, level, o.dir)
 	revisions := make(chan *gateway.Revision, 1)
 	s, err := server.New(server.Options{
-		Config: o.dir, State: o.state, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
+		Config: o.dir, State: o.state, Listen: server.Addresses{Admin: o.admin}, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
 		Used: func(r *gateway.Revision) { latest(revisions, r) },
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ const validateTimeout = time.Minute
 type validateOptions struct {
 	env    surroundings
 	dir    string
+	beside beside
 	envoy  bool
 	format *choice
 }
@@ -48,12 +49,18 @@ func newValidate(env surroundings) *cobra.Command {
   FILE:LINE:COLUMN: CODE: what is wrong, and what to do
 
 What validates is what runs. "gatehouse help CODE" explains a code. With --envoy a real
-Envoy also judges what each fleet would get.`,
+Envoy also judges what each fleet would get.
+
+A directory that refers to what others have, such as the platform's Gateway, is validated
+beside theirs: --with DIR. Only the faults of the first directory are reported, and make
+the verb fail; those of others are counted in one line.`,
 		Example: `  gatehouse validate examples/quickstart
-  gatehouse validate --envoy examples/quickstart`,
+  gatehouse validate --envoy examples/quickstart
+  gatehouse validate payments --with platform`,
 		Args: oneDirectory,
 	}
 	o.format = newFormat(c)
+	o.beside.add(c)
 	c.Flags().BoolVar(&o.envoy, "envoy", false, "ask a real Envoy too (found by GATEHOUSE_ENVOY, in .tools, or on the PATH)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.dir = args[0]
@@ -63,11 +70,13 @@ Envoy also judges what each fleet would get.`,
 }
 
 func (o *validateOptions) run(ctx context.Context) error {
-	if err := directory(o.dir); err != nil {
+	work, err := o.beside.work(o.dir)
+	if err != nil {
 		return err
 	}
-	checked, faults := server.Check(o.dir, o.env.lookup)
-	result := validated{Faults: inDirectory(o.dir, faults)}
+	checked, faults := work.Check(o.env.lookup)
+	own, others := o.beside.own(o.dir, faults)
+	result := validated{Faults: own}
 	if checked != nil {
 		result.Revision = checked.Revision.ID
 		result.Fleets = slices.Sorted(maps.Keys(checked.Fleets))
@@ -79,7 +88,7 @@ func (o *validateOptions) run(ctx context.Context) error {
 			result.Faults = append(result.Faults, refused...)
 		}
 	}
-	err := o.format.write(o.env.stdout, result, func(w io.Writer) error {
+	err = o.format.write(o.env.stdout, result, func(w io.Writer) error {
 		for _, f := range result.Faults {
 			fmt.Fprintln(w, f.Error())
 		}
@@ -88,6 +97,7 @@ func (o *validateOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.beside.tell(o.env.stderr, others)
 	return o.summarize(checked, len(result.Faults))
 }
 
@@ -138,8 +148,12 @@ func (o *validateOptions) summarize(checked *server.Checked, faults int) error {
 		fmt.Fprintf(o.env.stderr, "%s: %s\n", o.dir, count(faults, "fault"))
 		return silentError{}
 	}
+	if checked == nil {
+		fmt.Fprintf(o.env.stderr, "%s: no faults\n", o.dir)
+		return nil
+	}
 	r := checked.Revision
-	fmt.Fprintf(o.env.stderr, "%s: no faults: %s, %s, %s, %s; revision %s\n", o.dir, count(len(r.Gateways), "gateway"),
+	fmt.Fprintf(o.env.stderr, "%s: no faults: %s, %s, %s, %s; revision %s\n", o.beside.name(o.dir), count(len(r.Gateways), "gateway"),
 		count(len(r.APIs), "API"), count(len(r.Routes), "route"), count(len(r.Upstreams), "upstream"), r.ID)
 	return nil
 }
