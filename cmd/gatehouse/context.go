@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/envoy"
 )
 
 // newContext returns `gatehouse context` with its verbs.
@@ -103,6 +106,9 @@ daemon is asked; "gatehouse login" stores a token, and checks it.`,
 		if err := tokenReference(p.Token); err != nil {
 			return err
 		}
+		if err := p.fromAnywhere(); err != nil {
+			return err
+		}
 		known, err := readContexts(env.lookup)
 		if err != nil {
 			return err
@@ -114,6 +120,22 @@ daemon is asked; "gatehouse login" stores a token, and checks it.`,
 		return known.write()
 	}
 	return c
+}
+
+// fromAnywhere makes paths absolute: a context is used in other directories than the one in which it was added.
+func (p *place) fromAnywhere() error {
+	for text, scheme := range map[*string]string{&p.Token: "file:", &p.Server: envoy.SocketScheme} {
+		path, ok := strings.CutPrefix(*text, scheme)
+		if !ok {
+			continue
+		}
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			return fmt.Errorf("make the path absolute: %w", err)
+		}
+		*text = scheme + absolute
+	}
+	return nil
 }
 
 // tokenReference refuses a token that is written out, without repeating it.

@@ -109,7 +109,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	log := newConsole(ctx, o.env.failures, level, o.dir)
 	revisions := make(chan *gateway.Revision, 1)
 	s, err := server.New(server.Options{
-		Config: o.dir, State: o.state, Listen: server.Addresses{Admin: o.admin}, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
+		Config: o.dir, State: o.state, Listen: server.Addresses{Admin: o.admin}, Step: time.Second, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
 		Used: func(r *gateway.Revision) { latest(revisions, r) },
 	})
 	if err != nil {
