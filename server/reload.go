@@ -112,25 +112,27 @@ func propose(docs *gateway.Documents, faults gateway.Faults, from files, before 
 		revision = before.revision
 	}
 	var substitutions []gateway.Substitution
-	var last gateway.Faults
+	var written gateway.Faults // Those of all rounds: the first are what somebody wrote, and others follow from what stands in.
 	for range quarantineRounds {
 		next, found := compile(docs, from, before)
-		faults = append(faults, found...).Sort()
+		faults = append(faults, found...)
 		if len(faults) == 0 {
 			return next, substitutions, nil
 		}
+		for _, f := range faults {
+			if !hasFault(written, f) {
+				written = append(written, f)
+			}
+		}
 		var shared gateway.Faults
 		var done []gateway.Substitution
-		docs, shared, done = gateway.Quarantine(docs, revision, faults)
+		docs, shared, done = gateway.Quarantine(docs, revision, faults.Sort())
 		if len(shared) > 0 || len(done) == 0 {
-			return nil, nil, faults
+			break
 		}
-		substitutions = append(substitutions, done...)
-		last, faults = faults, nil
+		substitutions, faults = append(substitutions, done...), nil
 	}
-	return nil, nil, append(last, gateway.Fault{
-		Code: gateway.CodeTranslate, Message: fmt.Sprintf("faults remain after %d rounds of quarantine", quarantineRounds),
-	})
+	return nil, nil, written.Sort()
 }
 
 // Between two attempts to use a good configuration that could not be used, as with a full disk.
