@@ -24,13 +24,13 @@ func TestConsoleBlocksAreExecuted(t *testing.T) {
 	}
 	executed := map[string][]string{
 		// page: the script, and its line.
-		"README.md":                      {"cmd/gatehouse/testdata/envoy/quickstart.txtar", "page $ROOT/README.md"},
+		"README.md":                       {"cmd/gatehouse/testdata/envoy/readme.txtar", "page README.md"},
 		"cmd/gatehouse/project/README.md": {"cmd/gatehouse/testdata/envoy/init.txtar", "page README.md"},
-		"docs/changes.md":                {"cmd/gatehouse/testdata/script/changes_page.txtar", "page $ROOT/docs/changes.md"},
-		"docs/tutorial.md":               {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
-		"examples/gitops/README.md":      {"cmd/gatehouse/testdata/envoy/gitops.txtar", "page README.md"},
-		"examples/quickstart/README.md":  {"cmd/gatehouse/testdata/envoy/quickstart.txtar", "page examples/quickstart/README.md"},
-		"examples/tls/README.md":         {"cmd/gatehouse/testdata/envoy/tls.txtar", "page examples/tls/README.md"},
+		"docs/changes.md":                 {"cmd/gatehouse/testdata/script/changes_page.txtar", "page $ROOT/docs/changes.md"},
+		"docs/tutorial.md":                {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
+		"examples/gitops/README.md":       {"cmd/gatehouse/testdata/envoy/gitops.txtar", "page README.md"},
+		"examples/quickstart/README.md":   {"cmd/gatehouse/testdata/envoy/quickstart.txtar", "page examples/quickstart/README.md"},
+		"examples/tls/README.md":          {"cmd/gatehouse/testdata/envoy/tls.txtar", "page examples/tls/README.md"},
 	}
 	for page := range pages {
 		by, known := executed[page]
