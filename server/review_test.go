@@ -99,7 +99,8 @@ func TestReviewRefusesWhatIsFaulty(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if reviewed, faults := (server.Work{Dir: dir}).Review(reviewKey, time.Now()); reviewed != nil || len(faults) != 1 || faults[0].Place.File != file {
+		reviewed, faults := server.Work{Dir: dir}.Review(reviewKey, time.Now())
+		if reviewed != nil || len(faults) != 1 || faults[0].Place.File != file {
 			t.Errorf("%s: %v, %v", file, reviewed, faults)
 		}
 	}

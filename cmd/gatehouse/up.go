@@ -29,7 +29,6 @@ type upOptions struct {
 // maxTried bounds the Envoys of one fleet that a trial runs: each is a process.
 const maxTried = 20
 
-
 // newUp returns `gatehouse up`.
 func newUp(env surroundings) *cobra.Command {
 	o := upOptions{env: env, logLevel: newChoice("warn", "debug", "info", "warn", "error")}
