@@ -163,3 +163,13 @@ func keptInOneFile(n int) (map[string][]byte, []gateway.Ref) {
 	}
 	return map[string][]byte{"upstreams.yaml": text}, refs
 }
+
+// TestKeepMany keeps many documents of one file, and has all of them.
+func TestKeepMany(t *testing.T) {
+	t.Parallel()
+	from, refs := keptInOneFile(300)
+	docs, faults := config.LoadFS(inMemory(config.Keep(nil, from, refs)), config.Options{})
+	if len(faults) > 0 || len(docs.Upstreams) != len(refs) {
+		t.Fatalf("%d of %d are kept: %v", len(docs.Upstreams), len(refs), faults)
+	}
+}
