@@ -21,7 +21,9 @@ const childVariable = "GATEHOUSE_TEST_STORE"
 func TestMain(m *testing.M) {
 	role, dir, child := strings.Cut(os.Getenv(childVariable), ":")
 	if !child {
-		os.Exit(m.Run())
+		code := m.Run()
+		cluster.End()
+		os.Exit(code)
 	}
 	do := map[string]func(context.Context, io.Writer, string) error{"writes": writeForEver, "loads": loadOnce, "opens": openAsNobody, "fills": fillDisk}[role]
 	if err := do(context.Background(), os.Stdout, dir); err != nil {

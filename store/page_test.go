@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/store"
 )
 
@@ -50,10 +49,13 @@ func TestPageIsShown(t *testing.T) {
 	}
 }
 
-// TestPostgresDurable uses a server that is set up to confirm what is not on its disk yet.
+// TestPostgresDurable uses a database that is set up to confirm what is not on its disk yet.
 func TestPostgresDurable(t *testing.T) {
 	t.Parallel()
-	s := open(t, at(needs.Postgres(t, "synchronous_commit=off").Database()))
+	server := cluster.For(t)
+	url := server.Database()
+	server.SQL("postgres", "ALTER DATABASE "+bankOf(url)+" SET synchronous_commit = off")
+	s := open(t, at(url))
 	if got, err := s.Names(t.Context(), "SELECT current_setting('synchronous_commit')"); err != nil || len(got) != 1 || got[0] != "on" {
 		t.Errorf("synchronous_commit is %v, %v", got, err)
 	}

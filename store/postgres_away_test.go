@@ -103,13 +103,14 @@ func TestPostgresAway(t *testing.T) {
 // TestConnectionsLost ends every connection of an open store, as a restart of what is between would.
 func TestConnectionsLost(t *testing.T) {
 	t.Parallel()
-	server := needs.Postgres(t)
-	s := open(t, store.Options{URL: server.Database()})
+	server := cluster.For(t)
+	url := server.Database()
+	s := open(t, store.Options{URL: url})
 	feed := s.Watch(t.Context())
 	anything(t, feed)
 	for range 3 {
 		addEntry(t, s, "c")
-		server.SQL("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bank1'")
+		server.SQL("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+bankOf(url)+"'")
 		anything(t, feed)
 		comesBack(t, s)
 	}

@@ -23,7 +23,7 @@ import (
 // TestKilledOnPostgres kills processes that write to PostgreSQL.
 func TestKilledOnPostgres(t *testing.T) {
 	t.Parallel()
-	killed(t, needs.Postgres(t).Database(), 12)
+	killed(t, cluster.For(t).Database(), 12)
 }
 
 // TestPostgresKilled kills PostgreSQL itself while two processes write: what was confirmed is there when it is back.

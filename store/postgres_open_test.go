@@ -12,7 +12,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/store"
 )
 
@@ -147,7 +146,7 @@ func refusesAt(t *testing.T, place string, want error, advice string) {
 func opensNothingForeign(t *testing.T, all *schemas) {
 	place := all.place()
 	schema := schemaOf(place)
-	all.server.SQL("bank1", "CREATE TABLE "+schema+".theirs (x INT)")
+	all.server.SQL(all.bank, "CREATE TABLE "+schema+".theirs (x INT)")
 	refusesAt(t, place, store.ErrForeign, "choose an empty database")
 }
 
@@ -159,7 +158,7 @@ func opensNothingReadOnly(t *testing.T, all *schemas) {
 	place := all.place()
 	refusesAt(t, place+"&default_transaction_read_only=on", store.ErrReadOnly, "on a server that is no standby")
 	schema := schemaOf(place)
-	all.server.SQL("bank1", "CREATE ROLE teller LOGIN PASSWORD 'teller'; GRANT USAGE ON SCHEMA "+schema+" TO teller")
+	all.server.SQL(all.bank, "CREATE ROLE teller LOGIN PASSWORD 'teller'; GRANT USAGE ON SCHEMA "+schema+" TO teller")
 	as := strings.Replace(place, "gatehouse:"+all.server.Password(), "teller:teller", 1)
 	refusesAt(t, as, store.ErrReadOnly, "let the URL's user create and write tables")
 	wrong := strings.Replace(place, all.server.Password(), "wrong", 1)
@@ -167,7 +166,7 @@ func opensNothingReadOnly(t *testing.T, all *schemas) {
 }
 
 func opensBySocket(t *testing.T, all *schemas) {
-	addEntry(t, open(t, store.Options{URL: all.server.SocketURL("bank1") + "&search_path=" + schemaOf(all.place())}), "c1")
+	addEntry(t, open(t, store.Options{URL: all.server.SocketURL(all.bank) + "&search_path=" + schemaOf(all.place())}), "c1")
 }
 
 // schemaOf is the schema of a place.
@@ -221,8 +220,9 @@ func TestPostgresClock(t *testing.T) {
 // TestPostgresBounded asks much at once, and counts the connections.
 func TestPostgresBounded(t *testing.T) {
 	t.Parallel()
-	server := needs.Postgres(t)
-	s := open(t, store.Options{URL: server.Database()})
+	server := cluster.For(t)
+	url := server.Database()
+	s := open(t, store.Options{URL: url})
 	anything(t, s.Watch(t.Context()))
 	var group sync.WaitGroup
 	for i := range 60 {
@@ -235,7 +235,7 @@ func TestPostgresBounded(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if got := server.SQL("postgres", "SELECT count(*) <= 9 FROM pg_stat_activity WHERE application_name = 'gatehouse'"); got != "t" {
+	if got := server.SQL("postgres", "SELECT count(*) <= 9 FROM pg_stat_activity WHERE application_name = 'gatehouse' AND datname = '"+bankOf(url)+"'"); got != "t" {
 		t.Errorf("more than 9 connections: %s", got)
 	}
 }

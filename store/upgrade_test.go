@@ -59,7 +59,7 @@ func TestPostgresUpgradeFromSchema1(t *testing.T) {
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all.server.SQL("bank1", "SET search_path TO "+schemaOf(place)+";\n"+read(t, "schema1.postgres.sql"))
+	all.server.SQL(all.bank, "SET search_path TO "+schemaOf(place)+";\n"+read(t, "schema1.postgres.sql"))
 	isOfSchema1(t, open(t, at(place)))
 }
 

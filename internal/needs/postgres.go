@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ type PostgresServer struct {
 	mu        sync.Mutex
 	first     int             // The process that started the others.
 	ended     <-chan struct{} // Closed when it has ended; nil where none runs.
-	databases int
+	databases *atomic.Int64
 }
 
 // postgresStart is how long a server may take to make a cluster, to start or to stop.
@@ -44,7 +45,9 @@ func Postgres(t testing.TB, settings ...string) *PostgresServer {
 	t.Helper()
 	bin := postgresBin(t)
 	dir := SocketDir(t)
-	s := &PostgresServer{t: t, bin: bin, dir: dir, port: Port(t), password: rand.Text(), settings: settings, user: otherUser(t)}
+	s := &PostgresServer{
+		t: t, bin: bin, dir: dir, port: Port(t), password: rand.Text(), settings: settings, user: otherUser(t), databases: new(atomic.Int64),
+	}
 	secret := filepath.Join(dir, "password")
 	if err := os.WriteFile(secret, []byte(s.password), 0o600); err != nil {
 		t.Fatal(err)
@@ -140,10 +143,7 @@ func (s *PostgresServer) Password() string { return s.password }
 // Database makes a new and empty database and returns its URL.
 func (s *PostgresServer) Database() string {
 	s.t.Helper()
-	s.mu.Lock()
-	s.databases++
-	name := fmt.Sprint("bank", s.databases)
-	s.mu.Unlock()
+	name := fmt.Sprint("bank", s.databases.Add(1))
 	s.SQL("postgres", "CREATE DATABASE "+name)
 	return s.URL(name)
 }

@@ -202,7 +202,7 @@ func historyAgrees(t *testing.T, s Subject) {
 	states := []string{"held", "rolling", "live"}
 	model := map[int64]store.Entry{}
 	highest := int64(0)
-	rapid.Check(t, func(t *rapid.T) {
+	s.check(t, func(t *rapid.T) {
 		add := func(t *rapid.T) {
 			e := s.add(t, rapid.IntRange(0, 20).Draw(t, "content"), rapid.SampledFrom(states).Draw(t, "state"))
 			if highest++; e.Number != highest {

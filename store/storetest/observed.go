@@ -71,7 +71,7 @@ func observedTrail(t *testing.T, s Subject) {
 func observedAgrees(t *testing.T, s Subject) {
 	model := map[string]store.Value{}
 	highest := int64(0)
-	rapid.Check(t, func(t *rapid.T) {
+	s.check(t, func(t *rapid.T) {
 		for range rapid.IntRange(1, 20).Draw(t, "calls") {
 			name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name")
 			current, found := model[name]

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/gatehouse/gatehouse/store"
 )
@@ -25,6 +26,7 @@ type Subject struct {
 	*store.Store
 	Open  Open
 	Clock *Clock
+	runs  int // How often a property is tried.
 }
 
 // Clock is a clock that stands still unless advanced.
@@ -47,8 +49,8 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Run runs the suite, each test on a place of its own.
-func Run(t *testing.T, place func(t *testing.T) Open) {
+// Run runs the suite, each test on a place of its own, and tries each property a number of times.
+func Run(t *testing.T, runs int, place func(t *testing.T) Open) {
 	t.Helper()
 	tests := map[string]func(*testing.T, Subject){
 		"history: what is added comes back":              historyComesBack,
@@ -107,9 +109,25 @@ func Run(t *testing.T, place func(t *testing.T) Open) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			open, clock := place(t), &Clock{now: time.Date(2026, 11, 23, 1, 0, 0, 123_456_000, time.UTC)}
-			test(t, Subject{open(t, store.Options{Now: clock.Now}), open, clock})
+			test(t, Subject{open(t, store.Options{Now: clock.Now}), open, clock, runs})
 		})
 	}
+}
+
+// check tries a property, not more often than the subject is worth: a database over a network takes longer than a file. While
+// rapid makes a failure small it is tried as often as that takes.
+func (s Subject) check(t *testing.T, property func(t *rapid.T)) {
+	t.Helper()
+	tried, failed := 0, false
+	rapid.Check(t, func(t *rapid.T) {
+		if tried++; tried > s.runs && !failed {
+			return
+		}
+		passed := false
+		defer func() { failed = failed || !passed }()
+		property(t)
+		passed = !t.Failed()
+	})
 }
 
 // fataler is what *testing.T and *rapid.T have in common.

@@ -74,7 +74,7 @@ func tokensRefused(t *testing.T, s Subject) {
 func tokensRace(t *testing.T, s Subject) {
 	other := s.Open(t, store.Options{Now: s.Clock.Now})
 	run := 0
-	rapid.Check(t, func(t *rapid.T) {
+	s.check(t, func(t *rapid.T) {
 		run++
 		uses, calls := rapid.IntRange(1, 5).Draw(t, "uses"), rapid.IntRange(1, 12).Draw(t, "calls")
 		claim := s.token(t, fmt.Sprint("t", run), uses)
