@@ -63,8 +63,12 @@ test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and 
 e2e: envoy ## Run only what needs a daemon and a real Envoy
 	@$(GO_TEST) -count=1 ./e2e/...
 
+.PHONY: store-long
+store-long: ## Kill whatever writes to a store, and PostgreSQL itself, 200 times each
+	@GATEHOUSE_LONG=1 go test -timeout 40m -count=1 -v -run '^(TestKilled|TestKilledOnPostgres|TestPostgresKilled|TestKilledWhileLoading)$$' ./store
+
 .PHONY: e2e-long
-e2e-long: envoy ## Change the configuration thousands of times under load: the long form of what `make test` does briefly
+e2e-long: envoy store-long ## Change the configuration thousands of times under load: the long form of what `make test` does briefly
 	@GATEHOUSE_LONG=1 go test -vet=off -tags e2e -timeout 60m -count=1 -v -run '^(TestUnbroken|TestOneColdUpstreamStandsAlone|TestPortTakenOnOneOfFive)$$' ./e2e
 
 .PHONY: golden

@@ -87,7 +87,7 @@ func TestNoContentComesBackChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	noticed := 0
-	for at := 4096; at < len(whole); at += 2003 {
+	for at := 4096; at < len(whole); at += 4003 {
 		data := bytes.Clone(whole)
 		data[at] ^= 0x10
 		if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -1,5 +1,6 @@
 // Package store keeps what must outlive the process: the history of configurations, what each node acknowledged last,
-// rollouts, observed state, tokens to join, certificate authorities.
+// rollouts, observed state, tokens to join, certificate authorities, what was
+// issued to nodes and revoked, usage, and accounts.
 //
 // In: values of each concern, whose bodies (JSON of other rooms) are opaque here. Out: the same values, after a restart too.
 //

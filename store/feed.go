@@ -25,6 +25,9 @@ const (
 	ConcernLeases    = "leases"    // Key is the lease's name. Renewals are not told.
 	ConcernReplicas  = "replicas"  // Key is the replica's id. Only a new one, one that left and changed addresses are told.
 	ConcernSecrets   = "secrets"   // Key is the secret's name.
+	// ConcernCertificates tells of revocations, and of new certificates of nodes that have some. Key is fleet/node.
+	ConcernCertificates = "certificates"
+	ConcernAccounts     = "accounts" // Key is application, credential or subscription, a slash and the id.
 )
 
 // maxPending is how many notices wait for a watcher that is slow, before they become one that says anything.

@@ -35,6 +35,7 @@ func examine(t *testing.T, place string, seen *confirmed) {
 	examineHistory(t, s, seen)
 	examineNodes(t, s, seen)
 	examineTokens(t, s, seen)
+	examinePeople(t, s, seen)
 }
 
 func examineHistory(t *testing.T, s *store.Store, seen *confirmed) {
@@ -47,6 +48,7 @@ func examineHistory(t *testing.T, s *store.Store, seen *confirmed) {
 	found := map[int64]string{}
 	for _, e := range entries {
 		found[e.Number] = e.Content
+		examineEntry(t, s, e)
 		files, err := s.History.Files(ctx, e.Content)
 		by, i, _ := strings.Cut(e.Content, "-")
 		var number int64

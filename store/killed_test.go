@@ -21,7 +21,7 @@ type confirmed struct {
 
 func newConfirmed() *confirmed {
 	seen := &confirmed{entries: map[int64]string{}, numbers: map[string]map[string]int64{}}
-	for kind := range strings.FieldsSeq("value nodes token lease beat secret meta") {
+	for kind := range strings.FieldsSeq("value nodes token lease beat secret meta access audit issued usage account") {
 		seen.numbers[kind] = map[string]int64{}
 	}
 	return seen
@@ -59,7 +59,7 @@ func rounds(t *testing.T, few int) int {
 // confirmed is there; what they did not is there whole or not at all.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	killed(t, t.TempDir(), 30)
+	killed(t, t.TempDir(), 16)
 }
 
 // killed is the test over one place.
@@ -101,11 +101,11 @@ func (c *confirmed) enough(t *testing.T, rounds int) {
 func confirmations(round int) int {
 	switch {
 	case round == 0:
-		return 24
+		return 40
 	case round%3 == 0:
 		return 0
 	}
-	return 1 + rand.IntN(24)
+	return 1 + rand.IntN(40)
 }
 
 // writeAndDie starts a process that writes, kills it, and notes what it confirmed. It is killed at any moment after it confirmed

@@ -33,11 +33,17 @@ func writeForEver(ctx context.Context, out io.Writer, place string) error {
 	}
 	me := fmt.Sprint(os.Getpid())
 	var open []store.Rollout
+	var last int64
 	for i := int64(1); ; i++ {
-		e, err := s.History.Add(ctx, store.Entry{Content: fmt.Sprint(me, "-", i), State: "held"}, derived(me, i))
+		entry := store.Entry{Content: fmt.Sprint(me, "-", i), State: "held", Source: me, Resources: fmt.Append(nil, "resources of ", me, "-", i)}
+		if i%10 == 5 {
+			entry.Of = last
+		}
+		e, err := s.History.Add(ctx, entry, derived(me, i))
 		if err != nil {
 			return err
 		}
+		last = e.Number
 		if open, err = rollOut(ctx, s, me, e.Number, open); err != nil {
 			return err
 		}
@@ -63,7 +69,7 @@ func writeForEver(ctx context.Context, out io.Writer, place string) error {
 			return err
 		}
 		fmt.Fprintln(out, "token", e.Content, 1)
-		if err := writeOfReplicas(ctx, s, out, me, i); err != nil {
+		if err := errors.Join(writeOfReplicas(ctx, s, out, me, i), writeOfPeople(ctx, s, out, me, i)); err != nil {
 			return err
 		}
 		if i%10 == 0 {

@@ -43,18 +43,21 @@ type Options struct {
 
 // Store is one open store. Each concern is a field.
 type Store struct {
-	History   *History
-	Nodes     *Nodes
-	Rollouts  *Rollouts
-	Observed  *Observed
-	Tokens    *Tokens
-	Authority *Authority
-	Meta      *Meta
-	Access    *Access
-	Audit     *Audit
-	Leases    *Leases
-	Replicas  *Replicas
-	Secrets   *Secrets
+	History      *History
+	Nodes        *Nodes
+	Rollouts     *Rollouts
+	Observed     *Observed
+	Tokens       *Tokens
+	Authority    *Authority
+	Meta         *Meta
+	Access       *Access
+	Audit        *Audit
+	Leases       *Leases
+	Replicas     *Replicas
+	Secrets      *Secrets
+	Certificates *Certificates
+	Usage        *Usage
+	Accounts     *Accounts
 
 	db   *database
 	path string
@@ -108,20 +111,23 @@ func openFile(ctx context.Context, o Options) (*database, string, error) {
 
 func assemble(db *database, path string, trail int, keys ring) *Store {
 	return &Store{
-		History:   &History{db},
-		Nodes:     &Nodes{db},
-		Rollouts:  &Rollouts{db},
-		Observed:  &Observed{db, trail},
-		Tokens:    &Tokens{db},
-		Authority: &Authority{db, keys},
-		Meta:      &Meta{db},
-		Access:    &Access{db},
-		Audit:     &Audit{db},
-		Leases:    &Leases{db},
-		Replicas:  &Replicas{db},
-		Secrets:   &Secrets{db, keys},
-		db:        db,
-		path:      path,
+		History:      &History{db},
+		Nodes:        &Nodes{db},
+		Rollouts:     &Rollouts{db},
+		Observed:     &Observed{db, trail},
+		Tokens:       &Tokens{db},
+		Authority:    &Authority{db, keys},
+		Meta:         &Meta{db},
+		Access:       &Access{db},
+		Audit:        &Audit{db},
+		Leases:       &Leases{db},
+		Replicas:     &Replicas{db},
+		Secrets:      &Secrets{db, keys},
+		Certificates: &Certificates{db},
+		Usage:        &Usage{db},
+		Accounts:     &Accounts{db, keys},
+		db:           db,
+		path:         path,
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, 100, func(t *testing.T) storetest.Open {
+	storetest.Run(t, 50, func(t *testing.T) storetest.Open {
 		dir := t.TempDir()
 		return func(t *testing.T, o store.Options) *store.Store {
 			o.Dir = dir

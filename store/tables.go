@@ -35,6 +35,12 @@ func dumped() []table {
 		{"access_tokens", []string{"id"}, ""},
 		{"audit", []string{"seq"}, ""},
 		{"audit_head", []string{"id"}, ""},
+		{"certificates", []string{"serial"}, ""},
+		{"revocations", []string{"fleet", "node", "serial"}, ""},
+		{"usage", []string{"hour", "replica", "api", "version", "operation", "class"}, ""},
+		{"applications", []string{"id"}, ""},
+		{"credentials", []string{"id"}, ""},
+		{"subscriptions", []string{"id"}, ""},
 	}
 }
 

@@ -30,6 +30,15 @@ func Fill(t *testing.T, s *store.Store) {
 	must(s.Authority.Add(ctx, authority("ca", store.Active)))(t)
 	done(t, s.Meta.Set(ctx, "domain", "bank.test"))
 	done(t, s.Secrets.Put(ctx, "oidc", []byte("the secret of a client")))
+	must(s.Access.Create(ctx, store.AccessToken{ID: "x", Role: "viewer", Expires: time.Now().Add(time.Hour)}, secret('x')))(t)
+	_, _, err := s.Audit.Append(ctx, store.Audited{Caller: "olga", Operation: "applyChange", Result: "done"})
+	done(t, err)
+	done(t, s.Certificates.Add(ctx, store.Certificate{Serial: "01", Fleet: "edge", Node: "a", Expires: time.Now().Add(time.Hour)}, nil))
+	must(s.Certificates.Revoke(ctx, store.Revocation{Fleet: "edge", Node: "a"}))(t)
+	done(t, s.Usage.Put(ctx, "a/1", []store.Hourly{hourly(time.Now(), "pay", "2xx", 3)}))
+	must(s.Accounts.AddApplication(ctx, store.Application{ID: "a1", Name: "Shop"}))(t)
+	must(s.Accounts.AddCredential(ctx, store.Credential{ID: "c1", Application: "a1", Prefix: "gh_"}, secret('s')))(t)
+	must(s.Accounts.Subscribe(ctx, store.Subscription{ID: "s1", Application: "a1", API: "pay"}))(t)
 }
 
 // dump returns a store's dump.
@@ -43,7 +52,7 @@ func dump(t *testing.T, s *store.Store) string {
 func dumpNamesEverything(t *testing.T, s Subject) {
 	Fill(t, s.Store)
 	text := dump(t, s.Store)
-	for table := range strings.FieldsSeq("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets") {
+	for table := range strings.FieldsSeq("contents files content_files entries nodes rollouts observed changes tokens authorities meta secrets access_tokens audit audit_head certificates revocations usage applications credentials subscriptions") {
 		_, rest, found := strings.Cut(text, `{"table":"`+table+`"`)
 		_, after, _ := strings.Cut(rest, "\n")
 		if !found || !strings.HasPrefix(after, `{"row":`) {

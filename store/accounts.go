@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Accounts keeps who calls APIs: applications, the credentials that they show, and what they subscribed to. Rows are changed one
+// at a time, and each change is told by the feed: its key is the word application, credential or subscription, a slash and the
+// id. Nothing is removed; what is revoked counts no more.
+type Accounts struct {
+	db   *database
+	keys ring
+}
+
+// Application is who calls.
+type Application struct {
+	ID      string
+	Name    string
+	Team    string // Whose it is; "" for nobody's of this house.
+	Owner   string // A person, as the caller of the management API or the portal is called.
+	Created time.Time
+	Revoked time.Time // Its credentials and subscriptions count no more then. Zero for one that is not.
+}
+
+// Credential is what an application shows, without its secret.
+type Credential struct {
+	ID          string
+	Application string
+	Prefix      string // How the secret begins: by this people know it again, and scanners find it.
+	Scopes      []string
+	Created     time.Time
+	Expires     time.Time // Zero for never.
+	Used        time.Time // About when it was used last; zero for never.
+	Revoked     time.Time
+}
+
+// Subscription lets an application call an API, by a plan.
+type Subscription struct {
+	ID          string
+	Application string
+	API         string
+	Plan        string
+	Created     time.Time
+	Revoked     time.Time
+}
+
+// CredentialHash is the HMAC-SHA-256 of a credential's secret, by the store's key. Who has only the table can neither guess a
+// secret that is short of randomness, nor compare it with one stolen elsewhere.
+type CredentialHash [sha256.Size]byte
+
+// credentialKey is the name of that key among the secrets.
+const credentialKey = "credentials"
+
+// HashCredential is the hash of a secret by a key.
+func HashCredential(key, secret []byte) (hash CredentialHash) {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(secret)
+	copy(hash[:], mac.Sum(nil))
+	return hash
+}
+
+// Key returns the key by which secrets are hashed, and makes it where there is none yet.
+func (a *Accounts) Key(ctx context.Context) (key []byte, err error) {
+	secrets := &Secrets{a.db, a.keys}
+	if key, err = secrets.Get(ctx, credentialKey); !errors.Is(err, ErrNotFound) {
+		return key, err
+	}
+	fresh := make([]byte, sha256.Size)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, err
+	}
+	value, sealed := a.keys.seal(fresh, sealedSecret+credentialKey)
+	err = a.db.change(ctx, "make the key of credentials", func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernSecrets, credentialKey)
+		_, err := exec(ctx, tx, "INSERT INTO secrets (name, value, sealed, changed) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
+			credentialKey, value, sealed, moment(a.db.now()))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return secrets.Get(ctx, credentialKey) // Somebody else may have been first.
+}
+
+// AddApplication stores an application and returns it with its times. ErrConflict tells that there is one with this id.
+func (a *Accounts) AddApplication(ctx context.Context, one Application) (Application, error) {
+	if one.ID == "" || one.Name == "" {
+		return Application{}, fmt.Errorf("create application %s: %w: it has an id and a name", one.ID, ErrInvalid)
+	}
+	one.Created, one.Revoked = stored(a.db.now()), time.Time{}
+	return one, a.change(ctx, "create", "application", one.ID, func(ctx context.Context, tx *transaction) error {
+		_, err := exec(ctx, tx, "INSERT INTO applications (id, name, team, owner, created, revoked) VALUES ($1, $2, $3, $4, $5, 0)",
+			one.ID, one.Name, one.Team, one.Owner, moment(one.Created))
+		return err
+	})
+}
+
+// AddCredential stores a credential with its secret, of at least 32 random bytes, and returns it with its times. The errors are
+// ErrNotFound where there is no such application, ErrRevoked where that is revoked, and ErrConflict where the id or the secret is known.
+func (a *Accounts) AddCredential(ctx context.Context, one Credential, secret []byte) (Credential, error) {
+	if one.ID == "" || one.Application == "" || one.Prefix == "" || len(secret) < minSecret {
+		return Credential{}, fmt.Errorf("create credential %s: %w: it has an id, an application, a prefix, and a secret of %d bytes at least", one.ID, ErrInvalid, minSecret)
+	}
+	key, err := a.Key(ctx)
+	if err != nil {
+		return Credential{}, err
+	}
+	scopes, err := json.Marshal(append([]string{}, one.Scopes...))
+	if err != nil {
+		return Credential{}, err
+	}
+	hash := HashCredential(key, secret)
+	one.Created, one.Expires = stored(a.db.now()), stored(one.Expires)
+	one.Used, one.Revoked = time.Time{}, time.Time{}
+	return one, a.change(ctx, "create", "credential", one.ID, func(ctx context.Context, tx *transaction) error {
+		if err := live(ctx, tx, one.Application); err != nil {
+			return err
+		}
+		_, err := exec(ctx, tx, "INSERT INTO credentials (id, application, prefix, hash, scopes, created, expires, used, revoked) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)",
+			one.ID, one.Application, one.Prefix, hash[:], string(scopes), moment(one.Created), moment(one.Expires))
+		return err
+	})
+}
+
+// Subscribe stores a subscription and returns it with its times. ErrConflict tells that the id is known, or that the application
+// has one to the API that is not revoked; ErrNotFound and ErrRevoked are about the application.
+func (a *Accounts) Subscribe(ctx context.Context, one Subscription) (Subscription, error) {
+	if one.ID == "" || one.Application == "" || one.API == "" {
+		return Subscription{}, fmt.Errorf("create subscription %s: %w: it has an id, an application and an API", one.ID, ErrInvalid)
+	}
+	one.Created, one.Revoked = stored(a.db.now()), time.Time{}
+	return one, a.change(ctx, "create", "subscription", one.ID, func(ctx context.Context, tx *transaction) error {
+		if err := live(ctx, tx, one.Application); err != nil {
+			return err
+		}
+		_, err := exec(ctx, tx, "INSERT INTO subscriptions (id, application, api, plan, created, revoked) VALUES ($1, $2, $3, $4, $5, 0)",
+			one.ID, one.Application, one.API, one.Plan, moment(one.Created))
+		return err
+	})
+}
+
+// live returns an error unless an application is there and not revoked.
+func live(ctx context.Context, tx *transaction, application string) error {
+	var revoked int64
+	err := tx.QueryRowContext(ctx, "SELECT revoked FROM applications WHERE id = $1", application).Scan(&revoked)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("application %s: %w", application, ErrNotFound)
+	case err == nil && revoked > 0:
+		return fmt.Errorf("application %s: %w", application, ErrRevoked)
+	}
+	return err
+}
+
+// change makes one change and tells of it.
+func (a *Accounts) change(ctx context.Context, verb, kind, id string, do func(ctx context.Context, tx *transaction) error) error {
+	return a.db.change(ctx, verb+" "+kind+" "+id, func(ctx context.Context, tx *transaction) error {
+		tx.notice(ConcernAccounts, kind+"/"+id)
+		return do(ctx, tx)
+	})
+}
