@@ -51,22 +51,24 @@ var ErrNoRevision = errors.New("no revision is in use")
 
 // Options of a Service.
 type Options struct {
-	Ready     Readiness
-	Nodes     Fleet
-	Revisions Revisions
-	Explain   Explainer
-	Endpoints Endpoints
-	Tokens    Tokens
-	Authority Authority
-	Export    Exporter
-	Rollouts  Rollouts
-	Changes   Changes
-	Access    Access
-	Events    *Events // What /v1/events tells; nil: nothing.
-	Replicas  Replicas
-	Metrics   http.Handler // Serves /metrics.
-	Version   string       // Of Gatehouse, for the OpenAPI document.
-	Logger    *slog.Logger // nil: nothing is logged.
+	Ready        Readiness
+	Nodes        Fleet
+	Revisions    Revisions
+	Explain      Explainer
+	Endpoints    Endpoints
+	Tokens       Tokens
+	Authority    Authority
+	Export       Exporter
+	Rollouts     Rollouts
+	Changes      Changes
+	Access       Access
+	Events       *Events // What /v1/events tells; nil: nothing.
+	Replicas     Replicas
+	Certificates Certificates
+	Usage        Usage
+	Metrics      http.Handler // Serves /metrics.
+	Version      string       // Of Gatehouse, for the OpenAPI document.
+	Logger       *slog.Logger // nil: nothing is logged.
 
 	Callers Callers
 	Roles   Roles

@@ -78,6 +78,8 @@ func (o *Options) describe(api huma.API) {
 	o.describeAudit(api)
 	o.describeEvents(api)
 	o.describeReplicas(api)
+	o.describeCertificates(api)
+	o.describeUsage(api)
 }
 
 // nodesQuery selects nodes.

@@ -24,6 +24,9 @@
 // Beside the rollups, the last ten minutes of each node are kept in steps of ten seconds: requests, errors, denials and a
 // latency sketch of 5 % (Figures), by which a rollout judges. At most 1,000 nodes; those that are silent for longest go.
 //
+// Each hour's requests are also added up by API, version, operation and class (Hourly), for who keeps them. An hour has at most
+// 20,000 such rows; what is beyond counts as Other.
+//
 // # How to ask
 //
 // A Query names the dimensions to keep (By), the values to select (Where) and the quantiles wanted; everything else is

@@ -48,6 +48,7 @@ type Service struct {
 	caller   func(context.Context) (fleet, node string, known bool)
 	table    atomic.Pointer[Table]
 	rollups  *rollups
+	hours    *hours
 	recent   *recent
 	counters *counters
 
@@ -94,7 +95,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		log: o.Log, now: o.Now, linger: o.Linger, records: o.Records, caller: o.Caller,
-		rollups: r, recent: last, peers: map[string]*recent{}, counters: newCounters(), stopping: make(chan struct{}),
+		rollups: r, hours: newHours(), recent: last, peers: map[string]*recent{}, counters: newCounters(), stopping: make(chan struct{}),
 	}
 	s.table.Store(&Table{})
 	return s, nil

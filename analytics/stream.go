@@ -182,6 +182,7 @@ func (s *Service) count(table *Table, r *Record, now time.Time) {
 	if r.Answered == Envoy || r.Answered == Gatehouse {
 		sums.Local = 1
 	}
+	s.hours.add(o, r.Class, sums, r.LastByte, now)
 	key := Key{r.Fleet, r.Node, o.api, o.version, o.id, rules, r.Class.String()}
 	s.rollups.add(key, sums, r.LastByte, now, func() *counter { return s.counters.of(o) }).add(r)
 }

@@ -42,7 +42,7 @@ func (s *Service) join(r *http.Request, body []byte) (Answer, error) {
 		return Answer{}, fmt.Errorf("token %.64q: %w", ticket.ID, err)
 	}
 	id := Identity{s.authority.Domain(), t.Fleet, c.Node}
-	answer, err := s.issue(id, public)
+	answer, err := s.issue(ctx, id, public, t.ID, nil)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -71,7 +71,11 @@ func (s *Service) renew(r *http.Request, body []byte) (Answer, error) {
 	if err != nil {
 		return Answer{}, wrong{err}
 	}
-	answer, err := s.issue(id, public)
+	old := shownOf(r.TLS.PeerCertificates[0], id)
+	answer, err := s.issue(r.Context(), id, public, "", &old)
+	if errors.Is(err, ErrRevoked) {
+		return Answer{}, fmt.Errorf("%w: %w", errStranger, err)
+	}
 	if err != nil {
 		return Answer{}, err
 	}
@@ -80,10 +84,17 @@ func (s *Service) renew(r *http.Request, body []byte) (Answer, error) {
 	return answer, nil
 }
 
-func (s *Service) issue(id Identity, public crypto.PublicKey) (Answer, error) {
+// issue gives a node a certificate, once it is kept that it did.
+func (s *Service) issue(ctx context.Context, id Identity, public crypto.PublicKey, token string, renews *Shown) (Answer, error) {
 	issued, err := s.authority.Node(public, id)
 	if err != nil {
 		return Answer{}, err
+	}
+	if s.kept != nil {
+		c := Certificate{Identity: id, Serial: issued.Serial, Issued: s.now(), Expires: issued.Expires, Token: token, Renews: renews}
+		if err := s.kept.AddCertificate(ctx, c); err != nil {
+			return Answer{}, fmt.Errorf("keep the certificate: %w", err)
+		}
 	}
 	return Answer{
 		Domain: id.Domain, Fleet: id.Fleet, Node: id.Node, Certificate: string(issued.Chain), Bundle: string(s.authority.Bundle()),

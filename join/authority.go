@@ -67,6 +67,7 @@ type Authority struct {
 	roots   Roots                                 // nil: from files.
 
 	changing sync.Mutex // One Tend or Rotate at a time.
+	revoked  revoked
 	trust    atomic.Pointer[trust]
 	served   atomic.Pointer[served]
 }

@@ -135,5 +135,9 @@ func (a *Authority) verify(chain []*x509.Certificate, at time.Time) (Identity, e
 	if err != nil {
 		return Identity{}, fmt.Errorf("the certificate is not accepted: %w", err)
 	}
-	return identityOf(chain[0], a.options.Domain)
+	id, err := identityOf(chain[0], a.options.Domain)
+	if err == nil && a.revoked.refused(shownOf(chain[0], id)) {
+		err = ErrRevoked
+	}
+	return id, err
 }

@@ -19,6 +19,7 @@ import (
 // Issued is a certificate with what is above it.
 type Issued struct {
 	Chain   []byte // The leaf, then what stands between it and a root, as PEM.
+	Serial  string // In hexadecimal.
 	Expires time.Time
 }
 
@@ -39,11 +40,15 @@ func (a *Authority) Node(public crypto.PublicKey, id Identity) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
+	parsed, err := x509.ParseCertificate(leaf)
+	if err != nil {
+		return Issued{}, fmt.Errorf("read what was signed: %w", err)
+	}
 	chain := toPEM(leaf)
 	for _, c := range t.above {
 		chain = append(chain, toPEM(c)...)
 	}
-	return Issued{chain, expires}, nil
+	return Issued{chain, serialOf(parsed), expires}, nil
 }
 
 // sign signs a leaf, which ends at the latest when what signs it does.

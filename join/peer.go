@@ -45,7 +45,11 @@ func (n *nodeCredentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.A
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
-	return c, Peer{shown, id, leaf.NotAfter}, nil
+	watched, err := n.authority.revoked.watch(c, shownOf(leaf, id))
+	if err != nil {
+		return nil, nil, err
+	}
+	return watched, Peer{shown, id, leaf.NotAfter}, nil
 }
 
 // Clone returns a copy.

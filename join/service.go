@@ -30,6 +30,7 @@ const (
 type ServiceOptions struct {
 	Authority *Authority
 	Tokens    Tokens
+	Kept      Certificates      // Where certificates are kept; nil: nowhere.
 	Services  func() []string  // Where nodes reach the services, of this replica first; see Directory. It is asked often.
 	Joins     func() []string  // Where they join and renew, in the same order; nil: where they do.
 	Now       func() time.Time // nil: time.Now.
@@ -43,6 +44,7 @@ type Counts struct{ Joined, Renewed, Refused, Limited uint64 }
 type Service struct {
 	authority *Authority
 	tokens    Tokens
+	kept      Certificates
 	services  func() []string
 	joins     func() []string
 	now       func() time.Time
@@ -72,7 +74,7 @@ func New(o ServiceOptions) *Service {
 		o.Joins = func() []string { return nil }
 	}
 	s := &Service{
-		authority: o.Authority, tokens: o.Tokens, services: o.Services, joins: o.Joins, now: o.Now, log: o.Log,
+		authority: o.Authority, tokens: o.Tokens, kept: o.Kept, services: o.Services, joins: o.Joins, now: o.Now, log: o.Log,
 		callers: newCallers(o.Now), slots: make(chan struct{}, underWay),
 		waiting: make(chan struct{}, waitingMost), stopping: make(chan struct{}),
 	}

@@ -206,9 +206,9 @@ func TestRolesTable(t *testing.T) {
 	want := map[string]admin.Role{}
 	for role, names := range map[admin.Role]string{
 		admin.Viewer: "compareEntries exportFleet explain getCaller getDocuments getEndpoints getEntry getNode getRevision listEndpoints " +
-			"listHistory listNodes listReplicas listRollouts listRoots watchEvents",
+			"listHistory listNodes listReplicas listRollouts listRoots listUsage watchEvents",
 		admin.Member:   "applyChange planChange changeEndpoints",
-		admin.Operator: "confirmEntry getToken listAudit listTokens orderRollout retryNode rollBack verifyAudit",
+		admin.Operator: "confirmEntry getToken listAudit listCertificates listTokens orderRollout retryNode revokeNode rollBack verifyAudit",
 		admin.Admin:    "createAccess createToken getAccess listAccess revokeAccess revokeToken rotateAccess rotateRoot",
 	} {
 		for name := range strings.FieldsSeq(names) {

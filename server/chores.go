@@ -15,6 +15,8 @@ const (
 	keptEntries = 100
 	// keptFor is how long the store remembers a node that has gone, and a token that has ended.
 	keptFor = 30 * 24 * time.Hour
+	// revokedFor is how long revocations are kept: longer than any certificate lives and may be renewed.
+	revokedFor = 400 * 24 * time.Hour
 	// choresFirst is how long after a start it is tidied first: what a start or a change writes should not wait for it.
 	choresFirst = time.Minute
 	// choresEvery is how often the store is tidied, a tenth more or less: daemons of one store need not do it at once.
@@ -60,17 +62,20 @@ func (s *Server) tidy(ctx context.Context) {
 	s.known.forget(before)
 	tokens, tokensFailed := s.store.Tokens.Forget(ctx, before)
 	access, accessFailed := s.store.Access.Forget(ctx, before)
+	certificates, certificatesFailed := s.store.Certificates.Forget(ctx, before, s.options.Now().Add(-revokedFor))
+	now := s.options.Now()
+	usage, usageFailed := s.store.Usage.Sum(ctx, now.Add(-usageAlone).Truncate(time.Hour), now.Add(-usageKept))
 	s.logHead(ctx)
 	var replicasFailed error
 	if s.cluster != nil {
 		_, replicasFailed = s.store.Replicas.Forget(ctx, goneFor)
 	}
 	pruned, pruneFailed := s.store.History.Prune(ctx, keptEntries, stateHeld, stateRolling) // After the nodes, which need some.
-	if pruned != (store.Pruned{}) || nodes+tokens+access > 0 {
+	if pruned != (store.Pruned{}) || nodes+tokens+access+certificates+usage > 0 {
 		s.log.Info("store tidied", "entries", pruned.Entries, "contents", pruned.Contents, "files", pruned.Files,
-			"rollouts", pruned.Rollouts, "nodes", nodes, "tokens", tokens, "access_tokens", access)
+			"rollouts", pruned.Rollouts, "nodes", nodes, "tokens", tokens, "access_tokens", access, "certificates", certificates, "usage", usage)
 	}
-	if err := errors.Join(nodesFailed, tokensFailed, accessFailed, replicasFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
+	if err := errors.Join(nodesFailed, tokensFailed, accessFailed, certificatesFailed, usageFailed, replicasFailed, pruneFailed); err != nil && !errors.Is(err, context.Canceled) {
 		s.log.Error("the store cannot be tidied", "error", err)
 	}
 }

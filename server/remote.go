@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -43,6 +45,9 @@ type remote struct {
 	authority *join.Authority
 	joining   *join.Service
 	hosts     []string
+
+	reading sync.Mutex // One reading of what is revoked at a time, so that an earlier one never ends later.
+	refuses atomic.Pointer[func(join.Shown) bool]
 }
 
 // openRemote opens the authority where Envoys of other hosts are served.
@@ -64,10 +69,11 @@ func (s *Server) openRemote(ctx context.Context) error {
 		return err
 	}
 	r.joining = join.New(join.ServiceOptions{
-		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Services: s.advertised, Joins: s.joins, Now: s.options.Now, Log: s.log,
+		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Kept: keptCertificates{s}, Services: s.advertised, Joins: s.joins, Now: s.options.Now, Log: s.log,
 	})
 	s.remote = r
-	return nil
+	_, err = s.refuseRevoked(ctx)
+	return err
 }
 
 // hostsOf returns what the doors' certificate names: what is given, what the doors are bound to, and this host.

@@ -95,6 +95,7 @@ type Server struct {
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
 	buckets   *memory.Store // nil: shared.
 	shared    *redis.Store  // nil: buckets.
+	counting  counting
 	alone     []alone
 	rollouts  *rollout.Engine
 	events    *admin.Events
@@ -167,6 +168,7 @@ func New(o Options) (*Server, error) {
 		inherited: map[string]net.Listener{},
 		left:      make(chan struct{}),
 		reloading: newTurn(),
+		counting:  newCounting(),
 	}
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
@@ -287,7 +289,9 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	if s.remote != nil {
 		s.tasks.Go(func() { s.remote.joining.Tend(running) })
+		s.tasks.Go(func() { s.followRevocations(running) })
 	}
+	s.tasks.Go(func() { s.countUsage(running) })
 	if err := s.begin(); err != nil {
 		s.log.Error("not everything runs", "error", err)
 	}
@@ -364,6 +368,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
+	s.writeLastUsage(ctx)
 	if s.forward != nil {
 		failed = append(failed, s.forward.Close())
 	}

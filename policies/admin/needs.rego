@@ -27,6 +27,7 @@ viewing := {
 	"listReplicas",
 	"listRollouts",
 	"listRoots",
+	"listUsage",
 	"watchEvents",
 }
 
@@ -42,10 +43,12 @@ operating := {
 	"confirmEntry",
 	"getToken",
 	"listAudit",
+	"listCertificates",
 	"listTokens",
 	"orderRollout",
 	"profile",
 	"retryNode",
+	"revokeNode",
 	"rollBack",
 	"verifyAudit",
 }
@@ -68,7 +71,7 @@ reads := {operation |
 	not operation in writes
 }
 
-writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "rollBack"} | administering) - {"getAccess", "listAccess"}
+writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "revokeNode", "rollBack"} | administering) - {"getAccess", "listAccess"}
 
 # sourced are the operations that name a source; a caller bound to a source may write by no other.
 sourced := {"applyChange", "planChange"}
