@@ -39,7 +39,6 @@ type Revocation struct {
 	Author string    `json:"author"`
 	Reason string    `json:"reason,omitempty"`
 	Made   time.Time `json:"made"`
-	Ended  int       `json:"ended" doc:"How many connections to this replica ended; the others end theirs within a second"`
 }
 
 // RevocationWish asks for a revocation.

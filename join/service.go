@@ -30,7 +30,7 @@ const (
 type ServiceOptions struct {
 	Authority *Authority
 	Tokens    Tokens
-	Kept      Certificates      // Where certificates are kept; nil: nowhere.
+	Kept      Certificates     // Where certificates are kept; nil: nowhere.
 	Services  func() []string  // Where nodes reach the services, of this replica first; see Directory. It is asked often.
 	Joins     func() []string  // Where they join and renew, in the same order; nil: where they do.
 	Now       func() time.Time // nil: time.Now.

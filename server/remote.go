@@ -72,8 +72,7 @@ func (s *Server) openRemote(ctx context.Context) error {
 		Authority: r.authority, Tokens: keptTokens{kept.Tokens}, Kept: keptCertificates{s}, Services: s.advertised, Joins: s.joins, Now: s.options.Now, Log: s.log,
 	})
 	s.remote = r
-	_, err = s.refuseRevoked(ctx)
-	return err
+	return s.refuseRevoked(ctx)
 }
 
 // hostsOf returns what the doors' certificate names: what is given, what the doors are bound to, and this host.

@@ -32,9 +32,9 @@ func (k keptCertificates) AddCertificate(ctx context.Context, c join.Certificate
 		return err
 	}
 	if k.remote.revoked(join.Shown{Identity: c.Identity, Serial: c.Serial, From: c.Issued.Add(-revocationLook)}) {
-		_, err = k.refuseRevoked(ctx)
+		return k.refuseRevoked(ctx)
 	}
-	return err
+	return nil
 }
 
 // revocationLook is how often revocations are read where nobody told of one: a word may be lost. It is also more than any clock
@@ -47,13 +47,13 @@ func (r *remote) revoked(s join.Shown) bool {
 	return refuses != nil && (*refuses)(s)
 }
 
-// refuseRevoked reads what is revoked, and refuses it from then on. It returns how many connections ended.
-func (s *Server) refuseRevoked(ctx context.Context) (ended int, err error) {
+// refuseRevoked reads what is revoked, and refuses it from then on.
+func (s *Server) refuseRevoked(ctx context.Context) error {
 	s.remote.reading.Lock()
 	defer s.remote.reading.Unlock()
 	all, err := s.store.Certificates.Revocations(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("read what is revoked: %w", err)
+		return fmt.Errorf("read what is revoked: %w", err)
 	}
 	byNode := map[nodeKey][]store.Revocation{}
 	for _, r := range all {
@@ -66,10 +66,10 @@ func (s *Server) refuseRevoked(ctx context.Context) (ended int, err error) {
 		})
 	}
 	s.remote.refuses.Store(&refuses)
-	if ended = s.remote.authority.Refuse(refuses); ended > 0 {
+	if ended := s.remote.authority.Refuse(refuses); ended > 0 {
 		s.log.Info("connections of revoked certificates ended", "connections", ended)
 	}
-	return ended, nil
+	return nil
 }
 
 // followRevocations refuses what is revoked at any replica, until ctx ends. What cannot be read is tried again; what was known
@@ -92,7 +92,7 @@ func (s *Server) followRevocations(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		_, err := s.refuseRevoked(ctx)
+		err := s.refuseRevoked(ctx)
 		if err != nil && ctx.Err() == nil && !failed {
 			s.log.Error("revocations cannot be followed: what is known is refused on", "error", err)
 		}
@@ -127,6 +127,5 @@ func (m management) RevokeNode(ctx context.Context, r admin.Revocation) (admin.R
 	}
 	m.log.InfoContext(ctx, "certificates revoked", "fleet", made.Fleet, "node", made.Node, "serial", made.Serial, "before", made.Before, "author", made.Author)
 	r.Before, r.Made = made.Before, made.Made
-	r.Ended, err = m.refuseRevoked(ctx)
-	return r, storeAway(err)
+	return r, storeAway(m.refuseRevoked(ctx))
 }

@@ -2,11 +2,11 @@ package store_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +31,7 @@ func writeForEver(ctx context.Context, out io.Writer, place string) error {
 	if err != nil {
 		return err
 	}
-	me := fmt.Sprint(os.Getpid())
+	me := rand.Text() // Numbers of processes are given again.
 	var open []store.Rollout
 	var last int64
 	for i := int64(1); ; i++ {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,17 +15,28 @@ import (
 )
 
 // firstOf are the migrations of a dialect that the version with schema 1 had.
-func firstOf(t *testing.T, dialect string) fs.FS {
+func firstOf(t *testing.T, dialect string) fs.FS { return upTo(t, dialect, 1) }
+
+// upTo are the migrations of a dialect that the version with a schema had.
+func upTo(t *testing.T, dialect string, schema int) fs.FS {
 	t.Helper()
 	steps, err := store.StepsOf(dialect)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := fs.ReadFile(steps, "00001_first.sql")
-	if err != nil {
-		t.Fatal(err)
+	had := fstest.MapFS{}
+	for number := range schema {
+		names, err := fs.Glob(steps, fmt.Sprintf("%05d_*.sql", number+1))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("migration %d: %v, %v", number+1, names, err)
+		}
+		data, err := fs.ReadFile(steps, names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		had[names[0]] = &fstest.MapFile{Data: data}
 	}
-	return fstest.MapFS{"00001_first.sql": {Data: data}}
+	return had
 }
 
 func read(t *testing.T, name string) string {
@@ -116,6 +128,53 @@ func isOfSchema1(t *testing.T, s *store.Store) {
 	}
 	if err := errors.Join(s.Secrets.Put(ctx, "a", []byte("b")), s.Dump(ctx, &bytes.Buffer{})); err != nil {
 		t.Error(err)
+	}
+	hasWhatIsNew(t, s)
+}
+
+// hasWhatIsNew uses what schema 5 and those after it brought.
+func hasWhatIsNew(t *testing.T, s *store.Store) {
+	t.Helper()
+	ctx := t.Context()
+	certificate := store.Certificate{Serial: "01", Fleet: "edge", Node: "edge-1", Expires: time.Now().Add(time.Hour)}
+	_, revokeErr := s.Certificates.Revoke(ctx, store.Revocation{Fleet: "edge", Node: "edge-1"})
+	_, applicationErr := s.Accounts.AddApplication(ctx, store.Application{ID: "a1", Name: "Shop"})
+	usage := []store.Hourly{{Hour: time.Now(), API: "payments", Class: "2xx", Requests: 1}}
+	if err := errors.Join(revokeErr, applicationErr, s.Certificates.Add(ctx, certificate, nil), s.Usage.Put(ctx, "a", usage)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestUpgradeFromSchema4 opens what the version with schema 4 wrote, which goes on beside the new one.
+func TestUpgradeFromSchema4(t *testing.T) {
+	t.Parallel()
+	for dialect, o := range map[string]store.Options{"sqlite": {Dir: t.TempDir()}, "postgres": {URL: newSchemas(t).place()}} {
+		old := open(t, store.WithSteps(o, upTo(t, dialect, 4)))
+		ctx := t.Context()
+		first, err := old.History.Add(ctx, store.Entry{Content: "c1", State: "live", Source: "cli", Resources: []byte("{}")}, derived("x", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, backErr := old.History.Add(ctx, store.Entry{Content: "c1", State: "live", Of: first.Number}, nil)
+		_, accessErr := old.Access.Create(ctx, store.AccessToken{ID: "x", Role: "viewer", Expires: time.Now().Add(time.Hour)}, make([]byte, 32))
+		_, head, auditErr := old.Audit.Append(ctx, store.Audited{Caller: "olga", Operation: "applyChange", Result: "done"})
+		if err := errors.Join(backErr, accessErr, auditErr); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, o)
+		hasWhatIsNew(t, s)
+		if e, err := s.History.Get(ctx, 2); err != nil || e.Of != first.Number {
+			t.Errorf("%s: the rollback: %+v, %v", dialect, e, err)
+		}
+		if report, err := s.Audit.Verify(ctx, head); err != nil || len(report.Findings) > 0 || report.Records != 1 {
+			t.Errorf("%s: the audit: %+v, %v", dialect, report, err)
+		}
+		if _, _, err := s.Access.Find(ctx, "x"); err != nil {
+			t.Error(err)
+		}
+		if _, err := old.History.Add(ctx, store.Entry{Content: "c1", State: "live"}, nil); err != nil {
+			t.Errorf("%s: the old one beside the new one: %v", dialect, err)
+		}
 	}
 }
 

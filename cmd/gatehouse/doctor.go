@@ -33,6 +33,8 @@ type doctorOptions struct {
 	daemon daemon
 	dir    string
 	node   string
+	store  storePlace
+	damage bool
 	format *choice
 
 	findings []finding
@@ -45,14 +47,16 @@ func newDoctor(env surroundings) *cobra.Command {
 		Use:   "doctor [DIR]",
 		Short: "Look for what is wrong on this machine, and say what to do",
 		Long: `Looks at all that Gatehouse needs on this machine: the Envoy binary, the state directory
-and its sockets, rights, the disk, the clock, the limits of the process, and what the
-running daemon says of itself and of its Envoys. With DIR also the documents there: their
+and its sockets, rights, the disk, the clock, the limits of the process, the store, and what
+the running daemon says of itself, its replicas and its Envoys. --store or --data says where
+the store is, as for "gatehouse serve"; with --damage all of it is read. With DIR also the documents there: their
 faults, the ports that their listeners want, and their certificates. With --node also the
 certificate of an Envoy that joined from another host.
 
 Exit code 1 if something is a problem; warnings alone are 0.`,
 		Example: `  gatehouse doctor
   gatehouse doctor /etc/gatehouse --state /var/lib/gatehouse
+  gatehouse doctor --store file:/etc/gatehouse/store-url --damage
   gatehouse doctor --node /var/lib/gatehouse/node -o json`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -63,6 +67,8 @@ Exit code 1 if something is a problem; warnings alone are 0.`,
 	}
 	o.format = newFormat(c)
 	o.daemon.add(c)
+	o.store.add(c)
+	c.Flags().BoolVar(&o.damage, "damage", false, "read all of the store, and look for damage")
 	c.Flags().StringVar(&o.node, "node", "", "`DIRECTORY` of an Envoy that joined with \"gatehouse nodes join\"")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 1 {
@@ -83,6 +89,7 @@ func (o *doctorOptions) run(ctx context.Context) error {
 	}
 	o.envoyBinary(ctx)
 	o.stateDirectory()
+	o.storeItself(ctx)
 	o.limits()
 	o.clock()
 	alive := o.running(ctx)

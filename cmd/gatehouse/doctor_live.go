@@ -39,6 +39,7 @@ func (o *doctorOptions) running(ctx context.Context) bool {
 	o.revision(ctx, client)
 	o.nodes(ctx, client)
 	o.rollouts(ctx, client)
+	o.replicas(ctx, client)
 	return true
 }
 

@@ -52,7 +52,7 @@ With --watch the table is written again whenever something changes, until Ctrl-C
 	c.Flags().StringVar(&o.fleet, "fleet", "", "only this `FLEET`")
 	orEnvironment(c.Flags(), "fleet", "GATEHOUSE_FLEET")
 	c.RunE = func(c *cobra.Command, _ []string) error { return o.run(c.Context()) }
-	c.AddCommand(newNodesShow(env), newNodesDrain(env), newNodesRetry(env), newNodesJoin(env), newNodesRenew(env), newNodesToken(env), newNodesAuthority(env))
+	c.AddCommand(newNodesShow(env), newNodesDrain(env), newNodesRetry(env), newNodesJoin(env), newNodesRenew(env), newNodesToken(env), newNodesAuthority(env), newNodesRevoke(env), newNodesCertificates(env))
 	return c
 }
 

@@ -2,6 +2,7 @@ package needs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -31,8 +32,8 @@ func (p *SharedPostgres) For(t testing.TB) *PostgresServer {
 func (p *SharedPostgres) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := len(p.cleanups) - 1; i >= 0; i-- {
-		p.cleanups[i]()
+	for _, do := range slices.Backward(p.cleanups) {
+		do()
 	}
 	p.server, p.cleanups = nil, nil
 }
