@@ -59,7 +59,7 @@ func (d *door) change(w http.ResponseWriter, r *http.Request, op operation) {
 	r = r.WithContext(context.WithValue(r.Context(), notesKey{}, n))
 	r.Body = body
 	answer := newAnswer()
-	d.contain(answer, r, func() { d.answer(answer, r, op) })
+	d.contain(answer, r, func() { d.bounded(answer, r, op, func() { d.answer(answer, r, op) }) })
 	if err := d.record(r, op, n.outcome(begun, answer, body)); err != nil {
 		d.options.Logger.Error("the end of a change cannot be put into the audit", "operation", op.id, "record", begun, "status", answer.status, "error", err)
 		(&refusedRequest{http.StatusServiceUnavailable, "what came of this cannot be put into the audit: ask what is so now before you try again", soon()}).write(w)
@@ -70,14 +70,17 @@ func (d *door) change(w http.ResponseWriter, r *http.Request, op operation) {
 
 // answer does the write, unless it is about something that is not any more what the caller has seen.
 func (d *door) answer(w *answer, r *http.Request, op operation) {
-	if wanted := r.Header.Get("If-Match"); wanted != "" && op.conditional() {
+	if given := r.Header.Values("If-Match"); len(given) > 0 && op.conditional() {
+		wanted := strings.Join(given, ",")
 		seen := d.represent(r, op.resource(r))
 		if seen.status != http.StatusOK || !matches(wanted, tag(seen.body.Bytes())) {
 			w.Header().Set("ETag", tag(seen.body.Bytes()))
 			problem(w, http.StatusPreconditionFailed, "it is not any more as you have seen it (If-Match): read it again")
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), seenKey{}, seen.body.Bytes()))
+		if strings.TrimSpace(wanted) != "*" { // Whatever it is, so long as there is something.
+			r = r.WithContext(context.WithValue(r.Context(), seenKey{}, seen.body.Bytes()))
+		}
 	}
 	d.mux.ServeHTTP(w, r)
 }

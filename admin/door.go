@@ -17,6 +17,7 @@ type door struct {
 	operations map[string]operation
 	hosts      []string // Names by which the API may be called over TCP, beside loopback.
 	strangers  *allowance
+	underway   underway
 }
 
 // ServeHTTP answers one request.
@@ -40,6 +41,8 @@ func (d *door) enter(w http.ResponseWriter, r *http.Request) {
 	from := connectionOf(r.Context())
 	if from.tcp() {
 		if refused := d.foreign(r); refused != nil {
+			_, pattern := d.mux.Handler(r)
+			d.stranger(r, d.operations[pattern], refused)
 			refused.write(w)
 			return
 		}
@@ -106,9 +109,9 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, op operation) {
 	case op.changes:
 		d.change(w, r, op)
 	case op.plain:
-		d.mux.ServeHTTP(w, r)
+		d.mux.ServeHTTP(w, d.lasting(r, op))
 	default:
-		d.read(w, r)
+		d.bounded(w, r, op, func() { d.read(w, r) })
 	}
 }
 

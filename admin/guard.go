@@ -64,7 +64,8 @@ func tokenInURL(u *url.URL) bool {
 			return true
 		}
 	}
-	return query.Has("access_token") || strings.Contains(u.Path, "/"+TokenPrefix)
+	// What a query cannot be read as is logged all the same.
+	return query.Has("access_token") || strings.Contains(u.Path, "/"+TokenPrefix) || strings.Contains(u.RawQuery, "="+TokenPrefix)
 }
 
 // same compares two secrets in constant time, whatever their lengths. None is the same as an empty one.

@@ -156,6 +156,9 @@ func (d *door) stranger(r *http.Request, op operation, refused *refusedRequest) 
 		return
 	}
 	detail := "no proof of who calls"
+	if refused.status != http.StatusUnauthorized {
+		detail = "not looked at: " + http.StatusText(refused.status)
+	}
 	if before > 0 {
 		detail += ", as often before without a record"
 	}

@@ -18,16 +18,16 @@ const (
 
 // describeChanges registers the operations about changes of the configuration.
 func (o *Options) describeChanges(api huma.API) {
-	writing := []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	writing := []int{http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable}
 	huma.Register(api, huma.Operation{
 		OperationID: "planChange", Method: http.MethodPost, Path: "/v1/plan",
 		Summary: "What a change of the configuration would do; nothing is changed",
-		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
+		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime, SkipValidateBody: true,
 	}, o.plan)
 	huma.Register(api, huma.Operation{
 		OperationID: "applyChange", Method: http.MethodPost, Path: "/v1/apply",
 		Summary: "Change the configuration, and begin its rollout",
-		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime,
+		Errors:  writing, MaxBodyBytes: proposalBytes, BodyReadTimeout: proposalTime, SkipValidateBody: true,
 	}, o.apply)
 	huma.Register(api, huma.Operation{
 		OperationID: "rollBack", Method: http.MethodPost, Path: "/v1/rollback",
@@ -53,19 +53,21 @@ func (o *Options) describeChanges(api huma.API) {
 		Summary: "What changes from one entry to another, in documents and for Envoys; 0 is the entry that is live",
 		Errors:  []int{http.StatusNotFound, http.StatusServiceUnavailable},
 	}, o.compare)
+	describeProposals(api)
 }
-
-// proposalBody is a Proposal as it travels.
-type proposalBody struct{ Body Proposal }
 
 // planAnswer is a Plan.
 type planAnswer struct{ Body Plan }
 
 func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, error) {
-	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+	proposal, err := in.read()
+	if err != nil {
 		return nil, err
 	}
-	p, err := o.Changes.Plan(ctx, in.Body)
+	if err := o.mayPropose(ctx, proposal.Source); err != nil {
+		return nil, err
+	}
+	p, err := o.Changes.Plan(ctx, proposal)
 	if err != nil {
 		return nil, changeProblem(err)
 	}
@@ -76,14 +78,21 @@ func (o *Options) plan(ctx context.Context, in *proposalBody) (*planAnswer, erro
 type appliedAnswer struct{ Body Applied }
 
 func (o *Options) apply(ctx context.Context, in *proposalBody) (*appliedAnswer, error) {
-	if err := o.mayPropose(ctx, in.Body.Source); err != nil {
+	proposal, err := in.read()
+	if err != nil {
 		return nil, err
 	}
-	a, err := o.Changes.Apply(ctx, in.Body)
+	if err := o.mayPropose(ctx, proposal.Source); err != nil {
+		return nil, err
+	}
+	if err := bindTo(ctx, &proposal.Base); err != nil {
+		return nil, err
+	}
+	a, err := o.Changes.Apply(ctx, proposal)
 	if err != nil {
 		return nil, changeProblem(err)
 	}
-	noteChange(ctx, a, in.Body.Source)
+	noteChange(ctx, a, proposal.Source)
 	return &appliedAnswer{a}, nil
 }
 
@@ -91,6 +100,9 @@ func (o *Options) apply(ctx context.Context, in *proposalBody) (*appliedAnswer, 
 type rollbackBody struct{ Body Rollback }
 
 func (o *Options) rollBack(ctx context.Context, in *rollbackBody) (*appliedAnswer, error) {
+	if err := bindTo(ctx, &in.Body.Base); err != nil {
+		return nil, err
+	}
 	a, err := o.Changes.Rollback(ctx, in.Body)
 	if err != nil {
 		return nil, changeProblem(err)

@@ -17,7 +17,34 @@ const (
 	heartbeat = 10 * time.Second
 	// sendTimeout bounds the sending of one event.
 	sendTimeout = 5 * time.Second
+	// proofEvery is how often it is asked again whether the reader may still read: proofs end, are revoked, and say less than before.
+	proofEvery = 2 * time.Second
 )
+
+// stillKey is the key of a function in a context that tells whether the caller may still do what was allowed.
+type stillKey struct{}
+
+// lasting lets what takes long ask again whether its caller may.
+func (d *door) lasting(r *http.Request, op operation) *http.Request {
+	still := func() bool {
+		caller, refused := d.caller(r, connectionOf(r.Context()))
+		if refused != nil {
+			return refused.status == http.StatusServiceUnavailable // It cannot be said now.
+		}
+		if !caller.Expires.IsZero() && !d.options.Events.now().Before(caller.Expires) {
+			return false
+		}
+		_, verdict, err := d.options.ask(r.WithContext(WithCaller(r.Context(), caller)), op)
+		return err != nil || verdict.Allow
+	}
+	return r.WithContext(context.WithValue(r.Context(), stillKey{}, still))
+}
+
+// still reports whether the caller of a request may still do what was allowed when it came.
+func still(ctx context.Context) bool {
+	ask, ok := ctx.Value(stillKey{}).(func() bool)
+	return ok && ask()
+}
 
 // eventsQuery says where to go on.
 type eventsQuery struct {
@@ -66,6 +93,8 @@ func (o *Options) stream(ctx context.Context, w http.ResponseWriter, r *reader) 
 	}
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
+	proof := time.NewTicker(proofEvery)
+	defer proof.Stop()
 	if !send("retry: 1000\n\n") {
 		return
 	}
@@ -73,6 +102,10 @@ func (o *Options) stream(ctx context.Context, w http.ResponseWriter, r *reader) 
 		select {
 		case <-ctx.Done():
 			return
+		case <-proof.C:
+			if !still(ctx) {
+				return
+			}
 		case <-ticker.C:
 			if !send(": still here\n\n") {
 				return

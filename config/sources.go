@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -163,6 +164,8 @@ func (s Source) misplaced(file string) string {
 	switch {
 	case !fs.ValidPath(file) || file == "." || strings.ContainsAny(file, "\\\x00"):
 		return "this is no path inside the source: write it with slashes, without . and .., and not from the root"
+	case strings.ContainsFunc(file, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return "the path has a character that cannot be seen: rename the file"
 	case len(file) > maxSourcePath:
 		return fmt.Sprintf("the path has more than %d bytes: shorten it", maxSourcePath)
 	case strings.HasPrefix(file, sourcesFolder) || file == sourceFile:

@@ -34,6 +34,9 @@ func (u *Upstream) Observed() bool {
 	return u.Discovery != nil || slices.ContainsFunc(u.Endpoints, func(e Endpoint) bool { return !e.Literal() })
 }
 
+// OnHost reports whether the endpoint is a socket on the Envoy's own host.
+func (e Endpoint) OnHost() bool { return strings.HasPrefix(e.Address, "unix:") }
+
 // Literal reports whether the address can be handed to an Envoy as it is: no host name that must be resolved first.
 func (e Endpoint) Literal() bool {
 	if strings.HasPrefix(e.Address, "unix:") {

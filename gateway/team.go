@@ -1,6 +1,9 @@
 package gateway
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // owned is what tells to whom an object belongs.
 type owned struct {
@@ -17,6 +20,7 @@ func (d *Documents) owned() []owned {
 		decides = "says where a fleet listens and whom it trusts"
 		keys    = "names private keys"
 		callers = "says whose tokens are believed"
+		sockets = "leads to a socket of the Envoy's host, where only users are told apart,"
 		locked  = "is locked"
 	)
 	var all []owned
@@ -37,7 +41,11 @@ func (d *Documents) owned() []owned {
 		all = append(all, o)
 	}
 	for _, u := range d.Upstreams {
-		all = append(all, owned{ref: Ref{Kind: KindUpstream, Name: u.Name}, team: &u.Team, origin: u.Origin})
+		o := owned{ref: Ref{Kind: KindUpstream, Name: u.Name}, team: &u.Team, origin: u.Origin}
+		if slices.ContainsFunc(u.Endpoints, Endpoint.OnHost) {
+			o.why = sockets
+		}
+		all = append(all, o)
 	}
 	for _, api := range d.APIs {
 		all = append(all, owned{ref: api.Ref(), team: &api.Team, origin: api.Origin})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/gatehouse/gatehouse/admin"
@@ -31,6 +32,10 @@ func (m management) ChangeEndpoints(ctx context.Context, upstream string, c admi
 		if asked, err := m.forceElsewhere(ctx, set, c); asked {
 			return set, err
 		}
+	}
+	if err := ownPush(admin.CallerOf(ctx), c); err != nil {
+		m.pushes.refused.Add(1)
+		return admin.EndpointSet{}, err
 	}
 	now, err := m.observed.Push(ctx, upstream, observed.Change{
 		All: c.All, Replace: modelEndpoints(c.Set), Add: modelEndpoints(c.Add), Remove: c.Remove, Version: c.Version, Force: c.Force, Author: c.Author,
@@ -68,4 +73,32 @@ func modelEndpoints(list []admin.Endpoint) []gateway.Endpoint {
 		out[i] = gateway.Endpoint(e)
 	}
 	return out
+}
+
+// ownPush refuses a push of a team to a socket of the Envoy's host: there stand the doors of Gatehouse and of Envoy itself, which
+// believe whoever may open them.
+func ownPush(caller admin.Caller, c admin.EndpointChange) error {
+	if caller.Role != admin.Member {
+		return nil
+	}
+	for _, e := range slices.Concat(c.Set, c.Add) {
+		if gateway.Endpoint(e).OnHost() {
+			return fmt.Errorf("%w: the endpoint %q is a socket of the Envoy's host, and so the platform's: push addresses of the network", admin.ErrRefused, e.Address)
+		}
+	}
+	return nil
+}
+
+// owner returns the team that an Upstream in use belongs to; "" for the platform's, and for one that is not there.
+func (s *Server) owner(upstream string) string {
+	now := s.live.Load()
+	if now.compiled == nil {
+		return ""
+	}
+	for _, u := range now.revision.Upstreams {
+		if u.Name == upstream {
+			return u.Team
+		}
+	}
+	return ""
 }
