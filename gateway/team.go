@@ -77,6 +77,9 @@ func Claim(docs *Documents, team string) Faults {
 			*o.team = team
 		}
 	}
+	for _, api := range docs.APIs {
+		api.Claimed = true
+	}
 	return faults.Sort()
 }
 
