@@ -65,6 +65,7 @@ type Options struct {
 	Events    *Events // What /v1/events tells; nil: nothing.
 	Replicas  Replicas
 	Metrics   http.Handler // Serves /metrics.
+	Failed    func()       // Told of each request that failed beyond all expectation; nil: nobody is.
 	Version   string       // Of Gatehouse, for the OpenAPI document.
 	Logger    *slog.Logger // nil: nothing is logged.
 

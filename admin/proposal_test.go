@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -76,5 +78,17 @@ func TestFewAtOnce(t *testing.T) {
 	}
 	if len(u.of) != 0 {
 		t.Errorf("nothing is under way, and yet: %v", u.of)
+	}
+}
+
+// TestFailuresAreCounted has a request fail beyond all expectation: it is answered, and counted.
+func TestFailuresAreCounted(t *testing.T) {
+	t.Parallel()
+	failures := 0
+	d := &door{options: &Options{Logger: slog.New(slog.DiscardHandler), Failed: func() { failures++ }}}
+	answer := httptest.NewRecorder()
+	d.contain(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/nodes", http.NoBody), func() { panic("no such thing") })
+	if answer.Code != http.StatusInternalServerError || failures != 1 || strings.Contains(answer.Body.String(), "no such thing") {
+		t.Errorf("%d, %d failures: %s", answer.Code, failures, answer.Body)
 	}
 }
