@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -131,38 +132,37 @@ func TestOneOfTwo(t *testing.T) {
 
 func tagOf(t *testing.T, s *server.Server, token, path string) string {
 	t.Helper()
-	response := ask(t, s, token, http.MethodGet, path, "", nil)
-	return response.Header.Get("ETag")
+	_, header := ask(t, s, token, http.MethodGet, path, "", nil)
+	return header.Get("ETag")
 }
 
 func conditional(t *testing.T, s *server.Server, token, body, etag string) int {
 	t.Helper()
-	return ask(t, s, token, http.MethodPost, "/v1/apply", body, http.Header{"If-Match": {etag}}).StatusCode
+	status, _ := ask(t, s, token, http.MethodPost, "/v1/apply", body, http.Header{"If-Match": {etag}})
+	return status
 }
 
-// ask sends a request with a header, and returns the answer without its body.
-func ask(t *testing.T, s *server.Server, token, method, path, body string, header http.Header) *http.Response {
+// ask sends a request with a header, and returns the status and the header of the answer.
+func ask(t *testing.T, s *server.Server, token, method, path, body string, header http.Header) (int, http.Header) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.Addrs().Admin+path, strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
-		return &http.Response{}
+		return 0, nil
 	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Error(err)
-		return &http.Response{}
+		return 0, nil
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	if err := errors.Join(err, response.Body.Close()); err != nil {
 		t.Error(err)
 	}
-	return response
+	return response.StatusCode, response.Header
 }
 
 // TestStreamEndsWithItsProof revokes and lets expire the tokens of two who read events: both streams end.
