@@ -234,3 +234,16 @@ endpoints: [{address: 127.0.0.1:9001}]
 		t.Errorf("a team takes requests of the platform: %v", err)
 	}
 }
+
+// TestForeignWritesAreAudited has a page of another site, and a request for another host, attempt a write: each is in the audit.
+func TestForeignWritesAreAudited(t *testing.T) {
+	t.Parallel()
+	s, token := overTCP(t, server.Options{})
+	if status, _ := ask(t, s, token, http.MethodPost, "/v1/rollback", `{"entry":1}`, http.Header{"Origin": {"https://evil.test"}}); status != http.StatusForbidden {
+		t.Fatalf("another site's page: %d", status)
+	}
+	records, _, err := as(t, s, token).Records(t.Context(), admin.RecordQuery{Operation: "rollBack", Limit: 10})
+	if err != nil || len(records) != 1 || records[0].Result != admin.Denied || records[0].Status != http.StatusForbidden || records[0].Caller != "" {
+		t.Errorf("%+v, %v", records, err)
+	}
+}
