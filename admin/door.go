@@ -29,6 +29,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (d *door) contain(w http.ResponseWriter, r *http.Request, do func()) {
 	defer func() {
 		if failed := recover(); failed != nil {
+			if d.options.Failed != nil {
+				d.options.Failed()
+			}
 			d.options.Logger.Error("a request to the management API failed", "path", r.URL.Path, "error", failed, "stack", string(debug.Stack()))
 			problem(w, http.StatusInternalServerError, "the daemon failed at this request; its log says more")
 		}

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -23,6 +24,7 @@ const (
 	proposalMessage = 1000
 	// proposalsAtOnce is how many one caller may have under way: each may take as much memory as its bytes, several times.
 	proposalsAtOnce = 2
+	proposalWait    = 5 * time.Second // For the turn of one more.
 )
 
 // proposalBody is a Proposal as it travels. It is read here and not by the general way, which makes an error of each value that is
@@ -115,25 +117,43 @@ func (p *Proposal) beyond() string {
 // underway bounds what each caller has under way.
 type underway struct {
 	mu sync.Mutex
-	of map[string]int
+	of map[string]*turns
 }
 
-// begin returns how to end it; nil where the caller has enough under way already.
-func (u *underway) begin(caller Caller) (end func()) {
+// turns are what one caller has under way, and waits for.
+type turns struct {
+	free chan struct{}
+	all  int
+}
+
+// begin waits for the caller's turn, and returns how to end it; nil where it does not come soon.
+func (u *underway) begin(ctx context.Context, caller Caller, patience time.Duration) (end func()) {
 	key := caller.Name + "\x00" + caller.Token
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.of[key] >= proposalsAtOnce {
-		return nil
+	own := u.of[key]
+	if own == nil {
+		own = &turns{free: make(chan struct{}, proposalsAtOnce)}
+		u.of[key] = own
 	}
-	u.of[key]++
-	return func() {
+	own.all++
+	u.mu.Unlock()
+	leave := func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		if u.of[key]--; u.of[key] == 0 {
+		if own.all--; own.all == 0 {
 			delete(u.of, key)
 		}
 	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case own.free <- struct{}{}:
+		return func() { <-own.free; leave() }
+	case <-ctx.Done():
+	case <-late.C:
+	}
+	leave()
+	return nil
 }
 
 // bounded does what a caller asks for with a large body, unless that has as much under way as it may.
@@ -142,7 +162,7 @@ func (d *door) bounded(w http.ResponseWriter, r *http.Request, op operation, do 
 		do()
 		return
 	}
-	end := d.underway.begin(CallerOf(r.Context()))
+	end := d.underway.begin(r.Context(), CallerOf(r.Context()), proposalWait)
 	if end == nil {
 		(&refusedRequest{http.StatusTooManyRequests, fmt.Sprintf("%d of your changes are being worked out already: wait for one to end", proposalsAtOnce), soon()}).write(w)
 		return

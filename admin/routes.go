@@ -41,7 +41,7 @@ func (o *Options) routes() (http.Handler, error) {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	return &door{options: o, mux: mux, operations: operations(api.OpenAPI()), hosts: o.Hosts, strangers: newAllowance(), underway: underway{of: map[string]int{}}}, nil
+	return &door{options: o, mux: mux, operations: operations(api.OpenAPI()), hosts: o.Hosts, strangers: newAllowance(), underway: underway{of: map[string]*turns{}}}, nil
 }
 
 // describe registers the operations that speak JSON.

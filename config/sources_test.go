@@ -240,3 +240,14 @@ func TestSourcesAreRemembered(t *testing.T) {
 		t.Error("a copy took from what it was copied from")
 	}
 }
+
+// TestUnseenCharactersInPaths names files so that a terminal would show another name, or obey.
+func TestUnseenCharactersInPaths(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"a\n.yaml", "\x1b[2J.yaml", "\u202egnp.yaml", "a\x7f.yaml"} {
+		s := config.Source{Name: "shop", Files: map[string][]byte{file: []byte("schema: 1\n")}}
+		if faults := s.Check(); len(faults) != 1 || faults[0].Code != gateway.CodeFile || strings.Contains(faults[0].Error(), file) {
+			t.Errorf("%q: %v", file, faults)
+		}
+	}
+}

@@ -35,6 +35,9 @@ type API struct {
 	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
 	Operations   []Operation
 	Origin       Origin `json:"-"`
+	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
+	// be exposed only where a Gateway says so.
+	Claimed bool `json:"-"`
 	// Faulty says that the loader found faults in this document: what could be read of it serves only to tell which hosts
 	// and base it meant.
 	Faulty bool `json:"-"`

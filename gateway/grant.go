@@ -45,10 +45,11 @@ func (g *Gateway) exposedHosts(e Exposure) []string {
 	return slices.Compact(all)
 }
 
-// refused returns the first host of an exposure that its Gateway does not grant to the team, at its place in exposedHosts.
-func (g *Gateway) refused(team string, e Exposure) (host string, at int, found bool) {
+// refused returns the first host of an exposure that its Gateway does not grant to the API's team, at its place in exposedHosts. To
+// what a team handed in itself, a Gateway without grants grants nothing: it could take the requests of every other API.
+func (g *Gateway) refused(api *API, e Exposure) (host string, at int, found bool) {
 	for i, h := range g.exposedHosts(e) {
-		if !g.Grants(team, h, e.Base) {
+		if api.Claimed && len(g.Allow) == 0 || !g.Grants(api.Team, h, e.Base) {
 			return h, i, true
 		}
 	}
@@ -58,7 +59,7 @@ func (g *Gateway) refused(team string, e Exposure) (host string, at int, found b
 // granted reports whether an API may be where it wants to be exposed. What is not granted becomes no route at all: it must
 // neither answer for, nor clash with, what belongs to another team.
 func (a *assembler) granted(api *API, g *Gateway, e Exposure, place string) bool {
-	host, at, refused := g.refused(api.Team, e)
+	host, at, refused := g.refused(api, e)
 	if !refused {
 		return true
 	}

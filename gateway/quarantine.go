@@ -74,7 +74,7 @@ func substitute(api *API, docs *Documents, live *Revision) (*API, string) {
 	}
 	return &API{
 		Kind: api.Kind, Name: api.Name, Version: api.Version, Team: api.Team, Labels: api.Labels,
-		Expose: expose, Origin: api.Origin, Down: true,
+		Expose: expose, Origin: api.Origin, Claimed: api.Claimed, Down: true,
 	}, "503"
 }
 
@@ -86,7 +86,7 @@ func (d *Documents) grantedOf(api *API) []Exposure {
 		if at < 0 {
 			return false
 		}
-		_, _, refused := d.Gateways[at].refused(api.Team, e)
+		_, _, refused := d.Gateways[at].refused(api, e)
 		return refused
 	})
 }

@@ -20,7 +20,7 @@ func (d *Documents) owned() []owned {
 		decides = "says where a fleet listens and whom it trusts"
 		keys    = "names private keys"
 		callers = "says whose tokens are believed"
-		sockets = "leads to a socket of the Envoy's host, where only users are told apart,"
+		sockets = "leads to a socket of the Envoy's host"
 		locked  = "is locked"
 	)
 	var all []owned
@@ -76,6 +76,9 @@ func Claim(docs *Documents, team string) Faults {
 		default:
 			*o.team = team
 		}
+	}
+	for _, api := range docs.APIs {
+		api.Claimed = true
 	}
 	return faults.Sort()
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gatehouse/gatehouse/admin"
@@ -47,10 +48,16 @@ func (s *Server) adminDoor(ctx context.Context, l net.Listener) (door, error) {
 	if err != nil {
 		return door{}, err
 	}
+	failures := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gatehouse_admin_failures_total", Help: "Requests to the management API that failed by a mistake in Gatehouse; the log has each.",
+	})
+	if err := s.registry.Register(failures); err != nil {
+		return door{}, fmt.Errorf("count failures of the management API: %w", err)
+	}
 	m := management{s}
 	service, err := admin.New(admin.Options{
 		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Changes: m, Endpoints: m, Tokens: m, Authority: m, Export: m, Access: m, Replicas: m, Certificates: m, Usage: m,
-		Callers: callers{s, s.shown, issuers}, Roles: rules, Journal: &journal{Server: s}, Events: s.events, Owner: s.owner,
+		Callers: callers{s, s.shown, issuers}, Roles: rules, Journal: &journal{Server: s}, Events: s.events, Owner: s.owner, Failed: failures.Inc,
 		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
 		Version: version.Read().Version,
 		Token:   s.options.AdminToken,

@@ -35,7 +35,7 @@ type surroundings struct {
 // system returns the surroundings of the real process.
 func system() surroundings {
 	return surroundings{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, terminal: terminal.Is,
+		stdin: os.Stdin, stdout: onScreen(os.Stdout, terminal.Is), stderr: onScreen(os.Stderr, terminal.Is), terminal: isTerminal,
 		lookup: os.LookupEnv, now: time.Now, program: os.Args[0], arguments: os.Args[1:], environ: os.Environ,
 	}
 }
