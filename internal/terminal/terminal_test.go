@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/gatehouse/gatehouse/internal/needs"
 )
 
 // TestWhatIsNoTerminal tries what a program's streams are in a script or in CI.
@@ -30,12 +32,7 @@ func TestWhatIsNoTerminal(t *testing.T) {
 // TestTerminal opens a pseudo terminal, as a person has one.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	file, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip("skipped: no pseudo terminal can be opened here")
-	}
-	t.Cleanup(func() { _ = file.Close() })
-	if !Is(file) {
+	if !Is(needs.Terminal(t)) {
 		t.Error("a pseudo terminal is not taken for a terminal")
 	}
 }
