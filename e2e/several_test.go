@@ -50,7 +50,8 @@ type replica struct {
 // severalDocuments have a route without a hop, and routes that fail when nobody answers their hops.
 func severalDocuments(limit int) map[string]string {
 	text := strings.Replace(hop()["bank.yaml"], "timeouts: {authorization: 1s, limits: 1s}",
-		"timeouts: {authorization: 1s, limits: 1s}\nrollout: {waves: [{percent: 100%}], soak: 1s}", 1)
+		// So long that a busy machine is not taken for a replica that does not answer: each of two attempts has a half of it.
+		"timeouts: {authorization: 4s, limits: 4s}\nrollout: {waves: [{percent: 100%}], soak: 1s}", 1)
 	text += fmt.Sprintf(`  - {id: few, path: /few, limits: [{name: few, limit: %d, per: 1h}]}
 ---
 kind: Upstream
@@ -323,7 +324,8 @@ func (w *several) known(r *replica, well bool) {
 			}
 			for _, cluster := range []string{"xds", "authz", "ratelimit", "accesslog"} {
 				_, rest, _ := strings.Cut(string(text), "gatehouse_"+cluster+"::"+r.nodes+"::health_flags::")
-				if flags, _, _ := strings.Cut(rest, "\n"); flags == "" || (flags == "healthy") != well {
+				// One that is gone from the list of replicas is known not to answer, too.
+				if flags, _, _ := strings.Cut(rest, "\n"); (flags == "healthy") != well {
 					return false
 				}
 			}
