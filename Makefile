@@ -16,7 +16,6 @@ RACE := $(if $(CC_FOUND),-race)
 GO_TEST := go test $(RACE) -vet=off -tags e2e -timeout 10m
 LDFLAGS := -s -w -X github.com/gatehouse/gatehouse/internal/version.version=$(VERSION)
 FUZZTIME ?= 1m
-# What needs a daemon and real Envoys comes last and alone: it looks at the clock, and a busy machine looks like a dead one.
 # A number of inputs, not a time: at the end of a time the fuzzing engine now and then reports its own deadline as a failure.
 FUZZTIME_SHORT ?= 3000x
 
@@ -51,6 +50,7 @@ check: lint test ## Lint, then run every test
 lint: $(GOLANGCI_STAMP) ## Check style, imports between layers, and the fences around libraries
 	@echo "lint"; time CGO_ENABLED=0 $(GOLANGCI) run ./...
 
+# What needs a daemon and real Envoys comes last and alone: it looks at the clock, and a busy machine looks like a dead one.
 .PHONY: test
 test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and seconds of each fuzz target
 	@$(if $(RACE),,echo "skipped: the race detector, because there is no C compiler ($$(go env CC))"; test -z "$${CI:-}";) \
