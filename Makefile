@@ -31,7 +31,7 @@ export TIMEFORMAT
 
 .PHONY: help
 help: ## List what there is to do
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 .PHONY: run
 run: envoy build ## Try it: the daemon, a real Envoy and the quickstart's backends; Ctrl-C ends all
