@@ -195,32 +195,9 @@ func (l *loader) unread(o *object) {
 // build turns all documents into the model, once it is known which names are written twice. It reports false where a name
 // stands in a file that was taken over too: then all is to be read anew, as the fault belongs to both.
 func (l *loader) build() bool {
-	first := map[gateway.Ref]*object{}
-	for _, m := range l.recalled {
-		for _, o := range m.objects {
-			if first[o.ref] != nil {
-				return false
-			}
-			first[o.ref] = o
-		}
-	}
-	recalled := len(first)
-	for _, p := range l.pending {
-		o := p.object
-		if o.ref.Name == "" {
-			continue
-		}
-		other, twice := first[o.ref]
-		switch {
-		case !twice:
-			first[o.ref] = o
-			continue
-		case recalled > 0 && l.recalled[other.file] != nil:
-			return false
-		}
-		place := o.origin().At("name")
-		o.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, other.origin().At("name"))
-		other.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, place)
+	first, known := l.named()
+	if !known {
+		return false
 	}
 	became := map[string]*gateway.Documents{}
 	for _, p := range l.pending {
@@ -255,6 +232,39 @@ func (l *loader) build() bool {
 	}
 	l.memorise(became)
 	return true
+}
+
+// named returns the object that has each name, and reports those that stand twice. known is false where one of these stands in a
+// file that was taken over.
+func (l *loader) named() (first map[gateway.Ref]*object, known bool) {
+	first = map[gateway.Ref]*object{}
+	for _, m := range l.recalled {
+		for _, o := range m.objects {
+			if first[o.ref] != nil {
+				return nil, false
+			}
+			first[o.ref] = o
+		}
+	}
+	recalled := len(first)
+	for _, p := range l.pending {
+		o := p.object
+		if o.ref.Name == "" {
+			continue
+		}
+		other, twice := first[o.ref]
+		switch {
+		case !twice:
+			first[o.ref] = o
+			continue
+		case recalled > 0 && l.recalled[other.file] != nil:
+			return nil, false
+		}
+		place := o.origin().At("name")
+		o.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, other.origin().At("name"))
+		other.fault(gateway.CodeDuplicate, "name", "%s stands in %s too: rename or remove one", o.ref, place)
+	}
+	return first, true
 }
 
 // reportStrangers reports the files that neither say that they hold documents nor are included by one.
