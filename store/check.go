@@ -8,6 +8,9 @@ import (
 // Check looks for damage in all of the store and returns ErrCorrupt with what it found first: the database's structure, as far
 // as the database can look after it by itself, and every file of every content by its hash. It reads all of it.
 func (s *Store) Check(ctx context.Context) error {
+	if err := s.db.answers(ctx, "check the store"); err != nil {
+		return err
+	}
 	ctx, cancel := deadline(ctx, bulkTimeout)
 	defer cancel()
 	return s.db.view(ctx, "check the store", func(ctx context.Context, q querier) error {

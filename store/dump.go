@@ -66,6 +66,9 @@ func (s *summing) line(value any) error {
 // Dump writes all of the store, of one moment, as lines of JSON: the same for the same content, whatever the database. Secrets
 // are in it as they are stored: sealed, if they are. What running processes know of each other, leases and replicas, is not.
 func (s *Store) Dump(ctx context.Context, to io.Writer) error {
+	if err := s.db.answers(ctx, "dump the store"); err != nil {
+		return err
+	}
 	ctx, cancel := deadline(ctx, bulkTimeout)
 	defer cancel()
 	return s.db.wrap("dump the store", s.db.dump(ctx, to))

@@ -21,6 +21,9 @@ const maxLine = 48 << 20
 // where an error is returned. The errors are ErrThere where the store is not empty, ErrNewer, and ErrCorrupt where the dump is
 // not whole or not what was written.
 func (s *Store) Load(ctx context.Context, from io.Reader) error {
+	if err := s.db.answers(ctx, "load a dump into the store"); err != nil {
+		return err
+	}
 	ctx, cancel := deadline(ctx, bulkTimeout)
 	defer cancel()
 	return s.db.change(ctx, "load a dump into the store", func(ctx context.Context, tx *transaction) error {

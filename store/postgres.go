@@ -38,6 +38,7 @@ type postgres struct {
 	key     int64           // Of the lock on the store, and of the channel on which changes are told.
 	channel string
 	away    atomic.Int64 // Until when nobody tries to connect, in nanoseconds since 1970.
+	lost    atomic.Int64 // When a connection was last found lost, in nanoseconds since 1970: others of its age are likely lost too.
 }
 
 // pgConfig reads a URL. What is wrong with it is not told in the URL's words, which may have the password among them.
@@ -67,11 +68,20 @@ func pgConfig(url string, wait time.Duration) (*pgx.ConnConfig, error) {
 func (p *postgres) pool(most int, settings map[string]string) *sql.DB {
 	config := p.config.Copy()
 	maps.Copy(config.RuntimeParams, settings)
-	db := sql.OpenDB(watchful{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(durable)), p})
+	db := sql.OpenDB(watchful{stdlib.GetConnector(*config, stdlib.OptionAfterConnect(durable), stdlib.OptionShouldPing(p.doubtful)), p})
 	db.SetMaxOpenConns(most)
 	db.SetMaxIdleConns(most)
 	db.SetConnMaxLifetime(time.Hour)
 	return db
+}
+
+// pgSure is how long a connection that was not used is taken for alive without a question.
+const pgSure = time.Second
+
+// doubtful says whether a connection has to answer before it is used: it was idle for long, or one of its age was lost since.
+// So calls after a restart of the server meet none of the connections that it cut.
+func (p *postgres) doubtful(_ context.Context, conn stdlib.ShouldPingParams) bool {
+	return conn.IdleDuration > pgSure || time.Now().Add(-conn.IdleDuration).UnixNano() <= p.lost.Load()
 }
 
 // durable sees to it that what is confirmed is on the server's disk, also where the server is set up to confirm earlier. What

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func isAway(t *testing.T, s *store.Store, within time.Duration) {
 			return s.Together(ctx, func(ctx context.Context, s *store.Store) error { return s.Meta.Set(ctx, "a", "c") })
 		},
 		"a check": s.Check,
+		"a dump":  func(ctx context.Context) error { return s.Dump(ctx, io.Discard) },
+		"a load":  func(ctx context.Context) error { return s.Load(ctx, strings.NewReader("{}")) },
 	} {
 		began := time.Now()
 		err := call(t.Context())

@@ -10,13 +10,22 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// classify gives an error of PostgreSQL, or of the way to it, its meaning.
+// classify gives an error of PostgreSQL, or of the way to it, its meaning, and remembers that a connection was lost.
 func (p *postgres) classify(err error) error {
+	err = p.meaning(err)
+	if errors.Is(err, ErrAway) {
+		p.lost.Store(time.Now().UnixNano())
+	}
+	return err
+}
+
+func (p *postgres) meaning(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return ErrNotFound
 	}
