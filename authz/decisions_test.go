@@ -84,7 +84,7 @@ func readDecisionFile(t *testing.T, archive *txtar.Archive) (*gateway.Revision, 
 	}
 	route.Public = s.Public
 	for _, p := range s.Proofs {
-		route.Proofs = append(route.Proofs, gateway.TokenProof{Issuer: &gateway.Issuer{Issuer: p.Issuer}, Scopes: p.Scopes})
+		route.Ways = append(route.Ways, gateway.Way{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Issuer: p.Issuer}, Scopes: p.Scopes}})
 	}
 	for i := range route.Authorize {
 		route.Authorize[i].Parameters = s.With

@@ -94,9 +94,9 @@ func TestEnvoy(t *testing.T) {
 	}
 	closed := publicRoute("closed", "package a\nallow if input.gatehouse.identity.subject == input.gatehouse.path.customer")
 	closed.Match.Path, closed.Public = path, false
-	closed.Proofs = []gateway.TokenProof{{Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}}}
+	closed.Ways = []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}}}}
 	scoped := publicRoute("scoped", "package a\nallow := true")
-	scoped.Public, scoped.Proofs = false, []gateway.TokenProof{{Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}, Scopes: []string{"admin"}}}
+	scoped.Public, scoped.Ways = false, []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}, Scopes: []string{"admin"}}}}
 	service := newService(patient)
 	service.Use(compiled(t, revision(closed, scoped,
 		publicRoute("headers", `package a

@@ -30,7 +30,7 @@ allow := {"allowed": false, "body": json.marshal(input), "reason": input.attribu
 	closed := publicRoute("closed", `package a
 allow := {"allowed": true, "headers": {"x-sub": input.gatehouse.identity.subject}}`)
 	closed.Public = false
-	closed.Proofs = []gateway.TokenProof{{Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}, Scopes: []string{"a"}}}
+	closed.Ways = []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}, Scopes: []string{"a"}}}}
 	open.Match.Path, closed.Match.Path = path, path
 	service := newService(patient)
 	service.Use(compiled(tb, revision(open, closed), nil))

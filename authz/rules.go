@@ -48,8 +48,10 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		realm = route.Operation
 	}
 	r.challenge = challenge(realm)
-	for _, p := range route.Proofs {
-		r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
+	for _, way := range route.Ways {
+		for _, p := range way {
+			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
+		}
 	}
 	for _, a := range route.Authorize {
 		p := compiled[a.Policy]

@@ -100,7 +100,7 @@ func TestCounts(t *testing.T) {
 	service := newService(patient)
 	private := publicRoute("private", "package a\nallow := true")
 	private.API, private.Public = "accounts", false
-	private.Proofs = []gateway.TokenProof{{Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}}}
+	private.Ways = []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Issuer: "https://id.bank.test"}}}}
 	service.Use(compiled(t, revision(private,
 		publicRoute("allow", "package a\nallow := true"),
 		publicRoute("deny", "package a\nallow := false"),

@@ -40,7 +40,7 @@ func quickstart(tb testing.TB) *gateway.Revision {
 	return revision(&gateway.Route{
 		Name: "payments/v1/listPayments", API: "payments", Version: "v1", Operation: "listPayments",
 		Action: gateway.ActionForward, Match: gateway.Match{Path: path},
-		Proofs:    []gateway.TokenProof{{Issuer: issuer}},
+		Ways:      []gateway.Way{{{Kind: gateway.ByJWT, Issuer: issuer}}},
 		Authorize: []gateway.AppliedPolicy{{Policy: policy, Parameters: map[string]any{"teller": "teller"}}},
 		Rules:     "5f0c2a4be7d94a1c8c3a9c1f2b6d7e80",
 	})

@@ -79,7 +79,7 @@ func (l *loader) load() (loaded, error) {
 	docs, found := config.Load(l.dir, config.Options{LookupEnv: os.LookupEnv, Memory: &l.memory})
 	faults = append(faults, found...)
 	lap(&out.Load)
-	rev, found := gateway.AssembleAfter(docs, l.revision)
+	rev, found := gateway.AssembleAfter(docs, l.revision, nil)
 	l.revision = rev
 	faults = append(faults, found...)
 	lap(&out.Assemble)

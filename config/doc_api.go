@@ -19,6 +19,8 @@ type apiDocument struct {
 	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the API. The name alone will do."`
 	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
 	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
+	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
 	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
@@ -37,6 +39,7 @@ type operationFields struct {
 	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the operation. The API's where not said."`
 	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call. As the API says where not said."`
 	Authorize    []authorizationFields `yaml:"authorize" none:"true" by:"policy" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
+	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request, beside what the API requires."`
 	Limits       []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
 }
@@ -50,6 +53,8 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		To:           destinations(d.To),
 		Authenticate: d.Authenticate.authenticate(o, "authenticate"),
 		Authorize:    authorizations(d.Authorize),
+		Require:      requirements(o, d.Require, "require"),
+		Decisions:    recorded(d.Decisions),
 		Limits:       limits(d.Limits),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
@@ -116,6 +121,14 @@ func notListed(id string, listed []gateway.Operation) string {
 	return fmt.Sprintf("the contract has no operation %q: correct the id, or write the operation's path", id)
 }
 
+// recorded returns how much of decisions is recorded.
+func recorded(text string) gateway.Recorded {
+	if text == string(gateway.RecordedFull) {
+		return gateway.RecordedFull
+	}
+	return gateway.RecordedUsual
+}
+
 // matching returns all that says which requests are meant.
 func (w *operationFields) matching() *matchFields {
 	return &matchFields{pathFields: w.pathFields, conditionsFields: w.Match}
@@ -130,6 +143,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 		list := authorizations(w.Authorize)
 		op.Authorize = &list
 	}
+	op.Require = requirements(o, w.Require, join(field, "require"))
 	if w.Limits != nil {
 		list := limits(w.Limits)
 		op.Limits = &list

@@ -13,6 +13,8 @@ type routeDocument struct {
 	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
 	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
 	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
+	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
 	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
@@ -29,6 +31,8 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		To:           destinations(d.To),
 		Authenticate: d.Authenticate.authenticate(o, "authenticate"),
 		Authorize:    authorizations(d.Authorize),
+		Require:      requirements(o, d.Require, "require"),
+		Decisions:    recorded(d.Decisions),
 		Limits:       limits(d.Limits),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),

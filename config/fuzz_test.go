@@ -54,7 +54,7 @@ func FuzzLoad(f *testing.F) {
 			checkDump(t, files, docs)
 		}
 		if len(faults) == 0 {
-			if rev, faults := gateway.Assemble(docs); rev == nil && len(faults) == 0 {
+			if rev, faults := gateway.Assemble(docs, nil); rev == nil && len(faults) == 0 {
 				t.Error("sound documents become neither a revision nor faults")
 			}
 		}

@@ -58,7 +58,7 @@ func TestEveryTypeHasAnInverse(t *testing.T) {
 // TestListsOfObjectsHaveKeys wants every list of objects to be compared by what its items are called, or to have a reason.
 func TestListsOfObjectsHaveKeys(t *testing.T) {
 	t.Parallel()
-	byPosition := map[string]string{"waves": "their order is what they are", "all": "it has one item"}
+	byPosition := map[string]string{"waves": "their order is what they are", "all": "proofs have no names", "any": "proofs have no names"}
 	seen := 0
 	for _, v := range []reflect.Type{
 		reflect.TypeFor[apiDocument](), reflect.TypeFor[operationFields](), reflect.TypeFor[routeDocument](), reflect.TypeFor[gatewayDocument](),

@@ -145,13 +145,18 @@ func (v *authenticateFields) form(f *forms) canonical.Value {
 	}
 	long := *v
 	switch {
-	case v.Any == nil && v.All == nil && (v.JWT != "" || v.Scopes != nil):
-		long.Any = []proofFields{{JWT: v.JWT, Scopes: v.Scopes}}
-		long.JWT, long.Scopes = "", nil
-	case v.Any == nil && v.JWT == "" && v.Scopes == nil && len(v.All) == 1:
-		long.Any, long.All = v.All, nil
+	case v.Any == nil && v.All == nil && v.says():
+		long.Any, long.partFields = []proofFields{{partFields: v.partFields}}, partFields{}
+	case v.Any == nil && !v.says() && v.All != nil:
+		long.Any, long.All = []proofFields{{All: v.All}}, nil
 	}
 	return f.object(reflect.ValueOf(&long).Elem())
+}
+
+func (p *proofFields) lengthen() {
+	if len(p.All) == 1 && !p.says() {
+		p.partFields, p.All = p.All[0], nil
+	}
 }
 
 func (v *endpointsFields) form(f *forms) canonical.Value {

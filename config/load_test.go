@@ -55,7 +55,7 @@ func TestQuickstartIsSound(t *testing.T) {
 	if docs.Issuers[0].Mint == nil || len(docs.Issuers[0].Mint.Key) == 0 {
 		t.Error("the key that signs tokens was not resolved")
 	}
-	if _, faults := gateway.Assemble(docs); len(faults) > 0 {
+	if _, faults := gateway.Assemble(docs, nil); len(faults) > 0 {
 		t.Errorf("it cannot be assembled: %v", faults)
 	}
 }
@@ -100,7 +100,7 @@ too: here
 	if diff := cmp.Diff(exposed, broken.Expose); diff != "" || !broken.Faulty || docs.APIs[1].Faulty {
 		t.Errorf("faulty %v and %v, exposed (-want +got):\n%s", broken.Faulty, docs.APIs[1].Faulty, diff)
 	}
-	_, faults = gateway.Assemble(docs)
+	_, faults = gateway.Assemble(docs, nil)
 	if slices.ContainsFunc(faults, func(f gateway.Fault) bool { return f.Code == gateway.CodeDangling }) {
 		t.Errorf("the faulty Upstream is reported as missing, too: %v", faults)
 	}

@@ -22,16 +22,24 @@ func destinations(list []destinationFields) []gateway.Destination {
 }
 
 type authorizationFields struct {
-	Policy name           `yaml:"policy" jsonschema:"required" doc:"The name of a Policy."`
-	With   map[string]any `yaml:"with" doc:"Parameters, over those of the Policy."`
-	Mode   string         `yaml:"mode" jsonschema:"enum=enforce,default=enforce" later:"shadow off" doc:"Whether the decision counts."`
+	Policy  name           `yaml:"policy" jsonschema:"required" doc:"The name of a Policy."`
+	With    map[string]any `yaml:"with" doc:"Parameters, over those of the Policy."`
+	Mode    string         `yaml:"mode" jsonschema:"enum=enforce,enum=shadow,enum=off,default=enforce" doc:"Whether the decision counts: it does, it is only taken and recorded, or nobody asks."`
+	Percent *int           `yaml:"percent" jsonschema:"minimum=1,maximum=100,default=100" doc:"For how many of a hundred requests an enforced decision counts. For the others it is only recorded."`
 }
 
 func (authorizationFields) short() string { return "policy" }
 
 func authorizations(list []authorizationFields) []gateway.Authorization {
 	return each(list, func(a authorizationFields) gateway.Authorization {
-		return gateway.Authorization{Policy: string(a.Policy), With: a.With}
+		out := gateway.Authorization{Policy: string(a.Policy), With: a.With}
+		if a.Mode != "enforce" {
+			out.Mode = gateway.Mode(a.Mode)
+		}
+		if p := value(a.Percent, 100); p < 100 {
+			out.Percent = float64(p)
+		}
+		return out
 	})
 }
 

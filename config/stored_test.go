@@ -20,8 +20,8 @@ func TestLoadFilesIsLoad(t *testing.T) {
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
-		first, faults := gateway.Assemble(read)
-		second, more := gateway.Assemble(again)
+		first, faults := gateway.Assemble(read, nil)
+		second, more := gateway.Assemble(again, nil)
 		if len(faults)+len(more) > 0 || first.ID != second.ID || len(first.Routes) != len(second.Routes) {
 			t.Errorf("%s: %s and %s, %d and %d routes, %v %v", dir, first.ID, second.ID, len(first.Routes), len(second.Routes), faults, more)
 		}

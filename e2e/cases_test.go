@@ -107,7 +107,7 @@ func compileCase(t *testing.T, name, dir string) (*gateway.Revision, map[string]
 	if len(shared) > 0 || len(done) != 1 || done[0].With != "503" {
 		t.Fatalf("case %s: shared faults %v, substitutions %+v", name, shared, done)
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	_, mistakes := authz.Compile(rev, nil)
 	table, refused := xds.Compile(rev, nil, nil)
 	if len(faults)+len(mistakes)+len(refused) > 0 {

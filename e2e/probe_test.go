@@ -95,7 +95,10 @@ func (p probe) insufficient(t *testing.T) map[string]http.Header {
 		out[what].Set("authorization", "Bearer "+b.token(t, full))
 	}
 	accepted := map[string]bool{}
-	for _, proof := range p.route.Proofs {
+	for _, proof := range slices.Concat(p.route.Ways...) {
+		if proof.Kind != gateway.ByJWT {
+			continue
+		}
 		b := issuerOf(proof)
 		accepted[b.issuer] = true
 		try("expired at "+b.issuer, b, map[string]any{"exp": 1})
@@ -116,7 +119,7 @@ func (p probe) insufficient(t *testing.T) map[string]http.Header {
 	return out
 }
 
-func issuerOf(proof gateway.TokenProof) bankIssuer {
+func issuerOf(proof gateway.ResolvedProof) bankIssuer {
 	if proof.Issuer.Name == "suderbank" {
 		return suderbank()
 	}
@@ -129,8 +132,8 @@ func (p probe) proven(t *testing.T) http.Header {
 	h := http.Header{}
 	h.Set("x-branch", "north")
 	h.Set("x-till", "3")
-	if len(p.route.Proofs) > 0 {
-		h.Set("authorization", "Bearer "+issuerOf(p.route.Proofs[0]).token(t, map[string]any{
+	if p.route.TakesToken() {
+		h.Set("authorization", "Bearer "+issuerOf(p.route.Ways[0][0]).token(t, map[string]any{
 			"sub": "alice", "scope": "payments:read payments:write partner", "bank": map[string]any{"branch": "north"},
 		}))
 	}

@@ -29,6 +29,8 @@ type API struct {
 	To           []Destination
 	Authenticate *Authenticate // nil: not said; an operation must say it then.
 	Authorize    []Authorization
+	Require      []Requirement `json:",omitempty"`
+	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
 	Headers      Headers       `json:",omitzero"`
@@ -80,22 +82,12 @@ type Destination struct {
 	Weight   int
 }
 
-// Authenticate says who may be the caller: nobody in particular (None), or one of several proofs.
-type Authenticate struct {
-	None bool
-	Any  []Proof
-}
-
-// Proof is one way to prove an identity: a token of an Issuer, holding all of Scopes in its scope claim (RFC 9068 2.2.3).
-type Proof struct {
-	JWT    string // Name of the Issuer.
-	Scopes []string
-}
-
 // Authorization applies a Policy.
 type Authorization struct {
-	Policy string
-	With   map[string]any // Parameters, over those of the Policy; input.gatehouse.parameters in Rego.
+	Policy  string
+	With    map[string]any // Parameters, over those of the Policy; input.gatehouse.parameters in Rego.
+	Mode    Mode           `json:",omitempty"`
+	Percent float64        `json:",omitempty"` // Of requests for which Mode counts, the others being shadowed; 0: all of them.
 }
 
 // Limit allows at most Limit requests for each value of Key in any interval of length Per.
@@ -131,6 +123,7 @@ type Operation struct {
 	To           []Destination    // nil: the API's.
 	Authenticate *Authenticate    // nil: the API's.
 	Authorize    *[]Authorization // nil: the API's.
+	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the

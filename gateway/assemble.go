@@ -14,12 +14,16 @@ import (
 // Assemble resolves every name of the documents, turns each operation into a Route at each exposure, and checks what only
 // shows when all documents are seen together. It reports every fault it finds; the Revision is to be used only if there are
 // none. Documents marked Faulty are passed over, as their faults are known.
-func Assemble(docs *Documents) (*Revision, Faults) { return AssembleAfter(docs, nil) }
+//
+// Which policies Envoy decides by itself, reduce says; where it is nil, none.
+func Assemble(docs *Documents, reduce Reduce) (*Revision, Faults) {
+	return AssembleAfter(docs, nil, reduce)
+}
 
 // AssembleAfter is Assemble for documents of which most may be those of prev, the same values in memory: what they became
 // then, they become again. prev may be nil.
-func AssembleAfter(docs *Documents, prev *Revision) (*Revision, Faults) {
-	a := &assembler{docs: docs, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}}
+func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, Faults) {
+	a := &assembler{docs: docs, reduce: reduce, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}}
 	if prev != nil {
 		a.before = prev.parts
 	}
@@ -61,6 +65,7 @@ type assembler struct {
 	docs   *Documents
 	names  objects
 	hash   *hasher
+	reduce Reduce
 	faults Faults
 
 	before map[*API]*part // What APIs became the time before.

@@ -23,7 +23,7 @@ func TestAssemble(t *testing.T) {
 	}
 	get := rev.Routes[0]
 	if get.Match.Path.String() != "/payments/{id}" || get.Targets[0].Upstream.Name != "payments" ||
-		get.Proofs[0].Issuer.Name != "nordhaven" || get.Authorize[0].Policy.Name != "bank.payments" || get.Public {
+		get.Ways[0][0].Issuer.Name != "nordhaven" || get.Authorize[0].Policy.Name != "bank.payments" || get.Public {
 		t.Errorf("getPayment is %+v", get)
 	}
 	if get.Limits[0].Scope != "payments/v1" {
@@ -123,7 +123,7 @@ func TestAssembleFaults(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			docs := bank(t)
 			test.change(docs)
-			_, faults := gateway.Assemble(docs)
+			_, faults := gateway.Assemble(docs, nil)
 			if !slices.ContainsFunc(faults, func(f gateway.Fault) bool {
 				return f.Code == test.code && f.Field == test.field && strings.Contains(f.Message, test.message)
 			}) {
@@ -138,7 +138,7 @@ func TestFaultsOfBrokenObjectsAreToldOnce(t *testing.T) {
 	docs := bank(t)
 	docs.Policies = nil
 	docs.Broken = map[gateway.Ref]bool{{Kind: gateway.KindPolicy, Name: "bank.payments"}: true}
-	if _, faults := gateway.Assemble(docs); len(faults) != 0 {
+	if _, faults := gateway.Assemble(docs, nil); len(faults) != 0 {
 		t.Errorf("faults: %v", faults)
 	}
 }

@@ -184,7 +184,7 @@ func TestRedirectsAndNamesOfCertificates(t *testing.T) {
 		Certificates: []*gateway.Certificate{{Name: "bank"}},
 		Gateways:     []*gateway.Gateway{{Name: "edge", Fleet: "edge", Listeners: []gateway.Listener{plain, https("one", 1, "a.test", "*.b.test"), https("two", 2, "x.b.test")}}},
 	}
-	if _, faults := gateway.Assemble(docs); len(faults) > 0 {
+	if _, faults := gateway.Assemble(docs, nil); len(faults) > 0 {
 		t.Error(faults)
 	}
 	g := docs.Gateways[0]
@@ -194,7 +194,7 @@ func TestRedirectsAndNamesOfCertificates(t *testing.T) {
 	g.Listeners[0].Hosts = append(g.Listeners[0].Hosts, "c.test")
 	g.Listeners[1].TLS.Certificates = []string{"bunk"}
 	var codes []gateway.Code
-	_, faults := gateway.Assemble(docs)
+	_, faults := gateway.Assemble(docs, nil)
 	for _, f := range faults {
 		codes = append(codes, f.Code)
 	}
@@ -203,7 +203,7 @@ func TestRedirectsAndNamesOfCertificates(t *testing.T) {
 	}
 	g.Listeners[0].Redirect.Port = 443
 	g.Listeners[1].TLS.Certificates = []string{"bank"}
-	if _, faults := gateway.Assemble(docs); len(faults) > 0 {
+	if _, faults := gateway.Assemble(docs, nil); len(faults) > 0 {
 		t.Errorf("with a port that is written: %v", faults)
 	}
 }

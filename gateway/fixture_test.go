@@ -55,7 +55,7 @@ func path(t *testing.T, text string) gateway.Path {
 // assemble assembles documents that must be without fault.
 func assemble(t *testing.T, docs *gateway.Documents) *gateway.Revision {
 	t.Helper()
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		t.Fatalf("assemble: %v", faults)
 	}

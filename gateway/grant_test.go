@@ -56,7 +56,7 @@ func TestGrants(t *testing.T) {
 			docs := shared(t)
 			test.expose.Gateway = "edge"
 			docs.APIs[0].Expose = []gateway.Exposure{test.expose}
-			rev, faults := gateway.Assemble(docs)
+			rev, faults := gateway.Assemble(docs, nil)
 			var want []string
 			if test.want != "" {
 				want = []string{string(gateway.CodeNotGranted) + " " + test.want}
@@ -75,11 +75,11 @@ func TestGrants(t *testing.T) {
 func TestRouteDocumentsAreGrantedToo(t *testing.T) {
 	docs := shared(t)
 	docs.APIs[1].Team = "payments"
-	if _, faults := gateway.Assemble(docs); !slices.Equal(codes(faults), []string{"GH214 expose[0].hosts[0]"}) {
+	if _, faults := gateway.Assemble(docs, nil); !slices.Equal(codes(faults), []string{"GH214 expose[0].hosts[0]"}) {
 		t.Fatalf("faults %v", faults)
 	}
 	docs.APIs[1].Team = ""
-	if _, faults := gateway.Assemble(docs); len(faults) > 0 {
+	if _, faults := gateway.Assemble(docs, nil); len(faults) > 0 {
 		t.Errorf("the platform is refused: %v", faults)
 	}
 }
@@ -122,7 +122,7 @@ func TestWhatIsNotGrantedHarmsNobody(t *testing.T) {
 	stolen := *docs.APIs[0]
 	stolen.Name, stolen.Team = "stolen", "treasury"
 	docs.APIs = append(docs.APIs, &stolen)
-	_, faults := gateway.Assemble(docs)
+	_, faults := gateway.Assemble(docs, nil)
 	if len(faults) != 1 || faults[0].Code != gateway.CodeNotGranted || faults[0].Object.Name != "stolen" {
 		t.Fatalf("faults %v", faults)
 	}
@@ -142,7 +142,7 @@ func TestAWithdrawnGrantIsWithdrawn(t *testing.T) {
 	live := assemble(t, shared(t))
 	docs := shared(t)
 	docs.Gateways[0].Allow = docs.Gateways[0].Allow[1:2]
-	_, faults := gateway.Assemble(docs)
+	_, faults := gateway.Assemble(docs, nil)
 	out, rest, done := gateway.Quarantine(docs, live, faults)
 	if len(rest) != 0 || len(done) != 1 || done[0].With != "nothing" {
 		t.Fatalf("shared %v, done %v", rest, done)
@@ -156,7 +156,7 @@ func TestAWithdrawnGrantIsWithdrawn(t *testing.T) {
 func TestAGrantOfAnUnservedHostIsTheGateways(t *testing.T) {
 	docs := shared(t)
 	docs.Gateways[0].Listeners[0].Hosts = []string{"api.bank.test", "www.bank.test", "pay.bank.test"}
-	_, faults := gateway.Assemble(docs)
+	_, faults := gateway.Assemble(docs, nil)
 	if !slices.Equal(codes(faults), []string{"GH207 allow[1].hosts[1]"}) {
 		t.Fatalf("faults %v", faults)
 	}

@@ -8,11 +8,14 @@ type Hop struct {
 	Why     string `json:"why"`
 }
 
-// CallsAuthorization reports whether requests of the route wait for an ext_authz call. Tokens alone do not need one: Envoy
-// verifies them itself.
-func (r *Route) CallsAuthorization() bool { return r.Action == ActionForward && len(r.Authorize) > 0 }
+// CallsAuthorization reports whether requests of the route wait for an ext_authz call. What Envoy can decide by itself needs
+// none: tokens, certificates, requirements, and policies that reduce to comparisons.
+func (r *Route) CallsAuthorization() bool {
+	return r.Action == ActionForward && r.whyAuthorization() != ""
+}
 
-// CallsLimits reports whether requests of the route wait for a rate limit call.
+// CallsLimits reports whether requests of the route wait for a rate limit call. Where authorization is called anyway, that call
+// spends the limits.
 func (r *Route) CallsLimits() bool { return r.Action == ActionForward && len(r.Limits) > 0 }
 
 // Hops returns the calls to Gatehouse that a request of the route waits for, in their order.
@@ -27,18 +30,29 @@ func (r *Route) Hops() []Hop {
 	return hops
 }
 
-// whyAuthorization names the policies that are asked, the Gateway's apart: they alone may be why a route waits for the call.
+// whyAuthorization says why the authorization service is asked, empty where it is not: who calls is known to it alone, or it
+// names the policies that are asked, the Gateway's apart, as they alone may be why a route waits for the call.
 func (r *Route) whyAuthorization() string {
+	if why := r.IdentityCalls(); why != "" {
+		return why
+	}
 	name := func(p AppliedPolicy) string { return p.Policy.Name }
 	var own, platform []AppliedPolicy
 	for _, p := range r.Authorize {
-		if p.Platform {
+		switch {
+		case p.Mode == Off || p.Native != nil:
+			continue
+		case p.Platform:
 			platform = append(platform, p)
-		} else {
+		default:
 			own = append(own, p)
 		}
 	}
 	switch {
+	case len(own)+len(platform) == 0 && r.Decisions == RecordedFull:
+		return "decisions are recorded in full"
+	case len(own)+len(platform) == 0:
+		return ""
 	case len(platform) == 0:
 		return "policy " + names(own, name)
 	case len(own) == 0:

@@ -36,7 +36,7 @@ func TestAssembleAfterIsAssemble(t *testing.T) {
 			docs := bank(t)
 			before := assemble(t, docs)
 			test.change(docs)
-			got, faults := gateway.AssembleAfter(docs, before)
+			got, faults := gateway.AssembleAfter(docs, before, nil)
 			if len(faults) > 0 {
 				t.Fatalf("faults: %v", faults)
 			}
@@ -66,7 +66,7 @@ func TestAssembleAfterFindsFaults(t *testing.T) {
 	docs := bank(t)
 	before := assemble(t, docs)
 	docs.Policies = nil
-	if _, faults := gateway.AssembleAfter(docs, before); len(faults) == 0 {
+	if _, faults := gateway.AssembleAfter(docs, before, nil); len(faults) == 0 {
 		t.Error("a policy is gone, and nothing is said")
 	}
 	docs = bank(t)
@@ -74,7 +74,7 @@ func TestAssembleAfterFindsFaults(t *testing.T) {
 	twin := *docs.APIs[1]
 	twin.Name = "twin"
 	docs.APIs = append(docs.APIs, &twin)
-	if _, faults := gateway.AssembleAfter(docs, before); len(faults) != 2 {
+	if _, faults := gateway.AssembleAfter(docs, before, nil); len(faults) != 2 {
 		t.Errorf("two routes match alike, faults: %v", faults)
 	}
 }

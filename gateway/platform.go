@@ -44,7 +44,7 @@ func (a *assembler) platformPolicies(g *Gateway, list []Authorization, field str
 			a.fault(CodePlatform, object, g.Origin, place,
 				"the Policy %s belongs to team %s, which could change what holds for every team: apply one without a team", z.Policy, p.Team)
 		default:
-			applied = append(applied, AppliedPolicy{Policy: p, Parameters: merged(p.With, z.With), Platform: true})
+			applied = append(applied, a.applied(p, z, true))
 		}
 	}
 	return applied

@@ -79,7 +79,7 @@ func TestPlatformPoliciesArePartOfTheRules(t *testing.T) {
 	changed := *docs.Policies[2]
 	changed.Source = "package seal\nallow := false"
 	docs.Policies[2] = &changed
-	next, faults := gateway.AssembleAfter(docs, prev)
+	next, faults := gateway.AssembleAfter(docs, prev, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -95,7 +95,7 @@ func TestPlatformPoliciesAreThePlatforms(t *testing.T) {
 	docs := guarded(t)
 	docs.Policies[1].Team = "payments"
 	docs.Gateways[0].Authorize.After[0].Policy = "sael"
-	_, faults := gateway.Assemble(docs)
+	_, faults := gateway.Assemble(docs, nil)
 	if want := []string{"GH201 authorize.after[0].policy", "GH217 authorize.before[0].policy"}; !slices.Equal(codes(faults), want) {
 		t.Fatalf("faults %v, want %v", faults, want)
 	}

@@ -104,8 +104,8 @@ func uses(api *API, rev *Revision) *Documents {
 		for _, t := range r.Targets {
 			held.Upstreams = appendNew(held.Upstreams, t.Upstream)
 		}
-		for _, p := range r.Proofs {
-			held.Issuers = appendNew(held.Issuers, p.Issuer)
+		for _, i := range slices.Concat(r.Issuers(ByJWT), r.Issuers(ByIntrospection)) {
+			held.Issuers = appendNew(held.Issuers, i)
 		}
 		for _, p := range r.Authorize {
 			if !p.Platform { // The Gateway's are those of the Gateway there is now.

@@ -83,7 +83,7 @@ func TestQuarantineTakesTodaysKeys(t *testing.T) {
 	docs.Policies[0].Source = "package changed"
 	out, _, _ := gateway.Quarantine(docs, live, fault(docs.APIs[0].Ref()))
 	route := assemble(t, out).Routes[0]
-	if keys := string(route.Proofs[0].Issuer.KeySet); keys != "new" {
+	if keys := string(route.Ways[0][0].Issuer.KeySet); keys != "new" {
 		t.Errorf("the held API accepts tokens by the %s keys", keys)
 	}
 	if source := route.Authorize[0].Policy.Source; source != "package bank.payments" {

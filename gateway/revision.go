@@ -65,9 +65,11 @@ type Route struct {
 	Match     Match // Path includes the base.
 	Targets   []Target
 
-	Public    bool         // authenticate: none.
-	Proofs    []TokenProof // Any one of them suffices; empty only if Public.
+	Public    bool  // authenticate: none.
+	Ways      []Way // Any one of them suffices; empty only if Public.
 	Authorize []AppliedPolicy
+	Require   []Requirement // All of them must hold.
+	Decisions Recorded
 	Limits    []Limit
 	WhenAway  WhenAway
 	Timeouts  Timeouts // The Gateway's, or the API's own.
@@ -103,15 +105,13 @@ type Target struct {
 	Weight   int
 }
 
-// TokenProof is a Proof whose Issuer is resolved.
-type TokenProof struct {
-	Issuer *Issuer
-	Scopes []string
-}
-
 // AppliedPolicy is a Policy with the parameters by which a route applies it.
 type AppliedPolicy struct {
 	Policy     *Policy
 	Parameters map[string]any
 	Platform   bool // It is the Gateway's, and what it sets counts over what the API's policies set.
+	Mode       Mode
+	Percent    float64    // As in Authorization.
+	Native     *Predicate // How Envoy decides it by itself; nil where it cannot.
+	Why        string     // Why it cannot.
 }

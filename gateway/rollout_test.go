@@ -20,14 +20,14 @@ func TestOneRolloutForAFleet(t *testing.T) {
 		out.Gateways = append(out.Gateways, &gateway.Gateway{Name: "z", Fleet: fleets[0]})
 		return out
 	}
-	rev, faults := gateway.Assemble(docs("edge", "branch"))
+	rev, faults := gateway.Assemble(docs("edge", "branch"), nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
 	if r := rev.RolloutOf("branch"); r == nil || r.Soak != 2*time.Minute || rev.RolloutOf("none") != nil {
 		t.Errorf("branch rolls out by %+v", r)
 	}
-	_, faults = gateway.Assemble(docs("edge", "edge"))
+	_, faults = gateway.Assemble(docs("edge", "edge"), nil)
 	if len(faults) != 1 || faults[0].Code != gateway.CodeConflict || faults[0].Object.Name != "b" || !strings.Contains(faults[0].Message, "Gateway a") {
 		t.Errorf("two that say it: %v", faults)
 	}

@@ -150,13 +150,14 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	}
 	if auth != nil {
 		r.Public = auth.None
-		r.Proofs = a.proofs(api, auth, field)
+		r.Ways = a.ways(api, auth, field)
 	}
 	authorize, field := api.Authorize, "authorize"
 	if op.Authorize != nil {
 		authorize, field = *op.Authorize, op.Field+".authorize"
 	}
 	r.Authorize = a.policies(api, authorize, field)
+	r.Require, r.Decisions = slices.Concat(api.Require, op.Require), api.Decisions
 	limits, scope, field := api.Limits, strings.TrimSuffix(api.Name+"/"+api.Version, "/"), "limits"
 	if op.Limits != nil {
 		limits, scope, field = *op.Limits, r.Name, op.Field+".limits"
@@ -192,21 +193,6 @@ func (a *assembler) targets(api *API, to []Destination, field string) []Target {
 	return targets
 }
 
-func (a *assembler) proofs(api *API, auth *Authenticate, field string) []TokenProof {
-	var proofs []TokenProof
-	for i, p := range auth.Any {
-		place := fmt.Sprintf("%s.any[%d].jwt", field, i)
-		issuer, ok := lookup(a, api, KindIssuer, func(o objects) map[string]*Issuer { return o.issuers }, p.JWT, place)
-		if ok {
-			a.checkShared(api, Ref{Kind: KindIssuer, Name: issuer.Name}, issuer.Team, issuer.Shared, place)
-			scopes := slices.Clone(p.Scopes)
-			slices.Sort(scopes)
-			proofs = append(proofs, TokenProof{Issuer: issuer, Scopes: slices.Compact(scopes)})
-		}
-	}
-	return proofs
-}
-
 func (a *assembler) policies(api *API, authorize []Authorization, field string) []AppliedPolicy {
 	var applied []AppliedPolicy
 	for i, z := range authorize {
@@ -214,10 +200,22 @@ func (a *assembler) policies(api *API, authorize []Authorization, field string) 
 		p, ok := lookup(a, api, KindPolicy, func(o objects) map[string]*Policy { return o.policies }, z.Policy, place)
 		if ok {
 			a.checkShared(api, Ref{Kind: KindPolicy, Name: p.Name}, p.Team, p.Shared, place)
-			applied = append(applied, AppliedPolicy{Policy: p, Parameters: merged(p.With, z.With)})
+			applied = append(applied, a.applied(p, z, false))
 		}
 	}
 	return applied
+}
+
+// applied returns a policy as a route applies it.
+func (a *assembler) applied(p *Policy, z Authorization, platform bool) AppliedPolicy {
+	out := AppliedPolicy{Policy: p, Parameters: merged(p.With, z.With), Platform: platform, Mode: z.Mode, Percent: z.Percent}
+	switch {
+	case z.Percent > 0:
+		out.Why = "it counts for a part of the requests"
+	case a.reduce != nil:
+		out.Native, out.Why = a.reduce(p, out.Parameters)
+	}
+	return out
 }
 
 // merged returns the parameters of a Policy with those by which it is applied over them.
@@ -241,7 +239,7 @@ func (a *assembler) limits(api *API, r *Route, limits []Limit, scope, field stri
 		}
 		seen[l.Name] = true
 		for _, key := range l.Key {
-			if strings.HasPrefix(key, "token.") && (r.Public || len(r.Proofs) == 0) {
+			if strings.HasPrefix(key, "token.") && !r.TakesToken() {
 				a.apiFault(api, CodeLimitKey, place+".key",
 					"the limit %q counts by %s, but %s takes callers without a token: authenticate them, or count by client.address",
 					l.Name, key, r.Name)

@@ -48,7 +48,9 @@ type ruled struct {
 	Base, Path                       string
 	Match                            string
 	Public                           bool
-	Proofs                           [][]string
+	Ways                             [][]ruledProof
+	Require                          []Requirement `json:",omitempty"`
+	Decisions                        Recorded      `json:",omitempty"`
 	Policies                         []ruledPolicy
 	Limits                           []Limit
 	WhenAway                         WhenAway
@@ -58,7 +60,15 @@ type ruled struct {
 type ruledPolicy struct {
 	Policy     string
 	Parameters map[string]any
-	Platform   bool `json:",omitempty"`
+	Platform   bool    `json:",omitempty"`
+	Mode       Mode    `json:",omitempty"`
+	Percent    float64 `json:",omitempty"`
+}
+
+// ruledProof is a proof, with the hash of its Issuer's settings in place of the Issuer.
+type ruledProof struct {
+	ResolvedProof
+	Issuer string `json:",omitempty"`
 }
 
 // rules returns the rules hash of a route.
@@ -66,13 +76,20 @@ func (h *hasher) rules(r *Route) string {
 	v := ruled{
 		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
 		Hosts: slices.Sorted(slices.Values(r.Hosts)), Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
-		Public: r.Public, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
+		Public: r.Public, Require: r.Require, Decisions: r.Decisions, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
 	}
-	for _, p := range r.Proofs {
-		v.Proofs = append(v.Proofs, append([]string{memo(h.issuers, p.Issuer, func(i *Issuer) string { return ContentHash(i.Settings()) })}, p.Scopes...))
+	for _, way := range r.Ways {
+		proofs := make([]ruledProof, len(way))
+		for i, p := range way {
+			proofs[i].ResolvedProof = p
+			if p.Issuer != nil {
+				proofs[i].Issuer = memo(h.issuers, p.Issuer, func(i *Issuer) string { return ContentHash(i.Settings()) })
+			}
+		}
+		v.Ways = append(v.Ways, proofs)
 	}
 	for _, p := range r.Authorize {
-		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy, func(p *Policy) string { return ContentHash(p) }), Parameters: p.Parameters, Platform: p.Platform})
+		v.Policies = append(v.Policies, ruledPolicy{Policy: memo(h.policies, p.Policy, func(p *Policy) string { return ContentHash(p) }), Parameters: p.Parameters, Platform: p.Platform, Mode: p.Mode, Percent: p.Percent})
 	}
 	return ContentHash(v)
 }

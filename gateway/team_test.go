@@ -36,7 +36,7 @@ func TestReferencesAcrossTeams(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			docs := bank(t)
 			test.change(docs)
-			_, faults := gateway.Assemble(docs)
+			_, faults := gateway.Assemble(docs, nil)
 			if want := string(gateway.CodeNotShared) + " " + test.field; len(faults) == 0 || !slices.Contains(codes(faults), want) {
 				t.Fatalf("faults %v, want %s", faults, want)
 			}
@@ -52,7 +52,7 @@ func TestReferencesAcrossTeams(t *testing.T) {
 			for _, p := range docs.Policies {
 				p.Shared = true
 			}
-			if _, faults := gateway.Assemble(docs); len(faults) > 0 {
+			if _, faults := gateway.Assemble(docs, nil); len(faults) > 0 {
 				t.Errorf("shared, and yet: %v", faults)
 			}
 		})
@@ -63,14 +63,14 @@ func TestReferencesAcrossTeams(t *testing.T) {
 func TestSharingIsSeenAtOnce(t *testing.T) {
 	docs := bank(t)
 	docs.Upstreams[0].Team, docs.Upstreams[0].Shared = "treasury", true
-	prev, faults := gateway.AssembleAfter(docs, nil)
+	prev, faults := gateway.AssembleAfter(docs, nil, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
 	changed := *docs.Upstreams[0]
 	changed.Shared = false
 	docs.Upstreams[0] = &changed
-	if _, faults := gateway.AssembleAfter(docs, prev); len(faults) == 0 {
+	if _, faults := gateway.AssembleAfter(docs, prev, nil); len(faults) == 0 {
 		t.Error("the API still uses what is not shared any more")
 	}
 }

@@ -27,9 +27,9 @@ func wanted(rev *gateway.Revision) (map[string]*gateway.Upstream, map[string]*ga
 				upstreams[t.Upstream.Name] = t.Upstream
 			}
 		}
-		for _, p := range r.Proofs {
-			if !slices.ContainsFunc(rev.Issuers, func(i *gateway.Issuer) bool { return i.Name == p.Issuer.Name }) {
-				issuer(p.Issuer)
+		for _, of := range r.Issuers(gateway.ByJWT) {
+			if !slices.ContainsFunc(rev.Issuers, func(i *gateway.Issuer) bool { return i.Name == of.Name }) {
+				issuer(of)
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func BenchmarkFindings(b *testing.B) {
 	for i := range 4000 {
 		add(fmt.Sprint("small", i), 1)
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		b.Fatal(faults)
 	}

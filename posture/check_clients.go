@@ -51,13 +51,19 @@ func withoutAudiences(r *review) {
 
 func anyToken(r *review) {
 	for route, api := range r.forwarding {
-		if route.Public || len(route.Authorize) > 0 ||
-			!slices.ContainsFunc(route.Proofs, func(p gateway.TokenProof) bool { return len(p.Scopes) == 0 }) {
+		if route.Public || len(route.Authorize)+len(route.Require) > 0 || !slices.ContainsFunc(route.Ways, takesAny) {
 			continue
 		}
 		field := r.said(api, route, "authenticate", func(op *gateway.Operation) bool { return op.Authenticate != nil })
 		r.api(api, field, "%s asks for a token, and for nothing that it must say", calls(route, field))
 	}
+}
+
+// takesAny reports whether a way takes any token of an issuer, and asks for nothing else.
+func takesAny(w gateway.Way) bool {
+	return !slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool {
+		return p.Kind != gateway.ByJWT || len(p.Scopes)+len(p.Claims) > 0
+	})
 }
 
 func mints(r *review) {

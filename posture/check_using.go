@@ -13,8 +13,8 @@ func (r *review) used() map[gateway.Ref]bool {
 	used := map[gateway.Ref]bool{}
 	note := func(kind gateway.Kind, name string) { used[gateway.Ref{Kind: kind, Name: name}] = true }
 	for _, route := range r.Revision.Routes {
-		for _, p := range route.Proofs {
-			note(gateway.KindIssuer, p.Issuer.Name)
+		for _, i := range slices.Concat(route.Issuers(gateway.ByJWT), route.Issuers(gateway.ByIntrospection)) {
+			note(gateway.KindIssuer, i.Name)
 		}
 		for _, p := range route.Authorize {
 			note(gateway.KindPolicy, p.Policy.Name)

@@ -26,7 +26,7 @@ func open(t *testing.T) *gateway.Revision {
 			Operations: []gateway.Operation{{ID: "all", Match: gateway.Match{Path: gateway.Path{Prefix: true}}}},
 		}},
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

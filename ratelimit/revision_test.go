@@ -50,7 +50,7 @@ func payments(limits []gateway.Limit, own *[]gateway.Limit) *gateway.Documents {
 // assemble makes a revision of which each id is another.
 func assemble(t testing.TB, docs *gateway.Documents, id string) *gateway.Revision {
 	t.Helper()
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

@@ -27,7 +27,7 @@ func compile(docs *gateway.Documents, from files, prev *compiled) (*compiled, ga
 	if prev == nil {
 		prev = &compiled{}
 	}
-	rev, faults := gateway.AssembleAfter(docs, prev.revision)
+	rev, faults := gateway.AssembleAfter(docs, prev.revision, nil)
 	next := &compiled{revision: rev}
 	var found []gateway.Fault
 	next.observed, next.kept, found = observe(rev, from, prev)

@@ -256,7 +256,7 @@ func TestKilledBetweenEntryAndRollout(t *testing.T) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	rev, _ := gateway.Assemble(docs)
+	rev, _ := gateway.Assemble(docs, nil)
 	kept, err := store.Open(t.Context(), store.Options{Dir: state})
 	if err != nil {
 		t.Fatal(err)

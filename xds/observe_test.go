@@ -39,7 +39,7 @@ func watchedRevision(t testing.TB, hosts, each int) (*gateway.Revision, *gateway
 		}
 		docs.APIs = append(docs.APIs, api)
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

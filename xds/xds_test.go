@@ -33,7 +33,7 @@ func revision(b *testing.B, apis, ops int) *gateway.Revision {
 		}
 		docs.APIs = append(docs.APIs, api)
 	}
-	rev, faults := gateway.Assemble(docs)
+	rev, faults := gateway.Assemble(docs, nil)
 	if len(faults) > 0 {
 		b.Fatal(faults)
 	}

@@ -76,7 +76,7 @@ func (p *projectDir) foresee(files map[string][]byte) (*admin.Plan, error) {
 	}
 	after, faults := config.LoadFiles(files, p.dir, config.Options{})
 	if len(faults) == 0 {
-		_, faults = gateway.Assemble(after)
+		_, faults = gateway.Assemble(after, nil)
 	}
 	plan := &admin.Plan{Changes: config.Diff(before, after), Faults: faults}
 	for i := range plan.Changes {

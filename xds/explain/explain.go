@@ -277,8 +277,9 @@ func caller(r *gateway.Route) string {
 	if r.Public {
 		return "anybody may call it"
 	}
-	names := make([]string, len(r.Proofs))
-	for i, p := range r.Proofs {
+	names := make([]string, len(r.Ways))
+	for i, way := range r.Ways {
+		p := way[0]
 		names[i] = p.Issuer.Name
 		if len(p.Scopes) > 0 {
 			names[i] += " with scope " + strings.Join(p.Scopes, " ")

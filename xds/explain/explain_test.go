@@ -37,7 +37,7 @@ func revision(t *testing.T) *gateway.Revision {
 				operation("beta", "/pay/{id}", nil, []gateway.Condition{{Name: "x-beta", Value: "1"}}),
 			},
 		}},
-	})
+	}, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

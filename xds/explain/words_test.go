@@ -35,7 +35,7 @@ func TestAnswerTellsTheWay(t *testing.T) {
 			Limits:     []gateway.Limit{{Name: "each", Key: []string{"token.sub"}, Limit: 1}},
 			Operations: []gateway.Operation{{ID: "read", Match: gateway.Match{Methods: []string{"GET"}, Path: p}, Field: "read"}},
 		}},
-	})
+	}, nil)
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}

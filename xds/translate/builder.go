@@ -62,16 +62,20 @@ func (b *builder) provider(i *gateway.Issuer) string {
 	})
 }
 
-// accepted returns the distinct provider names of a route's proofs, sorted.
-func (b *builder) accepted(proofs []gateway.TokenProof) []string {
+// accepted returns the distinct provider names of a route's tokens, sorted.
+func (b *builder) accepted(r *gateway.Route) []string {
 	set := map[string]bool{}
-	for _, p := range proofs {
-		set[b.provider(p.Issuer)] = true
+	for _, i := range r.Issuers(gateway.ByJWT) {
+		set[b.provider(i)] = true
 	}
 	return slices.Sorted(maps.Keys(set))
 }
 
-// requirement returns the name of what a route with these proofs asks for.
-func (b *builder) requirement(proofs []gateway.TokenProof) string {
-	return gateway.ContentHash(b.accepted(proofs))
+// requirement returns the name of what a route asks of the token filter; empty for nothing.
+func (b *builder) requirement(r *gateway.Route) string {
+	accepted := b.accepted(r)
+	if len(accepted) == 0 {
+		return ""
+	}
+	return gateway.ContentHash(accepted)
 }

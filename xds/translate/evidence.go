@@ -28,7 +28,7 @@ func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
 	}
 	var all []*rbacconfigv3.Principal
 	if !r.Public {
-		all = append(all, tokenEvidence(r.Proofs), soleToken())
+		all = append(all, tokenEvidence(r.Ways), soleToken())
 	}
 	if r.CallsAuthorization() {
 		all = append(all, decisionEvidence(r))
@@ -70,12 +70,15 @@ func plainPath() *rbacconfigv3.Permission {
 }
 
 // tokenEvidence holds when the token filter verified a token of one of the issuers, with all scopes asked for.
-func tokenEvidence(proofs []gateway.TokenProof) *rbacconfigv3.Principal {
+func tokenEvidence(routeWays []gateway.Way) *rbacconfigv3.Principal {
 	var ways []*rbacconfigv3.Principal
-	for _, p := range proofs {
-		all := []*rbacconfigv3.Principal{claim("iss", exactly(p.Issuer.Issuer))}
-		for _, scope := range p.Scopes {
-			all = append(all, hasScope(scope))
+	for _, way := range routeWays {
+		var all []*rbacconfigv3.Principal
+		for _, p := range way {
+			all = append(all, claim("iss", exactly(p.Issuer.Issuer)))
+			for _, scope := range p.Scopes {
+				all = append(all, hasScope(scope))
+			}
 		}
 		ways = append(ways, allOf(all))
 	}

@@ -33,26 +33,27 @@ func (out *Resources) addTokens(b *builder, routes []*gateway.Route) gateway.Fau
 	out.JWT.Providers = map[string]*jwtv3.JwtProvider{}
 	out.JWT.RequirementMap = map[string]*jwtv3.JwtRequirement{}
 	for _, r := range routes {
-		if len(r.Proofs) == 0 {
+		issuers := r.Issuers(gateway.ByJWT)
+		if len(issuers) == 0 {
 			continue
 		}
-		for _, p := range r.Proofs {
-			name := b.provider(p.Issuer)
+		for _, issuer := range issuers {
+			name := b.provider(issuer)
 			if out.JWT.Providers[name] != nil {
 				continue
 			}
-			out.learnt.issuers[name] = p.Issuer
-			keys := keySetOf(p.Issuer, b.observed)
+			out.learnt.issuers[name] = issuer
+			keys := keySetOf(issuer, b.observed)
 			if len(keys) == 0 {
 				faults = append(faults, gateway.Fault{
-					Code: gateway.CodeKeySet, Place: p.Issuer.Origin.At("jwks"), Field: "jwks", Object: gateway.Ref{Kind: gateway.KindIssuer, Name: p.Issuer.Name},
+					Code: gateway.CodeKeySet, Place: issuer.Origin.At("jwks"), Field: "jwks", Object: gateway.Ref{Kind: gateway.KindIssuer, Name: issuer.Name},
 					Message: "no key set of this Issuer is known: write it into the file that jwks names",
 				})
 			}
-			out.JWT.Providers[name] = jwtProvider(p.Issuer, keys)
+			out.JWT.Providers[name] = jwtProvider(issuer, keys)
 		}
-		if name := b.requirement(r.Proofs); out.JWT.RequirementMap[name] == nil {
-			out.JWT.RequirementMap[name] = jwtRequirement(b.accepted(r.Proofs))
+		if name := b.requirement(r); out.JWT.RequirementMap[name] == nil {
+			out.JWT.RequirementMap[name] = jwtRequirement(b.accepted(r))
 		}
 	}
 	return faults

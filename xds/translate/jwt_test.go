@@ -12,7 +12,7 @@ func issued(issuer string) *gateway.Revision {
 	return &gateway.Revision{Gateways: []*gateway.Gateway{g}, Routes: []*gateway.Route{{
 		Name: "bank/v1/get", Gateway: g, Hosts: []string{"*"}, Action: gateway.ActionForward,
 		Match:   gateway.Match{Path: gateway.Path{Prefix: true}},
-		Proofs:  []gateway.TokenProof{{Issuer: &gateway.Issuer{Name: issuer, Issuer: "https://" + issuer + ".test"}}},
+		Ways:    []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Name: issuer, Issuer: "https://" + issuer + ".test"}}}},
 		Targets: []gateway.Target{{Upstream: &gateway.Upstream{Name: "bank"}, Weight: 1}},
 	}}}
 }
@@ -21,7 +21,7 @@ func issued(issuer string) *gateway.Revision {
 // be there. It does not stay for ever.
 func TestRequirementsOutliveReloads(t *testing.T) {
 	first := issued("first")
-	needed := newBuilder().requirement(first.Routes[0].Proofs)
+	needed := newBuilder().requirement(first.Routes[0])
 	out, _ := Fleet(first, nil, "edge", nil)
 	for reload := range keptTranslations {
 		out, _ = Fleet(issued("second"), nil, "edge", out)

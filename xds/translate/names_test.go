@@ -29,7 +29,9 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		for i, r := range routes {
 			r.Gateway, r.Public = []*gateway.Gateway{g, other}[i%2], false
 			r.Targets = []gateway.Target{{Upstream: &gateway.Upstream{Name: []string{"blue", "green"}[i%2]}, Weight: 1}}
-			r.Proofs = [][]gateway.TokenProof{{{Issuer: nordhaven}}, {{Issuer: suderbank}, {Issuer: nordhaven}}}[i%2]
+			r.Ways = [][]gateway.Way{
+				{{{Kind: gateway.ByJWT, Issuer: nordhaven}}}, {{{Kind: gateway.ByJWT, Issuer: suderbank}}, {{Kind: gateway.ByJWT, Issuer: nordhaven}}},
+			}[i%2]
 		}
 		rev := &gateway.Revision{Gateways: []*gateway.Gateway{g, other}, Routes: routes}
 		shuffled := &gateway.Revision{Gateways: rev.Gateways, Routes: drawn[1]}
@@ -143,7 +145,7 @@ func TestFiltersAreInOrder(t *testing.T) {
 	t.Parallel()
 	g := &gateway.Gateway{Name: "edge"}
 	r := &gateway.Route{
-		Action: gateway.ActionForward, Gateway: g, Proofs: []gateway.TokenProof{{Issuer: &gateway.Issuer{Name: "nordhaven"}}},
+		Action: gateway.ActionForward, Gateway: g, Ways: []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Name: "nordhaven"}}}},
 		Authorize: []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}, Limits: []gateway.Limit{{Name: "each", Limit: 1, Per: time.Second}},
 	}
 	for _, test := range []struct {

@@ -179,9 +179,9 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		return out
 	}
 	set(envoy.FilterGuard, guardOn(r))
-	if !r.Public {
+	if name := b.requirement(r); name != "" {
 		set(envoy.FilterJWT, &jwtv3.PerRouteConfig{
-			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: b.requirement(r.Proofs)},
+			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: name},
 		})
 	}
 	if r.CallsAuthorization() {

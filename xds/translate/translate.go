@@ -71,8 +71,8 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 			continue
 		}
 		routes = append(routes, r)
-		if len(r.Proofs) > 0 {
-			out.requirements[b.requirement(r.Proofs)] = 0
+		if name := b.requirement(r); name != "" {
+			out.requirements[name] = 0
 		}
 	}
 	out.addUpstreams(b, rev, routes)

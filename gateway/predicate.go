@@ -1,0 +1,54 @@
+package gateway
+
+// Predicate is a condition on a request that Envoy can decide by itself: a tree whose leaves are Tests. At most one field is
+// set; the zero value holds of every request.
+type Predicate struct {
+	All  []Predicate `json:",omitempty"` // Every one holds.
+	Any  []Predicate `json:",omitempty"` // At least one holds.
+	Not  *Predicate  `json:",omitempty"`
+	Test *Test       `json:",omitempty"`
+	// Never is the condition that no request meets.
+	Never bool `json:",omitempty"`
+}
+
+// Test compares one attribute of a request. It does not hold where the request lacks the attribute, whatever Op says.
+type Test struct {
+	Of     Attribute
+	Name   string   `json:",omitempty"` // Of a header, in lower case.
+	Path   []string `json:",omitempty"` // To a claim.
+	Op     Op
+	Values []any `json:",omitempty"` // string, float64 or bool, one of which suffices; for OpPresent none.
+}
+
+// Attribute is what a Test looks at.
+type Attribute string
+
+// The attributes.
+const (
+	OfMethod  Attribute = "method"
+	OfPath    Attribute = "path" // As Envoy normalised it, without the query.
+	OfHost    Attribute = "host"
+	OfHeader  Attribute = "header"
+	OfClaim   Attribute = "claim"   // Of the verified token.
+	OfAddress Attribute = "address" // Of the client, as the Gateway's trust says.
+	OfSPIFFE  Attribute = "spiffe"  // URI names of the client's certificate.
+)
+
+// Op is how a Test compares.
+type Op string
+
+// The comparisons.
+const (
+	OpEquals   Op = "equals"
+	OpPrefix   Op = "prefix"
+	OpSuffix   Op = "suffix"
+	OpContains Op = "contains"
+	OpRegex    Op = "regex"    // RE2, the whole text.
+	OpWithin   Op = "within"   // An address in a CIDR block.
+	OpIncludes Op = "includes" // A list holds one of the values.
+	OpPresent  Op = "present"
+)
+
+// Reduce says of a policy with its parameters how Envoy can decide it by itself. native is nil where it cannot, and why says so
+// in a few words. It must answer alike for alike texts.
+type Reduce func(p *Policy, parameters map[string]any) (native *Predicate, why string)
