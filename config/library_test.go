@@ -18,7 +18,7 @@ listeners: [{name: http, port: 8080}]
 ---
 kind: Upstream
 name: bank
-endpoints: [127.0.0.1:9000]
+endpoints: [{address: 127.0.0.1:9000}]
 ---
 kind: Issuer
 name: idp
