@@ -112,10 +112,13 @@ type Issuer struct {
 	Audiences []string // One of them must be in aud; empty: aud is not looked at.
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
 	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is written out.
-	Mint      *Mint    `json:"-"`          // Only for examples and tests.
-	Team      string   `json:"-"`          // Empty: the platform.
-	Shared    bool     `json:"-"`          // Whether APIs of other teams may use it.
-	Origin    Origin   `json:"-"`
+	// Introspection says how it is asked about opaque tokens; nil: it is not.
+	Introspection *Introspection `json:",omitempty"`
+
+	Mint   *Mint  `json:"-"` // Only for examples and tests.
+	Team   string `json:"-"` // Empty: the platform.
+	Shared bool   `json:"-"` // Whether APIs of other teams may use it.
+	Origin Origin `json:"-"`
 }
 
 // Settings returns what an Issuer's document says. The content of a watched key file is not among it: keys rotate at once
