@@ -113,10 +113,13 @@ type Issuer struct {
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
 	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is not in a file.
 	KeyURL    *KeyURL  `json:",omitempty"` // Where the key set is fetched; nil: it is not.
-	Mint      *Mint    `json:"-"`          // Only for examples and tests.
-	Team      string   `json:"-"`          // Empty: the platform.
-	Shared    bool     `json:"-"`          // Whether APIs of other teams may use it.
-	Origin    Origin   `json:"-"`
+	// Introspection says how it is asked about opaque tokens; nil: it is not.
+	Introspection *Introspection `json:",omitempty"`
+
+	Mint   *Mint  `json:"-"` // Only for examples and tests.
+	Team   string `json:"-"` // Empty: the platform.
+	Shared bool   `json:"-"` // Whether APIs of other teams may use it.
+	Origin Origin `json:"-"`
 }
 
 // Settings returns what an Issuer's document says. Keys that are watched are not among it: they rotate at once for all, without
