@@ -41,6 +41,8 @@ const (
 	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
 	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
 	MetadataRateLimitRules = "rules"
+	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
+	MetadataRateLimitLimit = "limit"
 )
 
 // What the guard leaves behind where it refuses: the name of the refusal, in the namespace MetadataRBAC under KeyRefusal, and in the
