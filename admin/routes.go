@@ -80,6 +80,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeReplicas(api)
 	o.describeCertificates(api)
 	o.describeUsage(api)
+	o.describeDecisions(api)
 }
 
 // nodesQuery selects nodes.

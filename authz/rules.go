@@ -20,6 +20,7 @@ type rules struct {
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
 	secrets   *secrets              // That no record holds.
+	full      bool                  // Records hold the input.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
 }
 
@@ -59,7 +60,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 			contract: contractTerm(route.ContractScopes),
 		},
-		secrets: secretsOf(route), path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {

@@ -41,9 +41,11 @@ teamwork := {
 # operating is everybody's business.
 operating := {
 	"confirmEntry",
+	"getDecision",
 	"getToken",
 	"listAudit",
 	"listCertificates",
+	"listDecisions",
 	"listTokens",
 	"orderRollout",
 	"profile",
