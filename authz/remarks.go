@@ -86,10 +86,20 @@ func (e *examination) strict(p *gateway.Policy) {
 func (e *examination) defaults(compiled *policy, module *ast.Module) {
 	entry := entryRef(module, e.of.Entry)
 	rules := compiled.compiler.GetRulesWithPrefix(entry)
-	if len(rules) > 0 && !slices.ContainsFunc(rules, func(r *ast.Rule) bool { return r.Default }) {
+	if len(rules) > 0 && !slices.ContainsFunc(rules, answersAlways) {
 		e.remark(RemarkDefault, rules[0].Location,
 			"%s has no default: where no rule holds the request is denied as undefined, without a reason of your own; write default %s := false", entry, rules[0].Head.Name)
 	}
+}
+
+// answersAlways reports whether a rule has a value for every request: a default, or an else without a condition.
+func answersAlways(r *ast.Rule) bool {
+	for last := r; last != nil; last = last.Else {
+		if last.Default || last.Else == nil && last != r && last.Body.Equal(ast.NewBody(ast.NewExpr(ast.BooleanTerm(true)))) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e *examination) constant(module *ast.Module) {

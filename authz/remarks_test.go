@@ -16,6 +16,8 @@ func TestExamine(t *testing.T) {
 	for name, test := range map[string]struct{ rego, want string }{
 		"nothing":    {"package a\ndefault allow := false\nallow if input.parsed_path[0] == \"pay\"\n", ""},
 		"no default": {"package a\nallow if input.attributes.request.http.method == \"GET\"\n", "RG02:2"},
+		"last else":  {"package a\nallow if input.version\nelse := false\n", ""},
+		"an else":    {"package a\nallow if input.version\nelse := false if input.parsed_path\n", "RG02:2"},
 		"no rego":    {"package a\nallow if {\n", "RG00:3"},
 		"forbidden":  {"package a\ndefault allow := false\nallow if http.send({\"url\": input.version}).status_code == 200\n", "RG00:3"},
 		"unused": {

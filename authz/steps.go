@@ -12,6 +12,7 @@ import (
 // stepTracer follows an evaluation and keeps what became of each rule.
 type stepTracer struct {
 	of    *gateway.Policy
+	input ast.Value
 	steps []Step
 	open  map[uint64]int // The step of each query that is under way, and
 	last  map[uint64]*topdown.Event
@@ -60,7 +61,7 @@ func (s *stepTracer) failed(e *topdown.Event) {
 		return
 	}
 	s.steps[i].Failed, s.steps[i].At = written(expression, e.Location), s.place(e.Location).Line
-	s.steps[i].Values = map[string]string{}
+	s.steps[i].Values = s.read(expression)
 	if e.Locals == nil {
 		return
 	}
@@ -69,11 +70,29 @@ func (s *stepTracer) failed(e *topdown.Event) {
 		if known, renamed := e.LocalMetadata[ast.Var(name)]; renamed {
 			name = string(known.Name)
 		}
-		if !strings.HasPrefix(name, "__local") && !strings.HasPrefix(name, "$") {
+		if name != "_" && !strings.HasPrefix(name, "__local") && !strings.HasPrefix(name, "$") {
 			s.steps[i].Values[name] = shortened(v.String())
 		}
 		return false
 	})
+}
+
+// read returns what an expression reads of the input, as far as that is there.
+func (s *stepTracer) read(e *ast.Expr) map[string]string {
+	values := map[string]string{}
+	ast.WalkRefs(e, func(r ast.Ref) bool {
+		if !r.HasPrefix(ast.InputRootRef) || !r.IsGround() {
+			return false
+		}
+		value, err := s.input.Find(r[1:])
+		if err != nil {
+			values[r.String()] = "not there"
+		} else {
+			values[r.String()] = shortened(value.String())
+		}
+		return false
+	})
+	return values
 }
 
 // written returns an expression as it stands in the policy.

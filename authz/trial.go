@@ -121,7 +121,7 @@ func (p *policy) try(ctx context.Context, of *gateway.Policy, input *ast.Term, t
 	var value ast.Value
 	query := topdown.NewQuery(p.query).WithQueryCompiler(p.queryCompiler).WithCompiler(p.compiler).WithStore(p.store).
 		WithTransaction(p.txn).WithInput(input).WithCancel(cancel)
-	steps := &stepTracer{of: of}
+	steps := &stepTracer{of: of, input: input.Value}
 	if trace {
 		query = query.WithQueryTracer(steps).WithIndexing(false).WithEarlyExit(false) // So that every rule is asked.
 	}

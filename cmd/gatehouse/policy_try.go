@@ -239,6 +239,9 @@ and without the way between the two.`,
 		if err != nil {
 			return err
 		}
+		if found.Status == 401 {
+			fmt.Fprintln(o.env.stderr, "the caller is nobody whom the route takes, so that no policy was asked: say by --claims who calls, with the iss of its Issuer")
+		}
 		return o.format.write(o.env.stdout, found, func(w io.Writer) error {
 			fmt.Fprintf(w, "route\t%s\nstatus\t%d\ndecisions\t%d\nmean\t%s\nhalf within\t%s\n99 of 100 within\t%s\nallocations\t%d\nbytes\t%d\n",
 				route.Name, found.Status, found.Decisions, found.Mean, found.P50, found.P99, found.Allocated, found.Bytes)
