@@ -26,6 +26,7 @@ const (
 	ProblemQuarantined    = "api-quarantined"
 	ProblemUnauthorized   = "unauthorized"
 	ProblemForbidden      = "forbidden"
+	ProblemIdentityAway   = "identity-away"
 	ProblemDenied         = "policy-denied"
 	ProblemPolicyFailed   = "policy-failed"
 	ProblemAuthzAway      = "authorization-away"
