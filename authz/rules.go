@@ -31,6 +31,8 @@ type applied struct {
 	name       string
 	parameters *ast.Term
 	platform   bool // The Gateway's.
+	mode       gateway.Mode
+	percent    float64 // Of requests for which it counts; 0: all.
 }
 
 // newRules returns the rules of a route. They are nil where a policy is missing, because it did not compile.
@@ -54,6 +56,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		}
 	}
 	for _, a := range route.Authorize {
+		if a.Mode == gateway.Off {
+			continue
+		}
 		p := compiled[a.Policy]
 		if p == nil {
 			return nil, nil
@@ -62,7 +67,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform, a.Mode, a.Percent})
 	}
 	return r, nil
 }

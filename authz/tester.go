@@ -58,9 +58,10 @@ func TestPolicies(ctx context.Context, files fs.FS) (TestReport, error) {
 		return TestReport{}, fmt.Errorf("begin the tests: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithEnablePrintStatements(true)
+	compiler := guardedCompiler(policyCapabilities()).WithEnablePrintStatements(true)
 	results, err := tester.NewRunner().
 		SetCompiler(compiler).
+		AddCustomBuiltins(testedBuiltins()).
 		SetStore(store).
 		SetModules(modules).
 		SetTimeout(testLimit).
