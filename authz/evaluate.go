@@ -59,7 +59,7 @@ func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 		d := e.ask(ctx, r, p)
 		switch {
 		case d != nil && d.result != Allowed:
-			refusal, r.decidedBy = d, p.name
+			refusal, d.policy = d, p.name
 		case p.platform:
 			platform = platform.and(d)
 		default:

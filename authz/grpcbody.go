@@ -78,17 +78,17 @@ func (b *body) readGRPC(r *request) {
 	}
 	message := dynamicpb.NewMessage(kind)
 	if err := (proto.UnmarshalOptions{Resolver: b.by.types}).Unmarshal(raw[frameHead:frameHead+int(size)], message); err != nil {
-		b.malformed = "The body is not the message that the method takes."
+		r.malformed = "The body is not the message that the method takes."
 		return
 	}
 	spelt, err := protojson.MarshalOptions{Resolver: b.by.types}.Marshal(message)
 	if err != nil {
-		b.malformed = "The body holds what JSON cannot express."
+		r.malformed = "The body holds what JSON cannot express."
 		return
 	}
 	term, err := jsonTerm(spelt)
 	if err != nil {
-		b.malformed = "The body holds what JSON cannot express."
+		r.malformed = "The body holds what JSON cannot express."
 		return
 	}
 	b.term = term

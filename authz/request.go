@@ -19,7 +19,6 @@ type request struct {
 	body       *body     // nil: not read yet.
 	malformed  string    // What could not be read, for the answer 400; empty: nothing.
 	asked      *policy   // The policy about to be evaluated.
-	decidedBy  string    // The policy that refused; empty: none did.
 	// shadows are what policies whose word does not count would have done, in their order.
 	shadows []gateway.ShadowDecision
 }

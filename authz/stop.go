@@ -4,6 +4,8 @@ import (
 	"errors"
 	"runtime/metrics"
 	"time"
+
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // What an evaluation is stopped by besides its limit of time.
@@ -20,10 +22,11 @@ const (
 	heapMetric = "/memory/classes/heap/objects:bytes"
 )
 
+// Why an evaluation was stopped. To OPA the first two are cancellations.
 var (
-	errTooLong   = errors.New("the policy did not answer within the limit")
-	errTooLarge  = errors.New("the process grew too much while the policy was evaluated")
-	errAbandoned = errors.New("an earlier evaluation of the policy does not end")
+	errTooLong   error = &topdown.Error{Code: topdown.CancelErr, Message: "the policy did not answer within the limit"}
+	errTooLarge  error = &topdown.Error{Code: topdown.CancelErr, Message: "the process grew too much while the policy was evaluated"}
+	errAbandoned       = errors.New("an earlier evaluation of the policy does not end")
 )
 
 // stop ends one evaluation: it is the topdown.Cancel that is asked at each step. It is used by one goroutine and used again

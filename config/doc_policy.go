@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/invopop/jsonschema"
 	"go.yaml.in/yaml/v4"
 
@@ -30,6 +32,9 @@ func (d *policyDocument) add(o *object, docs *gateway.Documents) {
 	}
 	if d.Locked && d.Team != "" {
 		o.fault(gateway.CodeConflict, "locked", "a locked Policy belongs to the platform, not to team %s: remove team, or locked", d.Team)
+	}
+	if strings.HasPrefix(p.Name, libraryPrefix) {
+		o.fault(gateway.CodeBadValue, "name", "names that begin with %q are those of the policies that ship with Gatehouse: write another", libraryPrefix)
 	}
 	switch {
 	case d.File != "" && d.Rego != nil:

@@ -41,7 +41,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 		}),
 	}
 	rev.Policies, rev.imported = a.importedPolicies(rev.Policies)
-	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
+	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, slices.Concat(docs.Library, rev.Policies))
 	a.checkListeners(rev.Gateways)
 	a.checkRollouts(rev.Gateways)
 	a.checkAllow(rev.Gateways)

@@ -111,18 +111,22 @@ type Issuer struct {
 	Issuer    string   // The iss claim, byte for byte.
 	Audiences []string // One of them must be in aud; empty: aud is not looked at.
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
-	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is written out.
-	Mint      *Mint    `json:"-"`          // Only for examples and tests.
-	Team      string   `json:"-"`          // Empty: the platform.
-	Shared    bool     `json:"-"`          // Whether APIs of other teams may use it.
-	Origin    Origin   `json:"-"`
+	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is not in a file.
+	KeyURL    *KeyURL  `json:",omitempty"` // Where the key set is fetched; nil: it is not.
+	// Introspection says how it is asked about opaque tokens; nil: it is not.
+	Introspection *Introspection `json:",omitempty"`
+
+	Mint   *Mint  `json:"-"` // Only for examples and tests.
+	Team   string `json:"-"` // Empty: the platform.
+	Shared bool   `json:"-"` // Whether APIs of other teams may use it.
+	Origin Origin `json:"-"`
 }
 
-// Settings returns what an Issuer's document says. The content of a watched key file is not among it: keys rotate at once
-// for all, without a new Revision and without new rules.
+// Settings returns what an Issuer's document says. Keys that are watched are not among it: they rotate at once for all, without
+// a new Revision and without new rules.
 func (i *Issuer) Settings() Issuer {
 	out := *i
-	if i.KeyFile != "" {
+	if i.Watched() {
 		out.KeySet = nil
 	}
 	return out
