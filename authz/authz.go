@@ -107,7 +107,9 @@ func New(o Options) *Service {
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
 		}),
 		fetched: cache.NewInterQueryCache(&cache.Config{
-			InterQueryBuiltinCache: cache.InterQueryBuiltinCacheConfig{MaxSizeBytes: new(int64(maxCached))},
+			InterQueryBuiltinCache: cache.InterQueryBuiltinCacheConfig{
+				MaxSizeBytes: new(int64(maxCached)), ForcedEvictionThresholdPercentage: new(int64(100)), StaleEntryEvictionPeriodSeconds: new(int64),
+			},
 		}),
 	}
 	if o.Recorder != nil {

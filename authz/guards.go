@@ -33,7 +33,7 @@ func guards() map[string]guard {
 	parses := func(operands []*ast.Term) error { return weigh(maxNodes, maxParsed, operands...) }
 	all := map[string]guard{
 		"sprintf": checkFormat, "bits.lsh": checkShift, "numbers.range": checkRange, "numbers.range_step": checkRange,
-		"json.unmarshal": checkNumbers, "yaml.unmarshal": splits, "to_number": checkNumbers, "units.parse": checkNumbers, "units.parse_bytes": checkNumbers,
+		"json.unmarshal": checkNumbers, "yaml.unmarshal": splits, "to_number": checkNumbers, "mul": deep, "units.parse": checkNumbers, "units.parse_bytes": checkNumbers,
 		"regex.globs_match": func(operands []*ast.Term) error { return weigh(maxNodes, maxNested, operands...) },
 	}
 	for _, name := range []string{
