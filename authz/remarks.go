@@ -34,7 +34,7 @@ type Remark struct {
 // Examine looks a policy over without a request. What does not compile is a remark too.
 func Examine(p *gateway.Policy) []Remark {
 	e := &examination{of: p}
-	compiled, wrong := compilePolicy(p, capabilities())
+	compiled, wrong := compileAlone(p)
 	for _, m := range wrong {
 		f := m.fault(p)
 		e.found = append(e.found, Remark{RemarkFault, p.Name, f.Place, f.Message})
@@ -43,13 +43,12 @@ func Examine(p *gateway.Policy) []Remark {
 		return e.found
 	}
 	e.strict(p)
-	for _, module := range compiled.compiler.Modules {
-		e.defaults(compiled, module)
-		e.constant(module)
-		ast.WalkExprs(module, func(x *ast.Expr) bool { e.glob(x); return false })
-		ast.WalkTerms(module, func(t *ast.Term) bool { e.status(t); return false })
-		ast.WalkRefs(module, func(r ast.Ref) bool { e.input(r); return false })
-	}
+	module := compiled.compiler.Modules[mainModule]
+	e.defaults(compiled, module)
+	e.constant(module)
+	ast.WalkExprs(module, func(x *ast.Expr) bool { e.glob(x); return false })
+	ast.WalkTerms(module, func(t *ast.Term) bool { e.status(t); return false })
+	ast.WalkRefs(module, func(r ast.Ref) bool { e.input(r); return false })
 	slices.SortStableFunc(e.found, func(a, b Remark) int {
 		return strings.Compare(fmt.Sprintf("%08d", a.Place.Line)+a.Code, fmt.Sprintf("%08d", b.Place.Line)+b.Code)
 	})
@@ -72,13 +71,16 @@ func (e *examination) remark(code string, at *ast.Location, format string, args 
 
 // strict compiles the policy as OPA's strict mode does.
 func (e *examination) strict(p *gateway.Policy) {
-	module, err := ast.ParseModuleWithOpts("policy.rego", p.Source, ast.ParserOptions{RegoVersion: ast.RegoV1})
-	if err != nil {
+	modules, wrong := parseModules(p)
+	if len(wrong) > 0 {
 		return // It compiled a moment ago.
 	}
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
-	compiler.Compile(map[string]*ast.Module{"policy.rego": module})
+	compiler := ast.NewCompiler().WithCapabilities(policyCapabilities()).WithStrict(true)
+	compiler.Compile(modules)
 	for _, err := range compiler.Errors {
+		if err.Location != nil && importedModule(err.Location.File) != "" {
+			continue // It is told of the policy itself.
+		}
 		e.remark(RemarkStrict, err.Location, "%s", oneLine(err.Message))
 	}
 }
@@ -103,13 +105,13 @@ func answersAlways(r *ast.Rule) bool {
 }
 
 func (e *examination) constant(module *ast.Module) {
-	if need := inputNeed(map[string]*ast.Module{"policy.rego": module}); !need.all && len(need.parts) == 0 && !reads(module) {
+	if need := inputNeed(map[string]*ast.Module{mainModule: module}); !need.all && len(need.parts) == 0 && !readsElsewhere(module) {
 		e.remark(RemarkConstant, module.Package.Location, "nothing of the request is read: every request is decided alike")
 	}
 }
 
-// reads reports whether a module asks something beside the request: data, the clock.
-func reads(module *ast.Module) bool {
+// readsElsewhere reports whether a module asks something beside the request: data, the clock.
+func readsElsewhere(module *ast.Module) bool {
 	found := false
 	ast.WalkRefs(module, func(r ast.Ref) bool {
 		found = found || r.HasPrefix(ast.DefaultRootRef) && len(r) > len(module.Package.Path)+1 && !r.HasPrefix(module.Package.Path) ||

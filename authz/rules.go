@@ -33,6 +33,8 @@ type applied struct {
 	name       string
 	parameters *ast.Term
 	platform   bool // The Gateway's.
+	mode       gateway.Mode
+	percent    float64 // Of requests for which it counts; 0: all.
 }
 
 // contractTerm returns what the contract says of an operation, scopes as a list of lists; nil where it says nothing.
@@ -73,6 +75,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		}
 	}
 	for _, a := range route.Authorize {
+		if a.Mode == gateway.Off {
+			continue
+		}
 		p := compiled[a.Policy]
 		if p == nil {
 			return nil, nil
@@ -81,7 +86,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform, a.Mode, a.Percent})
 	}
 	return r, nil
 }

@@ -64,9 +64,10 @@ func runTests(ctx context.Context, modules map[string]*ast.Module, coverage *cov
 		return TestReport{}, fmt.Errorf("begin the tests: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithEnablePrintStatements(true)
+	compiler := guardedCompiler(policyCapabilities()).WithEnablePrintStatements(true)
 	runner := tester.NewRunner().
 		SetCompiler(compiler).
+		AddCustomBuiltins(testedBuiltins()).
 		SetStore(store).
 		SetModules(modules).
 		SetTimeout(testLimit).

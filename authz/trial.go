@@ -120,7 +120,7 @@ func (p *policy) try(ctx context.Context, of *gateway.Policy, input *ast.Term, t
 	defer time.AfterFunc(trialLimit, cancel.Cancel).Stop()
 	var value ast.Value
 	query := topdown.NewQuery(p.query).WithQueryCompiler(p.queryCompiler).WithCompiler(p.compiler).WithStore(p.store).
-		WithTransaction(p.txn).WithInput(input).WithCancel(cancel)
+		WithTransaction(p.txn).WithInput(input).WithCancel(cancel).WithBuiltins(p.builtins)
 	steps := &stepTracer{of: of, input: input.Value}
 	if trace {
 		query = query.WithQueryTracer(steps).WithIndexing(false).WithEarlyExit(false) // So that every rule is asked.
