@@ -19,6 +19,7 @@ type rules struct {
 	proofs    []proof
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
+	secrets   *secrets              // That no record holds.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
 }
 
@@ -58,7 +59,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 			contract: contractTerm(route.ContractScopes),
 		},
-		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {

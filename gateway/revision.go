@@ -50,7 +50,8 @@ type Revision struct {
 
 	Routes []*Route // Every route of every API, in order of gateway, name and base.
 
-	parts map[*API]*part // What each API became, for AssembleAfter.
+	parts    map[*API]*part // What each API became, for AssembleAfter.
+	imported map[*Policy]*importing
 }
 
 // Route is one operation of an API at one exposure, with everything it refers to: the unit that becomes an Envoy route and
