@@ -37,6 +37,7 @@ func gatehouseBuilder(n *need) build[*request] {
 		leaf("operation", func(r *request) *ast.Term { return r.rules.terms.operation }),
 		leaf("rules", func(r *request) *ast.Term { return r.rules.terms.rules }),
 		leaf("path", pathParameters),
+		leaf("contract", func(r *request) *ast.Term { return r.rules.terms.contract }),
 		leaf("parameters", func(r *request) *ast.Term { return r.parameters }),
 		message("identity", func(r *request) *identity { return r.identity },
 			text("issuer", func(id *identity) string { return id.issuer }),

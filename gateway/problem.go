@@ -26,6 +26,8 @@ const (
 	ProblemQuarantined    = "api-quarantined"
 	ProblemUnauthorized   = "unauthorized"
 	ProblemForbidden      = "forbidden"
+	ProblemLockedOut      = "locked-out"
+	ProblemIdentityAway   = "identity-away"
 	ProblemDenied         = "policy-denied"
 	ProblemPolicyFailed   = "policy-failed"
 	ProblemAuthzAway      = "authorization-away"

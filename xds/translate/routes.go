@@ -36,6 +36,10 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	changeHeaders(out, r.Headers, r.Name)
 	switch r.Action {
 	case gateway.ActionForward:
+		if r.Awaits(b.observed) {
+			b.await(out)
+			break
+		}
 		out.Action = &routev3.Route_Route{Route: b.forward(r)}
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
@@ -47,6 +51,13 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, fmt.Sprintf("%s has no operation for this path", r.Object.Name)))
 	}
 	return out
+}
+
+// await makes a route answer that its issuer's keys are not known yet: a 401 would call good tokens bad.
+func (b *builder) await(out *routev3.Route) {
+	out.TypedPerFilterConfig = map[string]*anypb.Any{envoy.FilterGuard: packed(noGuard())}
+	direct(out, gateway.NewProblem(503, gateway.ProblemIdentityAway, "the keys by which tokens are verified are not known yet"))
+	out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("retry-after", retryAfter))
 }
 
 // notFound returns the route of a gateway that answers where no other does.
