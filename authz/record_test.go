@@ -1,7 +1,6 @@
 package authz_test
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"slices"
@@ -163,10 +162,11 @@ func TestFullDecisions(t *testing.T) {
 func TestRecordingAllocates(t *testing.T) {
 	rev := quickstart(t)
 	check := envoyCheck(t, rev.Routes[0].Rules, "GET", "/payments/alice", aliceClaims())
+	ctx := t.Context()
 	measure := func(r authz.Recorder) float64 {
 		s := authz.New(authz.Options{Logger: slog.New(slog.DiscardHandler), Limit: patient, Recorder: r})
 		s.Use(compiled(t, rev, nil))
-		return testing.AllocsPerRun(200, func() { _, _ = s.Check(context.Background(), check) })
+		return testing.AllocsPerRun(200, func() { _, _ = s.Check(ctx, check) })
 	}
 	with, without := measure(nobody{}), measure(nil)
 	if more := with - without; more < 1 || more > 3 {
