@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -145,13 +146,8 @@ func (o *Options) getDecision(ctx context.Context, in *decisionPath) (*decisionA
 // unknownRequest says why nothing may be known of a request.
 func unknownRequest(request string, elsewhere []string) string {
 	text := fmt.Sprintf("nothing is recorded of the request %s: it was let through by an Envoy alone, it is not a second old, or it is so old that its record is gone", request)
-	for i, name := range elsewhere {
-		if i == 0 {
-			text += "; or another replica knows of it: "
-		} else {
-			text += ", "
-		}
-		text += name
+	if len(elsewhere) > 0 {
+		text += "; or another replica knows of it: " + strings.Join(elsewhere, ", ")
 	}
 	return text
 }

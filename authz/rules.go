@@ -71,6 +71,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	r.challenge = challenge(realm)
 	for _, way := range route.Ways {
 		for _, p := range way {
+			if p.Issuer == nil {
+				continue
+			}
 			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -181,20 +182,20 @@ func (w *words) why() string {
 // whyNot is why for refusals without a policy.
 func (w *words) whyNot() string {
 	d := w.d
-	reason, scope := strings.CutPrefix(d.Reason, "scope=")
-	claim, claimed := strings.CutPrefix(d.Reason, "claim:")
+	reason, scope := strings.CutPrefix(d.Reason, envoy.RefusedScope)
+	claim, claimed := strings.CutPrefix(d.Reason, envoy.RefusedClaim)
 	switch {
 	case scope:
 		return "The token lacks a scope that this operation needs: " + reason + "."
 	case claimed:
 		return "The claim " + claim + " of the token is not what this operation needs."
-	case d.Reason == "(identity)":
+	case d.Reason == envoy.RefusedIdentity:
 		return "Nothing that the caller showed proves an identity that this operation accepts."
-	case d.Reason == "(decision)":
+	case d.Reason == envoy.RefusedDecision:
 		return "The authorization should have decided and did not."
-	case d.Reason == "(path)":
+	case d.Reason == envoy.RefusedPath:
 		return "The path can be read in two ways."
-	case d.Reason == "(token)":
+	case d.Reason == envoy.RefusedToken:
 		return "Beside the verified token stands something else in the Authorization header."
 	case d.Reason == "none":
 		return "No rule of the guard allows it: it lacks a proof, a scope or a claim that this operation needs."

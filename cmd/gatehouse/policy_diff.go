@@ -195,7 +195,7 @@ type policyChange struct{ api, version, operation, consumer, before, after strin
 type policyDiff struct {
 	before, after                          *authz.Replayer
 	changes                                map[policyChange]*PolicyChange
-	compared, same, without, elsewhere     int
+	compared, without, elsewhere           int
 	identity, uncertain, otherThanRecorded int
 	unsure                                 []string
 }
