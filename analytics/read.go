@@ -21,6 +21,7 @@ type entry struct {
 
 	api, version, operation, rules string
 	limitRules                     string // The rules that the rate limit service repeated in its answer.
+	checkLimits                    string // What the authorization service says became of the limits.
 	letThrough                     bool   // By the authorization filter, after a failure.
 
 	method            uint64
@@ -108,26 +109,37 @@ func (e *entry) route(text string) {
 	e.api, e.version, e.operation = gateway.SplitRouteName(name)
 }
 
-// metadata takes, of all that filters wrote, what the rate limit service answered.
+// metadata takes, of all that filters wrote, what Gatehouse's services answered about limits.
 func (e *entry) metadata(number protowire.Number, f field) error {
 	if number != metadataFilter {
 		return nil
 	}
 	namespace, fields, err := pair(f.bytes)
-	if err != nil || string(namespace) != envoy.MetadataRateLimit {
+	if err != nil {
 		return err
 	}
+	switch string(namespace) {
+	case envoy.MetadataRateLimit:
+		return member(fields, envoy.MetadataRateLimitRules, &e.limitRules)
+	case envoy.MetadataAuthz:
+		return member(fields, envoy.MetadataAuthzLimits, &e.checkLimits)
+	}
+	return nil
+}
+
+// member takes a text out of a Struct.
+func member(fields []byte, name string, to *string) error {
 	return walk(fields, func(number protowire.Number, f field) error {
 		if number != structFields {
 			return nil
 		}
 		key, value, err := pair(f.bytes)
-		if err != nil || string(key) != envoy.MetadataRateLimitRules {
+		if err != nil || string(key) != name {
 			return err
 		}
 		return walk(value, func(number protowire.Number, f field) error {
 			if number == valueString {
-				e.limitRules = string(f.bytes)
+				*to = string(f.bytes)
 			}
 			return nil
 		})

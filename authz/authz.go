@@ -46,6 +46,7 @@ type Options struct {
 	// Caller tells for which fleet a Check's Envoy may ask, where its connection proves one: it is answered for that fleet's
 	// routes alone. An error tells that the call contradicts its connection. nil: no connection proves anything.
 	Caller func(context.Context) (fleet string, known bool, err error)
+	Limits Limits // Spends what requests cost; nil: routes that have limits are answered as if these could not be asked.
 }
 
 // Service answers Checks by the tables it was given. It starts no goroutine.
@@ -56,6 +57,7 @@ type Service struct {
 	tally     tally
 	held      atomic.Pointer[held]
 	caller    func(context.Context) (fleet string, known bool, err error)
+	limits    Limits
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -95,8 +97,11 @@ func New(o Options) *Service {
 	if o.Caller == nil {
 		o.Caller = func(context.Context) (string, bool, error) { return "", false, nil }
 	}
+	if o.Limits == nil {
+		o.Limits = noLimits{}
+	}
 	size := cachedValues
-	s := &Service{caller: o.Caller, apis: map[[2]string]*apiTally{}}
+	s := &Service{caller: o.Caller, limits: o.Limits, apis: map[[2]string]*apiTally{}}
 	s.evaluator = evaluator{
 		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
@@ -148,9 +153,10 @@ func (s *Service) stranger(ctx context.Context, e *entry) bool {
 	return err != nil || known && !e.of(fleet)
 }
 
-// Check answers whether a request may go on. The error is always nil: Envoy treats an error as the filter's failure mode
-// says, which may be to let the request pass. The answer may be one that many requests get, so it must not be changed.
-func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
+// Check answers whether a request may go on. There is no error but one, that limits cannot be asked on a route that is closed
+// then: Envoy treats an error as the filter's failure mode says, which for all other routes may be to let the request pass. The
+// answer may be one that many requests get, so it must not be changed.
+func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	r := request{attributes: check.GetAttributes()}
 	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
 	if e == nil {
@@ -168,21 +174,23 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
-			response = s.recovered(ctx, &r, e, cause)
+			response, err = s.recovered(ctx, &r, e, cause), nil
 		}
 	}()
 	d := s.evaluator.decide(ctx, &r)
-	if d == nil {
-		e.tally.results[Allowed].Add(1)
-		return e.rules.allowed, nil
-	}
-	if d.result == Allowed {
+	result := Allowed
+	switch {
+	case d != nil && d.result != Allowed:
+		result, response = d.result, d.refuse(r.grpc(), &s.tally)
+	case r.spendsLimits():
+		response, result, err = s.spend(ctx, &r, d)
+	case d == nil:
+		response = e.rules.allowed
+	default:
 		response = d.allow(e.rules.hash, &s.tally)
-	} else {
-		response = d.refuse(r.grpc(), &s.tally)
 	}
-	e.tally.results[d.result].Add(1)
-	return response, nil
+	e.tally.results[result].Add(1)
+	return response, err
 }
 
 // recovered returns the refusal of a request during which code panicked.

@@ -20,6 +20,7 @@ type rules struct {
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
+	spends    *spends               // nil: the route has no limits.
 }
 
 // ruleTerms are the parts of the input document that are the same for every request of a route.
@@ -41,7 +42,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			api: ast.StringTerm(route.API), version: ast.StringTerm(route.Version),
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 		},
-		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {

@@ -173,8 +173,8 @@ func New(o Options) (*Server, error) {
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
 	s.ledger = &ledger{server: s, last: map[string]*line{}}
-	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet})
 	s.openLimits()
+	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)

@@ -102,7 +102,10 @@ func soleToken() *rbacconfigv3.Principal {
 // Envoy says that it could not be asked.
 func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	decided := metadata(envoy.MetadataAuthz, exactly(r.Rules), envoy.MetadataAuthzRules)
-	if r.WhenAway.Authorization != gateway.Open {
+	if r.CheckSpends() {
+		decided = allOf([]*rbacconfigv3.Principal{decided, spendEvidence(r)})
+	}
+	if r.CheckAway() != gateway.Open {
 		return decided
 	}
 	return anyOf([]*rbacconfigv3.Principal{decided, {Identifier: &rbacconfigv3.Principal_Header{Header: &routev3.HeaderMatcher{
@@ -111,6 +114,18 @@ func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 			MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"},
 		}},
 	}}}})
+}
+
+// spendEvidence holds when the authorization service counted the request by the route's limits, or, where these fail open, says
+// that they could not be asked.
+func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
+	became := func(word string) *rbacconfigv3.Principal {
+		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
+	}
+	if r.WhenAway.Limits == gateway.Closed {
+		return became(envoy.LimitsCounted)
+	}
+	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})
 }
 
 // hasScope holds when a scope is granted: in a space-delimited scope or scp claim (RFC 8693 4.2), or in a list.
