@@ -47,6 +47,8 @@ type Options struct {
 	// routes alone. An error tells that the call contradicts its connection. nil: no connection proves anything.
 	Caller func(context.Context) (fleet string, known bool, err error)
 	Limits Limits // Spends what requests cost; nil: routes that have limits are answered as if these could not be asked.
+	// Recorder is told of every decision; nil: nobody is.
+	Recorder Recorder
 }
 
 // Service answers Checks by the tables it was given. It starts no goroutine.
@@ -58,6 +60,7 @@ type Service struct {
 	held      atomic.Pointer[held]
 	caller    func(context.Context) (fleet string, known bool, err error)
 	limits    Limits
+	recorder  *recorder // nil: nobody is told of decisions.
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -107,6 +110,9 @@ func New(o Options) *Service {
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
 		}),
+	}
+	if o.Recorder != nil {
+		s.recorder = newRecorder(o.Recorder)
 	}
 	s.held.Store(&held{})
 	return s
@@ -158,39 +164,63 @@ func (s *Service) stranger(ctx context.Context, e *entry) bool {
 // answer may be one that many requests get, so it must not be changed.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	r := request{attributes: check.GetAttributes()}
+	began := s.began()
 	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
 	if e == nil {
 		s.tally.unknownRules.Add(1)
-		return unknownRules().refuse(r.grpc(), &s.tally), nil
+		d := unknownRules()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	r.rules = e.rules
 	if s.stranger(ctx, e) {
 		s.tally.strangers.Add(1)
-		return strange().refuse(r.grpc(), &s.tally), nil
+		d := strange()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
 		s.tally.expired.Add(1)
-		return expired().refuse(r.grpc(), &s.tally), nil
+		d := expired()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			response, err = s.recovered(ctx, &r, e, cause), nil
+			s.record(ctx, &r, began, fail("evaluation-error"))
 		}
 	}()
 	d := s.evaluator.decide(ctx, &r)
-	result := Allowed
+	var limits *counted
+	if (d == nil || d.result == Allowed) && r.spendsLimits() {
+		var refusal *decision
+		if limits, refusal = s.spend(ctx, &r, d); refusal != nil {
+			d = refusal
+		}
+	}
+	s.record(ctx, &r, began, d)
+	return s.answer(e, &r, d, limits)
+}
+
+// answer returns the answer for a decision, and counts it.
+func (s *Service) answer(e *entry, r *request, d *decision, limits *counted) (*authv3.CheckResponse, error) {
 	switch {
 	case d != nil && d.result != Allowed:
-		result, response = d.result, d.refuse(r.grpc(), &s.tally)
-	case r.spendsLimits():
-		response, result, err = s.spend(ctx, &r, d)
+		e.tally.results[d.result].Add(1)
+		if err := d.unasked(); err != nil {
+			return nil, err
+		}
+		return d.refuse(r.grpc(), &s.tally), nil
+	case limits != nil:
+		e.tally.results[Allowed].Add(1)
+		return limits.allow(d, e.rules.hash, &s.tally), nil
 	case d == nil:
-		response = e.rules.allowed
-	default:
-		response = d.allow(e.rules.hash, &s.tally)
+		e.tally.results[Allowed].Add(1)
+		return e.rules.allowed, nil
 	}
-	e.tally.results[result].Add(1)
-	return response, err
+	e.tally.results[Allowed].Add(1)
+	return d.allow(e.rules.hash, &s.tally), nil
 }
 
 // recovered returns the refusal of a request during which code panicked.

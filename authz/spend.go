@@ -47,6 +47,7 @@ type Spending struct {
 // Spent tells how the limits of a request stand. Its texts are values of headers, as Envoy's rate limit filter writes them.
 type Spent struct {
 	Refused    bool   // A limit is reached, and nothing was spent.
+	Reached    string // Its name; empty where none is. That of the first of several.
 	Limit      string // x-ratelimit-limit: of the limit of which least remains, and the windows of all.
 	Remaining  string // x-ratelimit-remaining, of the same.
 	Reset      string // x-ratelimit-reset: seconds.
@@ -77,34 +78,52 @@ func (r *request) spendsLimits() bool {
 	return r.rules.spends != nil && r.attributes.GetContextExtensions()[envoy.KeyLimits] == envoy.LimitsSpend
 }
 
-// spend counts a request that is allowed, d being nil or what policies said beside, and returns the answer. The error, of code
-// UNAVAILABLE, tells that the limits cannot be asked here and that the route is closed then: Envoy asks another replica, where
-// there is one, and then answers 503 itself, as a route whose limits are closed has no open Check.
-func (s *Service) spend(ctx context.Context, r *request, d *decision) (*authv3.CheckResponse, Result, error) {
+// counted is what became of the limits of a request that is allowed.
+type counted struct {
+	evidence *structpb.Struct // Of a plain answer.
+	spent    Spent            // Zero where the limits could not be asked.
+}
+
+// spend counts a request that is allowed, d being nil or what policies said beside. It returns the refusal where a limit is
+// reached, or where limits cannot be asked and the route is closed then.
+func (s *Service) spend(ctx context.Context, r *request, d *decision) (*counted, *decision) {
 	spent, err := s.limits.Spend(ctx, Spending{Rules: r.rules.hash, Call: r.call(), Cost: d.hits(), Value: r.keyPart(ctx)})
-	told := r.rules.spends.counted
 	switch {
 	case err != nil && r.rules.spends.away == gateway.Closed:
-		return nil, Failed, status.Error(codes.Unavailable, "the limits cannot be asked")
+		return nil, refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemLimitsAway, "The limits cannot be asked.")
 	case err != nil:
-		told = r.rules.spends.blind
+		return &counted{evidence: r.rules.spends.blind}, nil
 	case spent.Refused:
-		return limited(&spent, r).refuse(r.grpc(), &s.tally), Limited, nil
+		return nil, limited(&spent, r)
 	}
+	return &counted{evidence: r.rules.spends.counted, spent: spent}, nil
+}
+
+// unasked returns the error by which Envoy learns that limits cannot be asked here: it asks another replica, where there is one,
+// and then answers 503 itself, as a route whose limits are closed has no Check that is open. nil for any other refusal.
+func (d *decision) unasked() error {
+	if d.code != gateway.ProblemLimitsAway {
+		return nil
+	}
+	return status.Error(codes.Unavailable, "the limits cannot be asked")
+}
+
+// allow returns the answer for a request that the limits let through, d being nil or what policies said beside.
+func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckResponse {
 	if d == nil {
 		d = &decision{}
 	}
-	response := d.allow(r.rules.hash, &s.tally)
+	response := d.allow(hash, n)
 	if len(d.metadata) > 0 {
-		response.DynamicMetadata.Fields[envoy.MetadataAuthzLimits] = told.GetFields()[envoy.MetadataAuthzLimits]
+		response.DynamicMetadata.Fields[envoy.MetadataAuthzLimits] = c.evidence.GetFields()[envoy.MetadataAuthzLimits]
 	} else {
-		response.DynamicMetadata = told
+		response.DynamicMetadata = c.evidence
 	}
-	if err == nil {
+	if c.spent.Limit != "" {
 		ok := response.GetOkResponse()
-		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, spent.headers()...)
+		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, c.spent.headers()...)
 	}
-	return response, Allowed, nil
+	return response
 }
 
 // hits is what a request costs by what its policies said: 1.
@@ -123,13 +142,18 @@ func (s *Spent) headers() []*corev3.HeaderValueOption {
 
 // limited is the refusal of a request beyond a limit, as Envoy's rate limit filter would give it.
 func limited(spent *Spent, r *request) *decision {
-	d := refuse(Limited, http.StatusTooManyRequests, gateway.ProblemLimited, "",
+	d := refuse(Limited, http.StatusTooManyRequests, gateway.ProblemLimited, "A limit is reached.",
 		header{"x-envoy-ratelimited", "true"}, header{headerLimit, spent.Limit}, header{headerRemaining, spent.Remaining},
 		header{headerReset, spent.Reset}, header{"retry-after", spent.RetryAfter})
+	d.reason = spent.Reached
+	body := "a limit is reached"
 	if r.grpc() { // Their libraries expect RESOURCE_EXHAUSTED; Envoy would make UNAVAILABLE of 429.
-		d.detail = "a limit is reached"
 		d.headers = append(d.headers, header{"grpc-status", strconv.Itoa(int(codes.ResourceExhausted))})
+	} else {
+		d.headers = append(d.headers, header{"content-type", gateway.ProblemType})
+		body = string(gateway.NewProblem(d.status, d.code, "").JSON())
 	}
+	d.body = &body
 	d.metadata = map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(envoy.LimitsRefused)}
 	return d
 }

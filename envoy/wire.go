@@ -43,6 +43,24 @@ const (
 	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
 	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
 	MetadataRateLimitRules = "rules"
+	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
+	MetadataRateLimitLimit = "limit"
+)
+
+// What the guard leaves behind where it refuses: the name of the refusal, in the namespace MetadataRBAC under KeyRefusal, and in the
+// response code details behind "rbac_access_denied_matched_policy" (there with underscores for blanks). A requirement's refusal
+// is named as the requirement. Names that no document can give stand in brackets; RefusedScope begins the challenge of a missing scope.
+const (
+	MetadataRBAC = "envoy.filters.http.rbac"
+	// PrefixGuard begins the keys that the guard writes, and its counters.
+	PrefixGuard     = "guard."
+	KeyRefusal      = PrefixGuard + "enforced_effective_policy_id"
+	RefusedIdentity = "(identity)" // Nothing that was shown proves an identity.
+	RefusedDecision = "(decision)" // The authorization service should have decided, and did not.
+	RefusedPath     = "(path)"     // The path can be read in two ways.
+	RefusedToken    = "(token)"    // Beside the verified token stands something else.
+	RefusedScope    = "scope="     // Then the scopes in quotes, as in RFC 6750 3.
+	RefusedClaim    = "claim:"     // Then the claim's path.
 )
 
 // Context extensions of a CheckRequest.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type Spending struct {
 // Spent tells how the limits of a request stand, as values of headers that Envoy's rate limit filter writes.
 type Spent struct {
 	Refused    bool   // A limit is reached, and nothing was spent.
+	Reached    string // Its name; empty where none is. That of the first of several.
 	Limit      string // x-ratelimit-limit: of the limit of which least remains, and the windows of all.
 	Remaining  string // x-ratelimit-remaining, of the same.
 	Reset      string // x-ratelimit-reset: seconds, rounded up.
@@ -162,6 +164,7 @@ func (w *work) spent(ok bool) Spent {
 		Reset:     strconv.FormatInt(seconds(w.results[least].Reset), 10),
 	}
 	if !ok {
+		s.Reached = w.limits[max(0, slices.IndexFunc(w.results, func(r limiter.Result) bool { return !r.OK }))].name
 		s.RetryAfter = strconv.FormatInt(seconds(retry), 10)
 	}
 	return s
