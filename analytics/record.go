@@ -42,7 +42,7 @@ type Record struct {
 	BytesOut  uint64        // Body of the answer.
 
 	Answered   Responder
-	Limited    bool // Refused because a limit is reached, whichever of Gatehouse's services said so.
+	Limited    bool `json:",omitzero"` // Refused because a limit is reached, whichever of Gatehouse's services said so.
 	LetThrough LetThrough
 
 	entry *entry // For Evidence.

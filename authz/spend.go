@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -151,11 +152,29 @@ func limited(spent *Spent, r *request) *decision {
 		d.headers = append(d.headers, header{"grpc-status", strconv.Itoa(int(codes.ResourceExhausted))})
 	} else {
 		d.headers = append(d.headers, header{"content-type", gateway.ProblemType})
-		body = string(gateway.NewProblem(d.status, d.code, "").JSON())
+		body = limitedBody(r.header("x-request-id"))
 	}
 	d.body = &body
 	d.metadata = map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(envoy.LimitsRefused)}
 	return d
+}
+
+// limitedBody returns the problem document of a limit that is reached, byte for byte as Envoy writes it where its rate limit filter
+// refuses.
+func limitedBody(requestID string) string {
+	p := gateway.NewProblem(http.StatusTooManyRequests, gateway.ProblemLimited, "")
+	text, err := json.Marshal(struct {
+		Code      string `json:"code"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"request_id"`
+		Status    int    `json:"status"`
+		Title     string `json:"title"`
+		Type      string `json:"type"`
+	}{p.Code, p.Detail, requestID, p.Status, p.Title, p.Type})
+	if err != nil { // Strings and an int always marshal.
+		return string(p.JSON())
+	}
+	return string(text) + "\n"
 }
 
 // call returns what names the request in all attempts of its Check: the number that Envoy gave it at random, which no client
