@@ -178,8 +178,8 @@ func New(o Options) (*Server, error) {
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
 	s.keys = &accountKeys{server: s}
 	s.ledger = &ledger{server: s, last: map[string]*line{}}
-	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Recorder: s.decided})
 	s.openLimits()
+	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
