@@ -34,7 +34,7 @@ type Table struct {
 // shard holds the credentials whose ids begin with one byte. Ids are random, so shards are of about one size.
 type shard struct {
 	mu    sync.RWMutex
-	where map[packed]uint32 // Of a row.
+	where index
 	rows  []row
 	free  []uint32 // Rows that hold nothing.
 
@@ -44,6 +44,7 @@ type shard struct {
 
 // row is a credential in memory.
 type row struct {
+	id      packed
 	hash    Hash
 	revoked bool
 	used    uint32 // In seconds since 1970, rounded down to usedEvery; changed while the shard is locked for reading.
@@ -67,9 +68,6 @@ func New(hmacKey []byte, now func() time.Time) *Table {
 	t.hashes.New = func() any { return &hashing{Hash: hmac.New(sha256.New, key)} }
 	t.names.applications = map[string]*application{}
 	t.names.terms = map[string]*terms{}
-	for i := range t.shards {
-		t.shards[i].where = map[packed]uint32{}
-	}
 	return t
 }
 
@@ -95,7 +93,7 @@ func (t *Table) Find(text string) (Key, error) {
 	s := t.shard(key)
 	s.mu.RLock()
 	var found row
-	at, known := s.where[key]
+	at, known := s.where.find(s.rows, key)
 	if known {
 		found = s.rows[at]
 	}
@@ -136,11 +134,11 @@ func (t *Table) Put(one Row) error {
 	if !ok {
 		return fmt.Errorf("credential %s: %w", one.ID, ErrMalformed)
 	}
-	fresh := row{hash: one.Hash, revoked: one.Revoked, expires: seconds(one.Expires)}
+	fresh := row{id: key, hash: one.Hash, revoked: one.Revoked, expires: seconds(one.Expires)}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, known := s.where[key]
+	at, known := s.where.find(s.rows, key)
 	if !known && t.held.Add(1) > Most {
 		t.held.Add(-1)
 		return ErrFull
@@ -157,7 +155,10 @@ func (t *Table) Put(one Row) error {
 		at = uint32(len(s.rows)) //nolint:gosec // Most fits.
 		s.rows = append(s.rows, row{})
 	}
-	s.rows[at], s.where[key] = fresh, at
+	s.rows[at] = fresh
+	if !known {
+		s.where.put(s.rows, at)
+	}
 	return nil
 }
 
@@ -170,13 +171,13 @@ func (t *Table) Remove(id string) {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, known := s.where[key]
+	at, known := s.where.find(s.rows, key)
 	if !known {
 		return
 	}
 	t.names.let(s.rows[at].app, s.rows[at].terms)
+	s.where.remove(s.rows, key)
 	s.rows[at], s.free = row{}, append(s.free, at)
-	delete(s.where, key)
 	t.held.Add(-1)
 }
 

@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -156,6 +157,38 @@ func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 	again, second := add(t, table, keys.Row{Application: "shop"})
 	if k, err := table.Find(second); err != nil || k.ID != again.ID {
 		t.Errorf("a row used again: %v and %v", k, err)
+	}
+}
+
+// TestHoldsWhatWasPut puts and removes at random, next to a map: shards grow, rows are used again, runs of slots close.
+func TestHoldsWhatWasPut(t *testing.T) {
+	t.Parallel()
+	table, _ := newTable()
+	table.PutApplication("shop", false)
+	there, gone := map[string]string{}, map[string]string{}
+	for range 20_000 {
+		if rand.IntN(3) > 0 || len(there) == 0 {
+			row, text := add(t, table, keys.Row{Application: "shop"})
+			there[row.ID] = text
+			continue
+		}
+		for id, text := range there {
+			table.Remove(id)
+			gone[id] = text
+			delete(there, id)
+			break
+		}
+	}
+	for id, text := range there {
+		if k, err := table.Find(text); err != nil || k.ID != id {
+			t.Fatalf("%s: %v, %v", id, k, err)
+		}
+	}
+	for _, text := range gone {
+		refused(t, table, text, keys.ErrUnknown)
+	}
+	if table.Len() != len(there) {
+		t.Errorf("%d are held, want %d", table.Len(), len(there))
 	}
 }
 
