@@ -48,7 +48,7 @@ type row struct {
 	hash    Hash
 	revoked bool
 	used    uint32 // In seconds since 1970, rounded down to usedEvery; changed while the shard is locked for reading.
-	expires uint32 // In seconds since 1970, rounded up; 0 for never.
+	ends    uint32 // When it expires, or was revoked, in seconds since 1970, rounded up; 0 for never.
 	app     *application
 	terms   *terms
 }
@@ -106,7 +106,7 @@ func (t *Table) Find(text string) (Key, error) {
 		return Key{}, ErrUnknown
 	case found.revoked || found.app.revoked.Load():
 		return Key{}, ErrRevoked
-	case found.expires != 0 && now >= int64(found.expires):
+	case found.ends != 0 && now >= int64(found.ends):
 		return Key{}, ErrExpired
 	}
 	if first {
@@ -121,8 +121,8 @@ func (r row) key(named string) Key {
 	if all := r.app.subscriptions.Load(); all != nil {
 		k.Subscriptions = *all
 	}
-	if r.expires != 0 {
-		k.Expires = time.Unix(int64(r.expires), 0).UTC()
+	if r.ends != 0 {
+		k.Expires = time.Unix(int64(r.ends), 0).UTC()
 	}
 	return k
 }
@@ -134,7 +134,10 @@ func (t *Table) Put(one Row) error {
 	if !ok {
 		return fmt.Errorf("credential %s: %w", one.ID, ErrMalformed)
 	}
-	fresh := row{id: key, hash: one.Hash, revoked: one.Revoked, expires: seconds(one.Expires)}
+	fresh := row{id: key, hash: one.Hash, ends: seconds(one.Expires)}
+	if !one.Revoked.IsZero() {
+		fresh.revoked, fresh.ends = true, seconds(one.Revoked)
+	}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,14 +174,38 @@ func (t *Table) Remove(id string) {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, known := s.where.find(s.rows, key)
-	if !known {
-		return
+	if at, known := s.where.find(s.rows, key); known {
+		t.drop(s, at)
 	}
+}
+
+// drop forgets a row of a shard that is locked.
+func (t *Table) drop(s *shard, at uint32) {
 	t.names.let(s.rows[at].app, s.rows[at].terms)
-	s.where.remove(s.rows, key)
+	s.where.remove(s.rows, s.rows[at].id)
 	s.rows[at], s.free = row{}, append(s.free, at)
 	t.held.Add(-1)
+}
+
+// Forget forgets the credentials that expired or were revoked before a time, and returns how many: nobody needs to tell them apart
+// from those that never were for ever.
+func (t *Table) Forget(before time.Time) (gone int) {
+	for i := range t.shards {
+		gone += t.forget(&t.shards[i], seconds(before))
+	}
+	return gone
+}
+
+func (t *Table) forget(s *shard, before uint32) (gone int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := range s.rows {
+		if r := &s.rows[at]; r.app != nil && r.ends != 0 && r.ends < before {
+			t.drop(s, uint32(at)) //nolint:gosec // Most fits.
+			gone++
+		}
+	}
+	return gone
 }
 
 // PutApplication takes in an application, or that it is revoked: then none of its keys counts.
