@@ -67,6 +67,7 @@ type Options struct {
 	Replicas     Replicas
 	Certificates Certificates
 	Usage        Usage
+	Decisions    Decisions
 	Metrics      http.Handler // Serves /metrics.
 	Failed       func()       // Told of each request that failed beyond all expectation; nil: nobody is.
 	Version      string       // Of Gatehouse, for the OpenAPI document.

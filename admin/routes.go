@@ -82,6 +82,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeReplicas(api)
 	o.describeCertificates(api)
 	o.describeUsage(api)
+	o.describeDecisions(api)
 }
 
 // nodesQuery selects nodes.

@@ -54,9 +54,11 @@ accounts := {
 # operating is everybody's business.
 operating := {
 	"confirmEntry",
+	"getDecision",
 	"getToken",
 	"listAudit",
 	"listCertificates",
+	"listDecisions",
 	"listTokens",
 	"orderRollout",
 	"profile",
