@@ -93,6 +93,16 @@ func (r *Route) TakesToken() bool {
 	})
 }
 
+// TakesKey returns where the route takes an API key that proves enough alone, nil where it takes none.
+func (r *Route) TakesKey() *KeyPlace {
+	for _, way := range r.Ways {
+		if len(way) == 1 && way[0].Kind == ByKey {
+			return way[0].Key
+		}
+	}
+	return nil
+}
+
 // IdentityCalls returns why Envoy cannot tell by itself who calls, empty where it can: keys and opaque tokens are known to
 // Gatehouse alone, and Envoy cannot compare a token with a certificate.
 func (r *Route) IdentityCalls() string {

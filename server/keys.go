@@ -140,7 +140,7 @@ func (k *accountKeys) put(table *keys.Table, c store.Hashed) {
 	}
 	err := table.Put(keys.Row{
 		ID: c.ID, Hash: keys.Hash(c.Hash), Application: c.Application, Scopes: c.Scopes, Addresses: c.Addresses,
-		Expires: c.Expires, Revoked: !c.Revoked.IsZero(),
+		Expires: c.Expires, Revoked: c.Revoked,
 	})
 	switch {
 	case errors.Is(err, keys.ErrFull) && !k.full:
@@ -216,12 +216,13 @@ func (k *accountKeys) keepUses(ctx context.Context) {
 	}
 }
 
-// writeUses writes the uses that were not kept yet.
+// writeUses writes the uses that were not kept yet, and forgets the keys that ended long ago.
 func (k *accountKeys) writeUses(ctx context.Context) error {
 	table := k.table.Load()
 	if table == nil {
 		return nil
 	}
+	table.Forget(k.server.options.Now().Add(-keysEnded))
 	for {
 		used := table.Used(usesAtOnce)
 		if len(used) == 0 {

@@ -195,7 +195,7 @@ func New(o Options) (*Server, error) {
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}

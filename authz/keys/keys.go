@@ -87,5 +87,5 @@ type Row struct {
 	Scopes      []string
 	Addresses   []netip.Prefix
 	Expires     time.Time // Zero for never.
-	Revoked     bool
+	Revoked     time.Time // Zero for one that is not.
 }

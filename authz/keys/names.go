@@ -73,11 +73,10 @@ func (n *names) put(id string, revoked bool) {
 func (n *names) subscribe(id string, one Subscription, gone bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a, known := n.applications[id]
-	if gone && !known {
+	if _, known := n.applications[id]; gone && !known {
 		return
 	}
-	a = n.application(id)
+	a := n.application(id)
 	var all []Subscription
 	if had := a.subscriptions.Load(); had != nil {
 		for _, s := range *had {

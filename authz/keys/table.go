@@ -34,7 +34,7 @@ type Table struct {
 // shard holds the credentials whose ids begin with one byte. Ids are random, so shards are of about one size.
 type shard struct {
 	mu    sync.RWMutex
-	where map[packed]uint32 // Of a row.
+	where index
 	rows  []row
 	free  []uint32 // Rows that hold nothing.
 
@@ -44,10 +44,11 @@ type shard struct {
 
 // row is a credential in memory.
 type row struct {
+	id      packed
 	hash    Hash
 	revoked bool
 	used    uint32 // In seconds since 1970, rounded down to usedEvery; changed while the shard is locked for reading.
-	expires uint32 // In seconds since 1970, rounded up; 0 for never.
+	ends    uint32 // When it expires, or was revoked, in seconds since 1970, rounded up; 0 for never.
 	app     *application
 	terms   *terms
 }
@@ -67,9 +68,6 @@ func New(hmacKey []byte, now func() time.Time) *Table {
 	t.hashes.New = func() any { return &hashing{Hash: hmac.New(sha256.New, key)} }
 	t.names.applications = map[string]*application{}
 	t.names.terms = map[string]*terms{}
-	for i := range t.shards {
-		t.shards[i].where = map[packed]uint32{}
-	}
 	return t
 }
 
@@ -95,7 +93,7 @@ func (t *Table) Find(text string) (Key, error) {
 	s := t.shard(key)
 	s.mu.RLock()
 	var found row
-	at, known := s.where[key]
+	at, known := s.where.find(s.rows, key)
 	if known {
 		found = s.rows[at]
 	}
@@ -108,7 +106,7 @@ func (t *Table) Find(text string) (Key, error) {
 		return Key{}, ErrUnknown
 	case found.revoked || found.app.revoked.Load():
 		return Key{}, ErrRevoked
-	case found.expires != 0 && now >= int64(found.expires):
+	case found.ends != 0 && now >= int64(found.ends):
 		return Key{}, ErrExpired
 	}
 	if first {
@@ -123,8 +121,8 @@ func (r row) key(named string) Key {
 	if all := r.app.subscriptions.Load(); all != nil {
 		k.Subscriptions = *all
 	}
-	if r.expires != 0 {
-		k.Expires = time.Unix(int64(r.expires), 0).UTC()
+	if r.ends != 0 {
+		k.Expires = time.Unix(int64(r.ends), 0).UTC()
 	}
 	return k
 }
@@ -136,11 +134,14 @@ func (t *Table) Put(one Row) error {
 	if !ok {
 		return fmt.Errorf("credential %s: %w", one.ID, ErrMalformed)
 	}
-	fresh := row{hash: one.Hash, revoked: one.Revoked, expires: seconds(one.Expires)}
+	fresh := row{id: key, hash: one.Hash, ends: seconds(one.Expires)}
+	if !one.Revoked.IsZero() {
+		fresh.revoked, fresh.ends = true, seconds(one.Revoked)
+	}
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, known := s.where[key]
+	at, known := s.where.find(s.rows, key)
 	if !known && t.held.Add(1) > Most {
 		t.held.Add(-1)
 		return ErrFull
@@ -157,7 +158,10 @@ func (t *Table) Put(one Row) error {
 		at = uint32(len(s.rows)) //nolint:gosec // Most fits.
 		s.rows = append(s.rows, row{})
 	}
-	s.rows[at], s.where[key] = fresh, at
+	s.rows[at] = fresh
+	if !known {
+		s.where.put(s.rows, at)
+	}
 	return nil
 }
 
@@ -170,14 +174,38 @@ func (t *Table) Remove(id string) {
 	s := t.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at, known := s.where[key]
-	if !known {
-		return
+	if at, known := s.where.find(s.rows, key); known {
+		t.drop(s, at)
 	}
+}
+
+// drop forgets a row of a shard that is locked.
+func (t *Table) drop(s *shard, at uint32) {
 	t.names.let(s.rows[at].app, s.rows[at].terms)
+	s.where.remove(s.rows, s.rows[at].id)
 	s.rows[at], s.free = row{}, append(s.free, at)
-	delete(s.where, key)
 	t.held.Add(-1)
+}
+
+// Forget forgets the credentials that expired or were revoked before a time, and returns how many: nobody needs to tell them apart
+// from those that never were for ever.
+func (t *Table) Forget(before time.Time) (gone int) {
+	for i := range t.shards {
+		gone += t.forget(&t.shards[i], seconds(before))
+	}
+	return gone
+}
+
+func (t *Table) forget(s *shard, before uint32) (gone int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := range s.rows {
+		if r := &s.rows[at]; r.app != nil && r.ends != 0 && r.ends < before {
+			t.drop(s, uint32(at)) //nolint:gosec // Most fits.
+			gone++
+		}
+	}
+	return gone
 }
 
 // PutApplication takes in an application, or that it is revoked: then none of its keys counts.

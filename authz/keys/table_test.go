@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func TestRefuses(t *testing.T) {
 	clock.advance(time.Second)
 	refused(t, table, text, keys.ErrExpired)
 	refused(t, table, keys.Text(row.ID, other), keys.ErrUnknown) // Nobody without the secret learns that it has expired.
-	row.Revoked = true
+	row.Revoked = clock.Now()
 	if err := table.Put(row); err != nil {
 		t.Fatal(err)
 	}
@@ -156,6 +157,61 @@ func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 	again, second := add(t, table, keys.Row{Application: "shop"})
 	if k, err := table.Find(second); err != nil || k.ID != again.ID {
 		t.Errorf("a row used again: %v and %v", k, err)
+	}
+}
+
+func TestForgetsWhatHasEndedLongAgo(t *testing.T) {
+	t.Parallel()
+	table, clock := newTable()
+	table.PutApplication("shop", false)
+	_, endless := add(t, table, keys.Row{Application: "shop"})
+	_, later := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(3 * time.Hour)})
+	_, expired := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(time.Hour)})
+	_, revoked := add(t, table, keys.Row{Application: "shop", Revoked: clock.Now()})
+	clock.advance(2 * time.Hour)
+	refused(t, table, expired, keys.ErrExpired)
+	refused(t, table, revoked, keys.ErrRevoked)
+	if gone := table.Forget(clock.Now()); gone != 2 || table.Len() != 2 {
+		t.Errorf("%d are forgotten, %d left", gone, table.Len())
+	}
+	refused(t, table, expired, keys.ErrUnknown)
+	refused(t, table, revoked, keys.ErrUnknown)
+	for _, text := range []string{endless, later} {
+		if _, err := table.Find(text); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestHoldsWhatWasPut puts and removes at random, next to a map: shards grow, rows are used again, runs of slots close.
+func TestHoldsWhatWasPut(t *testing.T) {
+	t.Parallel()
+	table, _ := newTable()
+	table.PutApplication("shop", false)
+	there, gone := map[string]string{}, map[string]string{}
+	for range 20_000 {
+		if rand.IntN(3) > 0 || len(there) == 0 {
+			row, text := add(t, table, keys.Row{Application: "shop"})
+			there[row.ID] = text
+			continue
+		}
+		for id, text := range there {
+			table.Remove(id)
+			gone[id] = text
+			delete(there, id)
+			break
+		}
+	}
+	for id, text := range there {
+		if k, err := table.Find(text); err != nil || k.ID != id {
+			t.Fatalf("%s: %v, %v", id, k, err)
+		}
+	}
+	for _, text := range gone {
+		refused(t, table, text, keys.ErrUnknown)
+	}
+	if table.Len() != len(there) {
+		t.Errorf("%d are held, want %d", table.Len(), len(there))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,9 @@ func (t *trial) show(r *gateway.Revision) {
 	}
 	if commands := t.commands(r); len(commands) > 0 {
 		fmt.Fprintf(out, "\nTry:\n\n%s\n\n", strings.Join(commands, "\n\n"))
+	}
+	if slices.ContainsFunc(r.Routes, func(x *gateway.Route) bool { return x.TakesKey() != nil }) {
+		fmt.Fprintf(out, "Make an API key:\n\n%s key create try-out --new-app %s\n\n", t.options.env.program, t.where())
 	}
 	fmt.Fprintf(out, "Ask what runs:\n\n%s nodes %s\n\n", t.options.env.program, t.where())
 	fmt.Fprintln(t.options.env.stderr, "Ctrl-C ends all.")
@@ -103,6 +107,9 @@ func call(r *gateway.Route) string {
 	command := "curl -i"
 	if len(r.Match.Methods) > 0 && r.Match.Methods[0] != "GET" {
 		command += " -X " + r.Match.Methods[0]
+	}
+	if k := r.TakesKey(); k != nil && k.Header != "" {
+		command += " -H '" + k.Header + ": KEY'"
 	}
 	l := r.Gateway.Listeners[0]
 	where := url(l)
