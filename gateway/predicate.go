@@ -26,10 +26,10 @@ type Attribute string
 // The attributes.
 const (
 	OfMethod  Attribute = "method"
-	OfPath    Attribute = "path"   // As Envoy normalised it, without the query.
-	OfTarget  Attribute = "target" // The path with the query, as it came through normalisation: the :path header.
-	OfHost    Attribute = "host"   // The :authority header, with the port where there is one.
-	OfHeader  Attribute = "header" // Its values joined with a comma, where there are several.
+	OfPath    Attribute = "path"    // As Envoy normalised it, without the query.
+	OfTarget  Attribute = "target"  // The path with the query, as it came through normalisation: the :path header.
+	OfHost    Attribute = "host"    // The :authority header, with the port where there is one.
+	OfHeader  Attribute = "header"  // Its values joined with a comma, where there are several.
 	OfClaim   Attribute = "claim"   // Of the verified token.
 	OfAddress Attribute = "address" // Of the client, as the Gateway's trust says.
 	OfSPIFFE  Attribute = "spiffe"  // URI names of the client's certificate.
