@@ -20,6 +20,7 @@ type subject struct {
 	// textual says that Gatehouse leaves it out of the input where it is empty or no text.
 	textual bool
 	element bool // Any element of the list that it is.
+	whole   bool // All claims of the token.
 	scopes  bool // The scopes of the token, from wherever they stand in it.
 }
 
@@ -64,6 +65,8 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	case len(steps) == 3 && path == claims+"scopes":
 		s.of, s.scopes = gateway.OfClaim, true
 		return s, ""
+	case len(steps) == 3 && path == claims+"claims", len(steps) == 4 && steps[2] == envoy.MetadataJWT && steps[3] == envoy.MetadataJWTClaims:
+		s.of, s.whole = gateway.OfClaim, true
 	case len(steps) > 3 && strings.HasPrefix(path, claims+"claims."):
 		s.of, s.path = gateway.OfClaim, steps[3:]
 	case len(steps) > 5 && steps[2] == envoy.MetadataJWT && steps[3] == envoy.MetadataJWTClaims:
@@ -76,7 +79,7 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 			return s, "it reads a claim without a name"
 		}
 	}
-	if s.element && (s.of != gateway.OfClaim || s.textual) {
+	if s.element && (s.of != gateway.OfClaim || s.textual || s.whole) {
 		return s, fmt.Sprintf("it looks into %s", ref)
 	}
 	return s, why

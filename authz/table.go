@@ -46,7 +46,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	t := &Table{rules: make(map[string]*rules, len(rev.Routes)), fleets: make(map[string][]string, len(rev.Routes)), policies: map[content]*policy{}}
 	compiled, faults := compilePolicies(rev, prev, t)
 	for _, route := range rev.Routes {
-		if !route.CallsAuthorization() && len(route.Authorize) == 0 {
+		if route.Action != gateway.ActionForward || !route.CallsAuthorization() && len(route.Authorize) == 0 {
 			continue
 		}
 		if f := t.fleets[route.Rules]; !slices.Contains(f, route.Fleet()) {
