@@ -1,7 +1,7 @@
 package authz_test
 
 import (
-	"fmt"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,7 +62,13 @@ func TestReducedPoliciesDecideAlike(t *testing.T) {
 	}
 }
 
-func shown(p *gateway.Predicate) string { return gateway.ContentHash(p) + fmt.Sprintf(" %+v", *p) }
+func shown(p *gateway.Predicate) string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
 
 // drawnCheck is what Envoy would ask about a request.
 func drawnCheck(t *rapid.T, r *randrego.Request) *authv3.CheckRequest {
@@ -141,7 +147,7 @@ func fits(test *gateway.Test, r *randrego.Request) bool {
 		return one(value, strings.Contains)
 	case gateway.OpRegex:
 		return one(value, func(text, pattern string) bool {
-			return regexp.MustCompile(`\A(?:` + pattern + `)\z`).MatchString(text)
+			return regexp.MustCompile(`\A(?:` + pattern + `)\z`).MatchString(eachByte(text))
 		})
 	case gateway.OpIncludes:
 		list, _ := value.([]any)
@@ -173,4 +179,13 @@ func found(test *gateway.Test, r *randrego.Request) (value any, ok bool) {
 		return value, true
 	}
 	return nil, false
+}
+
+// eachByte returns a text with a character for each byte, as Envoy's expressions are over bytes.
+func eachByte(text string) string {
+	var out []rune
+	for i := range len(text) {
+		out = append(out, rune(text[i]))
+	}
+	return string(out)
 }

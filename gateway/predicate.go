@@ -44,7 +44,7 @@ const (
 	OpPrefix   Op = "prefix"
 	OpSuffix   Op = "suffix"
 	OpContains Op = "contains"
-	OpRegex    Op = "regex"    // RE2, the whole text.
+	OpRegex    Op = "regex"    // RE2 over bytes, the whole text.
 	OpWithin   Op = "within"   // An address in a CIDR block.
 	OpIncludes Op = "includes" // A list holds one of the values.
 	OpPresent  Op = "present"

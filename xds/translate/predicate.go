@@ -187,9 +187,12 @@ func valueForm(_ gateway.Op, value any) *matcherValue {
 	return nil
 }
 
+// utf8Text is UTF-8 (RFC 3629, section 4) in Envoy's expressions, which are over bytes.
+const utf8Text = `(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]|` +
+	`\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})*`
+
 // unreadable returns, for each header that a predicate compares so that it matters, a condition that holds where the header is
-// not UTF-8. A policy would see exclamation marks in place of such bytes, and an expression of Envoy's does not see them at
-// all: such a request is refused.
+// not UTF-8. A policy would see exclamation marks in place of such bytes, and Envoy the bytes: such a request is refused.
 func unreadable(p *gateway.Predicate) []*rbacconfigv3.Principal {
 	var names []string
 	p.Walk(func(t *gateway.Test) {
@@ -201,7 +204,7 @@ func unreadable(p *gateway.Predicate) []*rbacconfigv3.Principal {
 	})
 	var out []*rbacconfigv3.Principal
 	for _, name := range names {
-		out = append(out, allOf([]*rbacconfigv3.Principal{headerThere(name), not(header(name, expression("(?s:.*)")))}))
+		out = append(out, allOf([]*rbacconfigv3.Principal{headerThere(name), not(header(name, expression(utf8Text)))}))
 	}
 	return out
 }
