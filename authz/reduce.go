@@ -91,15 +91,21 @@ func reduce(p *gateway.Policy, parameters map[string]any) (found gateway.Reducti
 	if p.ReadsBody() {
 		return gateway.Reduction{Why: "it may read the body"}
 	}
+	switch {
+	case len(p.Hosts) > 0:
+		return gateway.Reduction{Why: "it may ask other hosts"}
+	case len(p.DataFiles) > 0:
+		return gateway.Reduction{Why: "it has files of data"}
+	}
 	given, err := toObject(parameters)
 	if err != nil {
 		return gateway.Reduction{Why: "its parameters are not JSON"}
 	}
-	compiled, mistakes := compilePolicy(p, capabilities())
+	compiled, mistakes := compileAlone(p)
 	if len(mistakes) > 0 {
 		return gateway.Reduction{Why: "it does not compile"}
 	}
-	module := compiled.compiler.Modules["policy.rego"]
+	module := compiled.compiler.Modules[mainModule]
 	shape, why := shapeOf(compiled.compiler, entryRef(module, p.Entry))
 	if why != "" {
 		return gateway.Reduction{Why: why}
@@ -127,6 +133,7 @@ func (p *policy) residue(entry ast.Ref, s shape, parameters ast.Object) (gateway
 		WithInput(ast.ObjectTerm([2]*ast.Term{ast.StringTerm("gatehouse"), told})).
 		WithUnknowns([]*ast.Term{ast.MustParseTerm("input.attributes"), ast.MustParseTerm("input.gatehouse.identity")}).
 		WithTime(time.Unix(0, 0)).
+		WithBuiltins(p.builtins).
 		WithCancel(cancel).
 		WithQueryTracer(&steps{left: reduceSteps, cancel: cancel}).
 		PartialRun(context.Background())

@@ -37,12 +37,16 @@ const (
 	MetadataAuthz = "envoy.filters.http.ext_authz"
 	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
 	MetadataAuthzRules = "rules"
+	// MetadataAuthzLimits is the key of what became of the route's limits, where the Check spends them: one of the words below.
+	MetadataAuthzLimits = "gatehouse.limits"
 	// MetadataRateLimit is the namespace in which the rate limit filters store what a RateLimitResponse carries as
 	// dynamic_metadata.
 	MetadataRateLimit = "envoy.filters.http.ratelimit"
 	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
 	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
 	MetadataRateLimitRules = "rules"
+	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
+	MetadataRateLimitLimit = "limit"
 )
 
 // What the guard leaves behind where it refuses: the name of the refusal, in the namespace MetadataRBAC under KeyRefusal, and in the
@@ -83,8 +87,19 @@ func SplitPolicyRefusal(name string) (policy, reason string, ok bool) {
 	return policy, reason, true
 }
 
-// KeyRules is the context extension of a CheckRequest that holds the rules hash of its route.
-const KeyRules = "rules"
+// Context extensions of a CheckRequest.
+const (
+	KeyRules  = "rules"  // The rules hash of its route.
+	KeyLimits = "limits" // LimitsSpend where the Check spends the route's limits; nothing where another call does.
+)
+
+// Values of KeyLimits and of MetadataAuthzLimits.
+const (
+	LimitsSpend   = "spend"
+	LimitsCounted = "counted" // They counted the request.
+	LimitsRefused = "refused" // One is reached, and the request was refused for that.
+	LimitsUnasked = "unasked" // They could not be asked, and the request went on.
+)
 
 // Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
 // one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.
@@ -98,9 +113,11 @@ const (
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
 const (
-	HeaderPrefix  = "x-gatehouse-"
-	HeaderNode    = "x-gatehouse-node"    // FLEET/NODE, on every call from an Envoy to Gatehouse
-	HeaderCall    = "x-gatehouse-call"    // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	HeaderPrefix = "x-gatehouse-"
+	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
+	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
+	HeaderClient  = "x-gatehouse-client"
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
