@@ -88,7 +88,7 @@ func (t *translator) expression(expr *ast.Expr) gateway.Predicate {
 		t.positive = !t.positive
 		inner := t.expression(expr.ComplementNoWith())
 		t.positive = !t.positive
-		return not(inner)
+		return all(append(t.arguments(expr), not(inner)))
 	}
 	switch terms := expr.Terms.(type) {
 	case *ast.Term:
@@ -97,6 +97,26 @@ func (t *translator) expression(expr *ast.Expr) gateway.Predicate {
 		return t.call(terms[0].Value.String(), terms[1:])
 	}
 	return t.fail("it uses every")
+}
+
+// arguments holds where what a negated call is given is there. Rego looks at that before it calls, outside of the negation, so
+// that "not startswith(input.x, ...)" does not hold where there is no input.x; a comparison for equality is no such call.
+func (t *translator) arguments(expr *ast.Expr) []gateway.Predicate {
+	if !expr.IsCall() || expr.Operator().String() == ast.Equality.Name {
+		return nil
+	}
+	var there []gateway.Predicate
+	for _, arg := range expr.Operands() {
+		if _, ok := arg.Value.(ast.Ref); !ok {
+			continue
+		}
+		s, why := subjectOf(arg)
+		if why != "" {
+			return []gateway.Predicate{t.fail("%s", why)}
+		}
+		there = append(there, t.there(s))
+	}
+	return there
 }
 
 // truth holds where a term is there and is not false.
@@ -111,11 +131,11 @@ func (t *translator) truth(term *ast.Term) gateway.Predicate {
 	if why != "" {
 		return t.fail("%s", why)
 	}
-	if s.element || s.scopes {
-		return t.fail("it looks at a list as a whole")
+	if s.element {
+		return t.fail("it looks at any element of a list")
 	}
 	holds := []gateway.Predicate{t.there(s)}
-	if s.of == gateway.OfClaim && !s.textual {
+	if s.of == gateway.OfClaim && !s.textual && !s.scopes && !s.whole {
 		holds = append(holds, not(t.test(s, gateway.OpEquals, false)))
 	}
 	return all(holds)
@@ -187,7 +207,7 @@ func (t *translator) equals(a, b *ast.Term) gateway.Predicate {
 	if why != "" {
 		return t.fail("%s", why)
 	}
-	if _, ok := b.Value.(ast.Var); ok && !s.element && !s.scopes {
+	if _, ok := b.Value.(ast.Var); ok {
 		return t.there(s)
 	}
 	value, why := scalar(b)
@@ -203,6 +223,8 @@ func (t *translator) equals(a, b *ast.Term) gateway.Predicate {
 // is holds where a subject is one of the values, or its list holds one of them.
 func (t *translator) is(s subject, values []any) gateway.Predicate {
 	switch {
+	case s.whole:
+		return t.fail("it compares all claims at once")
 	case s.scopes:
 		return t.granted(values)
 	case s.element:
@@ -232,7 +254,7 @@ func (t *translator) differs(a, b *ast.Term) gateway.Predicate {
 	if why != "" {
 		return t.fail("%s", why)
 	}
-	if s.element || s.scopes {
+	if s.element || s.scopes || s.whole {
 		return t.fail("it looks for what a list holds besides")
 	}
 	there := t.there(s)
@@ -245,7 +267,7 @@ func (t *translator) text(op gateway.Op, where, what *ast.Term) gateway.Predicat
 	if why != "" {
 		return t.fail("%s", why)
 	}
-	if s.element || s.scopes {
+	if s.element || s.scopes || s.whole {
 		return t.fail("it compares parts of what a list holds")
 	}
 	values, why := scalars(what)
@@ -269,7 +291,7 @@ func (t *translator) regex(pattern, where *ast.Term) gateway.Predicate {
 		return t.fail("%s", why)
 	}
 	text, ok := pattern.Value.(ast.String)
-	if !ok || s.element || s.scopes {
+	if !ok || s.element || s.scopes || s.whole {
 		return t.fail("it calls %s", ast.RegexMatch.Name)
 	}
 	whole, why := wholeText(string(text))
@@ -286,7 +308,7 @@ func (t *translator) member(what, list *ast.Term) gateway.Predicate {
 		if why != "" {
 			return t.fail("%s", why)
 		}
-		if s.element || s.scopes {
+		if s.element || s.scopes || s.whole {
 			return t.fail("it looks for elements of one list in another")
 		}
 		values, why := scalars(list)
@@ -302,7 +324,7 @@ func (t *translator) member(what, list *ast.Term) gateway.Predicate {
 	if why != "" {
 		return t.fail("%s", why)
 	}
-	if s.element || s.of != gateway.OfClaim || s.textual {
+	if s.element || s.of != gateway.OfClaim || s.textual || s.whole {
 		return t.fail("it looks into what is no list")
 	}
 	value, why := scalar(what)
@@ -315,14 +337,15 @@ func (t *translator) member(what, list *ast.Term) gateway.Predicate {
 
 // there holds where a part of the request is there.
 func (t *translator) there(s subject) gateway.Predicate {
-	if s.scopes || s.element {
-		return t.fail("it looks at a list as a whole")
-	}
-	present := t.test(s, gateway.OpPresent)
-	if s.textual { // What is empty is not there.
+	switch {
+	case s.element:
+		return t.fail("it looks at any element of a list")
+	case s.scopes, s.whole: // They are there with every verified token, all of which name their issuer.
+		return t.test(subject{of: gateway.OfClaim, path: []string{"iss"}}, gateway.OpPresent)
+	case s.textual: // What is empty is not there.
 		return t.test(s, gateway.OpRegex, "(?s:.+)")
 	}
-	return present
+	return t.test(s, gateway.OpPresent)
 }
 
 // granted holds where the token has one of the scopes: as a word of the claim scope or scp, or as an element of it.

@@ -2,9 +2,7 @@ package authz
 
 import (
 	"fmt"
-	"regexp/syntax"
 	"strings"
-	"unicode"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -20,6 +18,7 @@ type subject struct {
 	// textual says that Gatehouse leaves it out of the input where it is empty or no text.
 	textual bool
 	element bool // Any element of the list that it is.
+	whole   bool // All claims of the token.
 	scopes  bool // The scopes of the token, from wherever they stand in it.
 }
 
@@ -55,8 +54,8 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	case len(steps) == 4 && path == request+"host":
 		s.of, s.textual = gateway.OfHost, true
 	case len(steps) == 5 && strings.HasPrefix(path, request+"headers."):
-		s.of, s.name = gateway.OfHeader, steps[4]
-		why = unlikeHeader(s.name)
+		// A policy sees all values of a header in one text, and Envoy's RBAC compares each value by itself.
+		return s, fmt.Sprintf("it reads the header %s, of which a request may have several", steps[4])
 	case len(steps) == 3 && path == claims+"subject":
 		s.of, s.path, s.textual = gateway.OfClaim, []string{"sub"}, true
 	case len(steps) == 3 && path == claims+"issuer":
@@ -64,6 +63,8 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	case len(steps) == 3 && path == claims+"scopes":
 		s.of, s.scopes = gateway.OfClaim, true
 		return s, ""
+	case len(steps) == 3 && path == claims+"claims", len(steps) == 4 && steps[2] == envoy.MetadataJWT && steps[3] == envoy.MetadataJWTClaims:
+		s.of, s.whole = gateway.OfClaim, true
 	case len(steps) > 3 && strings.HasPrefix(path, claims+"claims."):
 		s.of, s.path = gateway.OfClaim, steps[3:]
 	case len(steps) > 5 && steps[2] == envoy.MetadataJWT && steps[3] == envoy.MetadataJWTClaims:
@@ -76,27 +77,10 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 			return s, "it reads a claim without a name"
 		}
 	}
-	if s.element && (s.of != gateway.OfClaim || s.textual) {
+	if s.element && (s.of != gateway.OfClaim || s.textual || s.whole) {
 		return s, fmt.Sprintf("it looks into %s", ref)
 	}
-	return s, why
-}
-
-// unlikeHeader says why a header cannot be compared by Envoy as a policy would. Its matchers take "host" for the authority;
-// cookies may be put together in another way than other headers; and what begins with a colon is no header of the client.
-func unlikeHeader(name string) string {
-	switch {
-	case name == "" || name != strings.ToLower(name):
-		return fmt.Sprintf("it reads the header %q, and names of headers are in lower case", name)
-	case name == "host", name == "cookie", strings.HasPrefix(name, ":"), strings.HasPrefix(name, "x-envoy-"):
-		return "it reads the header " + name
-	}
-	for i := range len(name) {
-		if !isToken(name[i]) {
-			return fmt.Sprintf("it reads the header %q", name)
-		}
-	}
-	return ""
+	return s, ""
 }
 
 func kindOf(term *ast.Term) string {
@@ -150,72 +134,4 @@ func onlyTexts(values []any, empty bool) []any {
 		}
 	}
 	return list
-}
-
-// wordOf returns an expression for texts of which a word, between white space, is the given one; empty where it is no word.
-func wordOf(word string) string {
-	if strings.ContainsFunc(word, unicode.IsSpace) {
-		return ""
-	}
-	const space = `[\t\n\v\f\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]`
-	return `(?s:(?:.*` + space + `)?` + quoteRegex(word) + `(?:` + space + `.*)?)`
-}
-
-// quoteRegex quotes for RE2, whose text must be UTF-8.
-func quoteRegex(text string) string {
-	var b strings.Builder
-	for _, c := range text {
-		if c < unicode.MaxASCII && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
-			fmt.Fprintf(&b, `\x{%x}`, c)
-			continue
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
-
-// mostInstructions bounds an expression as Go compiles it. Envoy's compiler makes a few times as many of one.
-const mostInstructions = 200
-
-// wholeText returns an expression that holds of a text as a whole exactly where the given one is found in it. Go's and Envoy's
-// expressions are the same RE2; what depends on tables of Unicode, which differ by version, is left out.
-func wholeText(pattern string) (whole, why string) {
-	const unlike = "it uses a regular expression that Envoy may read otherwise"
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return "", "it uses a regular expression that cannot be read"
-	}
-	if !portable(parsed) || strings.Contains(pattern, "(?<") || strings.Contains(pattern, `\Q`) || strings.Contains(pattern, "(?P") {
-		return "", unlike
-	}
-	compiled, err := syntax.Compile(parsed.Simplify())
-	if err != nil || len(compiled.Inst) > mostInstructions {
-		return "", "it uses a large regular expression"
-	}
-	return `(?s:.*)(?:` + pattern + `)(?s:.*)`, ""
-}
-
-// portable reports whether an expression means the same everywhere.
-func portable(re *syntax.Regexp) bool {
-	switch re.Op {
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase != 0 {
-			return false
-		}
-	case syntax.OpCharClass:
-		for i := 0; i+1 < len(re.Rune); i += 2 {
-			low, high := re.Rune[i], re.Rune[i+1]
-			if high > unicode.MaxASCII && (low > unicode.MaxASCII+1 || high != unicode.MaxRune) {
-				return false
-			}
-		}
-	case syntax.OpBeginLine, syntax.OpEndLine:
-		return false
-	}
-	for _, sub := range re.Sub {
-		if !portable(sub) {
-			return false
-		}
-	}
-	return true
 }

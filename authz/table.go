@@ -46,7 +46,8 @@ func contentOf(p *gateway.Policy) content {
 	return sha256.Sum256(text)
 }
 
-// Compile makes the table of a revision: rules for every route that calls for authorization. What prev (which may be nil)
+// Compile makes the table of a revision: rules for every route that calls for authorization, and for those whose policies
+// Envoy decides by itself, as an Envoy may still have such a route as it was when it called. What prev (which may be nil)
 // holds already is taken from there: rules by their hash, policies by content, so that a changed route compiles only what
 // is new in it. Every policy of the revision is compiled, also one that no route applies. Where there are faults, the table
 // lacks the routes whose policies have them. Nothing live is touched.
@@ -54,7 +55,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	t := &Table{rules: make(map[string]*rules, len(rev.Routes)), fleets: make(map[string][]string, len(rev.Routes)), policies: map[content]*policy{}}
 	compiled, faults := compilePolicies(rev, prev, t)
 	for _, route := range rev.Routes {
-		if !route.CallsAuthorization() {
+		if route.Action != gateway.ActionForward || !route.CallsAuthorization() && len(route.Authorize) == 0 {
 			continue
 		}
 		if f := t.fleets[route.Rules]; !slices.Contains(f, route.Fleet()) {

@@ -37,6 +37,7 @@ type loader struct {
 	memory    config.Memory
 	revision  *gateway.Revision
 	authz     *authz.Table
+	reducer   *authz.Reducer
 	ratelimit *ratelimit.Table
 	analytics *analytics.Table
 	xds       *xds.Table
@@ -44,7 +45,7 @@ type loader struct {
 
 // newLoader returns a child that loads when it is asked to.
 func newLoader(dir string) *service {
-	l := &loader{dir: dir}
+	l := &loader{dir: dir, reducer: authz.NewReducer()}
 	return &service{
 		stop: func(context.Context) error { return nil },
 		answer: func(question string) (string, error) {
@@ -79,7 +80,7 @@ func (l *loader) load() (loaded, error) {
 	docs, found := config.Load(l.dir, config.Options{LookupEnv: os.LookupEnv, Memory: &l.memory})
 	faults = append(faults, found...)
 	lap(&out.Load)
-	rev, found := gateway.AssembleAfter(docs, l.revision, nil)
+	rev, found := gateway.AssembleAfter(docs, l.revision, l.reducer.Reduce)
 	l.revision = rev
 	faults = append(faults, found...)
 	lap(&out.Assemble)

@@ -26,10 +26,10 @@ type Attribute string
 // The attributes.
 const (
 	OfMethod  Attribute = "method"
-	OfPath    Attribute = "path"   // As Envoy normalised it, without the query.
-	OfTarget  Attribute = "target" // The path with the query, as it came through normalisation: the :path header.
-	OfHost    Attribute = "host"   // The :authority header, with the port where there is one.
-	OfHeader  Attribute = "header" // Its values joined with a comma, where there are several.
+	OfPath    Attribute = "path"    // As Envoy normalised it, without the query.
+	OfTarget  Attribute = "target"  // The path with the query, as it came through normalisation: the :path header.
+	OfHost    Attribute = "host"    // The :authority header, with the port where there is one.
+	OfHeader  Attribute = "header"  // Its values joined with a comma, where there are several.
 	OfClaim   Attribute = "claim"   // Of the verified token.
 	OfAddress Attribute = "address" // Of the client, as the Gateway's trust says.
 	OfSPIFFE  Attribute = "spiffe"  // URI names of the client's certificate.
@@ -44,7 +44,7 @@ const (
 	OpPrefix   Op = "prefix"
 	OpSuffix   Op = "suffix"
 	OpContains Op = "contains"
-	OpRegex    Op = "regex"    // RE2, the whole text.
+	OpRegex    Op = "regex"    // RE2 over bytes, the whole text.
 	OpWithin   Op = "within"   // An address in a CIDR block.
 	OpIncludes Op = "includes" // A list holds one of the values.
 	OpPresent  Op = "present"

@@ -17,6 +17,7 @@ type compiled struct {
 	ratelimit *ratelimit.Table
 	analytics *analytics.Table
 	xds       *xds.Table
+	reducer   *authz.Reducer
 
 	kept gateway.Faults // Of what was observed and is not used: what was observed before stays.
 }
@@ -27,8 +28,12 @@ func compile(docs *gateway.Documents, from files, prev *compiled) (*compiled, ga
 	if prev == nil {
 		prev = &compiled{}
 	}
-	rev, faults := gateway.AssembleAfter(docs, prev.revision, nil)
-	next := &compiled{revision: rev}
+	reducer := prev.reducer
+	if reducer == nil {
+		reducer = authz.NewReducer()
+	}
+	rev, faults := gateway.AssembleAfter(docs, prev.revision, reducer.Reduce)
+	next := &compiled{revision: rev, reducer: reducer}
 	var found []gateway.Fault
 	next.observed, next.kept, found = observe(rev, from, prev)
 	faults = append(faults, found...)

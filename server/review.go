@@ -55,7 +55,7 @@ func ReviewSources(sources []admin.SourceFiles, manages string, now time.Time) (
 		list = append(list, config.Source{Name: s.Source, Team: s.Team, Files: s.Files})
 	}
 	docs, faults := config.LoadSources(list, "", config.Options{})
-	rev, found := gateway.Assemble(docs, nil)
+	rev, found := gateway.Assemble(docs, authz.NewReducer().Reduce)
 	faults = append(faults, found...)
 	table, found := authz.Compile(rev, nil)
 	if faults = append(faults, found...).Sort(); len(faults) > 0 {

@@ -26,8 +26,10 @@ func (r refusals) unless(name string, holds *rbacconfigv3.Principal) { r.when(na
 
 // refusalsOf returns what a route refuses in Envoy: callers who do not prove who they are, what its requirements ask for, and
 // what the authorization service did not allow although it should have been asked.
-func refusalsOf(r *gateway.Route) refusals {
-	out := refusals{}
+//
+// shadows are what its policies in shadow mode would refuse besides.
+func refusalsOf(r *gateway.Route) (out, shadows refusals) {
+	out, shadows = refusals{}, refusals{}
 	if !r.Public {
 		out.addIdentity(r)
 	}
@@ -37,26 +39,37 @@ func refusalsOf(r *gateway.Route) refusals {
 	for i := range r.Require {
 		out.unless(r.Require[i].Name, meets(&r.Require[i]))
 	}
+	out.addPolicies(r, shadows)
+	return out, shadows
+}
+
+// policies returns the refusals in Envoy's words, each known by its name.
+func (r refusals) policies() map[string]*rbacconfigv3.Policy {
+	out := make(map[string]*rbacconfigv3.Policy, len(r)+1)
+	for name, conditions := range r {
+		out[name] = &rbacconfigv3.Policy{
+			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
+			Principals:  conditions,
+		}
+	}
 	return out
 }
 
 // guardOn returns the guard's override of a route. The listener's guard denies every request; this lets pass what no refusal
 // of the route holds of.
 func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
-	rules := &rbacconfigv3.RBAC{
-		Action: rbacconfigv3.RBAC_DENY,
-		Policies: map[string]*rbacconfigv3.Policy{envoy.RefusedPath: {
-			Permissions: []*rbacconfigv3.Permission{twofoldPath()},
-			Principals:  []*rbacconfigv3.Principal{anybody()},
-		}},
+	refused, shadows := refusalsOf(r)
+	rules := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: refused.policies()}
+	rules.Policies[envoy.RefusedPath] = &rbacconfigv3.Policy{
+		Permissions: []*rbacconfigv3.Permission{twofoldPath()},
+		Principals:  []*rbacconfigv3.Principal{anybody()},
 	}
-	for name, conditions := range refusalsOf(r) {
-		rules.Policies[name] = &rbacconfigv3.Policy{
-			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
-			Principals:  conditions,
-		}
+	guard := &rbacv3.RBAC{Rules: rules, RulesStatPrefix: envoy.PrefixGuard}
+	if len(shadows) > 0 {
+		guard.ShadowRules = &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: shadows.policies()}
+		guard.ShadowRulesStatPrefix = envoy.PrefixGuard
 	}
-	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{Rules: rules, RulesStatPrefix: envoy.PrefixGuard}}
+	return &rbacv3.RBACPerRoute{Rbac: guard}
 }
 
 // noGuard returns the guard's override of a route that Envoy answers itself: there is nothing behind it.
