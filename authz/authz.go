@@ -164,20 +164,20 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		s.tally.unknownRules.Add(1)
 		d := unknownRules()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	r.rules = e.rules
 	if s.stranger(ctx, e) {
 		s.tally.strangers.Add(1)
 		d := strange()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
 		s.tally.expired.Add(1)
 		d := expired()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -194,7 +194,7 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 	if d.result == Allowed {
 		response = d.allow(e.rules.hash, &s.tally)
 	} else {
-		response = d.refuse(r.grpc(), &s.tally)
+		response = s.refuse(&r, d)
 	}
 	e.tally.results[d.result].Add(1)
 	return response, nil
@@ -212,7 +212,7 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 		s.evaluator.logger.ErrorContext(ctx, "check panicked", "api", r.rules.api, "version", r.rules.version,
 			"operation", r.rules.operation, "rules", r.rules.hash, "panic", what, "stack", string(debug.Stack()))
 	}
-	return fail("evaluation-error").refuse(r.grpc(), &s.tally)
+	return s.refuse(r, fail("evaluation-error"))
 }
 
 // Register makes a gRPC server answer Checks by this Service.
