@@ -62,6 +62,7 @@ type Options struct {
 	Rollouts     Rollouts
 	Changes      Changes
 	Access       Access
+	Accounts     Accounts
 	Events       *Events // What /v1/events tells; nil: nothing.
 	Replicas     Replicas
 	Certificates Certificates

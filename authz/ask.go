@@ -17,7 +17,7 @@ func (p *policy) ask(ctx context.Context, input ast.Object, at time.Time, limit 
 	cancel := topdown.NewCancel()
 	defer time.AfterFunc(limit, cancel.Cancel).Stop()
 	err = topdown.NewQuery(p.query).WithQueryCompiler(p.queryCompiler).WithCompiler(p.compiler).WithStore(p.store).WithTransaction(p.txn).
-		WithInput(ast.NewTerm(input)).WithCancel(cancel).WithTime(at).
+		WithInput(ast.NewTerm(input)).WithCancel(cancel).WithTime(at).WithBuiltins(p.builtins).
 		Iter(ctx, func(result topdown.QueryResult) error {
 			if term := result[answer]; term != nil {
 				value = term.Value

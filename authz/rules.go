@@ -22,6 +22,7 @@ type rules struct {
 	secrets   *secrets              // That no record holds.
 	full      bool                  // Records hold the input.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
+	spends    *spends               // nil: the route has no limits.
 }
 
 // ruleTerms are the parts of the input document that are the same for every request of a route.
@@ -33,6 +34,8 @@ type applied struct {
 	name       string
 	parameters *ast.Term
 	platform   bool // The Gateway's.
+	mode       gateway.Mode
+	percent    float64 // Of requests for which it counts; 0: all.
 }
 
 // contractTerm returns what the contract says of an operation, scopes as a list of lists; nil where it says nothing.
@@ -60,7 +63,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 			contract: contractTerm(route.ContractScopes),
 		},
-		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {
@@ -76,6 +79,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		}
 	}
 	for _, a := range route.Authorize {
+		if a.Mode == gateway.Off {
+			continue
+		}
 		p := compiled[a.Policy]
 		if p == nil {
 			return nil, nil
@@ -84,7 +90,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform, a.Mode, a.Percent})
 	}
 	return r, nil
 }

@@ -102,6 +102,7 @@ type Server struct {
 	rollouts  *rollout.Engine
 	events    *admin.Events
 	shown     *shownTokens
+	keys      *accountKeys
 
 	cluster   *cluster // What it has as one of several replicas; nil: it shares its store with nobody.
 	ledger    *ledger
@@ -175,9 +176,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
+	s.keys = &accountKeys{server: s}
 	s.ledger = &ledger{server: s, last: map[string]*line{}}
-	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Recorder: s.decided})
 	s.openLimits()
+	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
@@ -244,10 +246,10 @@ func (s *Server) start(ctx context.Context) error {
 		return errors.Join(err, s.closeStore())
 	}
 	s.observed.Start()
-	if err := s.restore(ctx); err != nil {
+	if err := errors.Join(s.restore(ctx), s.keys.catchUp(ctx)); err != nil {
 		s.closeDoors()
 		s.observed.Stop()
-		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
+		return errors.Join(fmt.Errorf("take up what the store has: %w", err), s.closeStore())
 	}
 	if s.cluster != nil {
 		s.log.Info("one of several replicas", "replica", s.cluster.name) // The leader loads documents.
@@ -299,6 +301,8 @@ func (s *Server) serve(ctx context.Context) error {
 		s.tasks.Go(func() { s.followRevocations(running) })
 	}
 	s.tasks.Go(func() { s.countUsage(running) })
+	s.tasks.Go(func() { s.keys.follow(running) })
+	s.tasks.Go(func() { s.keys.keepUses(running) })
 	if err := s.begin(); err != nil {
 		s.log.Error("not everything runs", "error", err)
 	}

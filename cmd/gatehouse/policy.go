@@ -10,6 +10,6 @@ func newPolicy(env surroundings) *cobra.Command {
 		Args:  unknownVerb,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newPolicyDiff(env))
+	c.AddCommand(newPolicyTest(env), newPolicyCheck(env), newPolicyEval(env), newPolicyExplain(env), newPolicyBench(env), newPolicyDiff(env))
 	return c
 }
