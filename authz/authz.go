@@ -176,25 +176,25 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		s.tally.unknownRules.Add(1)
 		d := unknownRules()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	r.rules = e.rules
 	if s.stranger(ctx, e) {
 		s.tally.strangers.Add(1)
 		d := strange()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
 		s.tally.expired.Add(1)
 		d := expired()
 		s.record(ctx, &r, began, d)
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(&r, d), nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			response, err = s.recovered(ctx, &r, e, cause), nil
-			s.record(ctx, &r, began, fail("evaluation-error"))
+			s.record(ctx, &r, began, fail(reasonError))
 		}
 	}()
 	d := s.evaluator.decide(ctx, &r)
@@ -217,7 +217,7 @@ func (s *Service) answer(e *entry, r *request, d *decision, limits *counted) (*a
 		if err := d.unasked(); err != nil {
 			return nil, err
 		}
-		return d.refuse(r.grpc(), &s.tally), nil
+		return s.refuse(r, d), nil
 	case limits != nil:
 		e.tally.results[Allowed].Add(1)
 		return limits.allow(d, e.rules.hash, &s.tally), nil
@@ -241,7 +241,7 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 		s.evaluator.logger.ErrorContext(ctx, "check panicked", "api", r.rules.api, "version", r.rules.version,
 			"operation", r.rules.operation, "rules", r.rules.hash, "panic", what, "stack", string(debug.Stack()))
 	}
-	return fail(reasonError).refuse(r.grpc(), &s.tally)
+	return s.refuse(r, fail(reasonError))
 }
 
 // Register makes a gRPC server answer Checks by this Service.

@@ -12,9 +12,10 @@ import (
 
 // decision is what was decided about one request. A nil decision allows it and changes nothing.
 type decision struct {
-	result Result
-	policy string // That refused; empty where none did.
-	reason string // Why, as one word or short text; the policy's own where it gives one.
+	result  Result
+	request string // Its id, for the problem document.
+	policy  string // That refused; empty where none did.
+	reason  string // Why, as one word or short text; the policy's own where it gives one.
 
 	// Of a refusal.
 	status int    // HTTP.

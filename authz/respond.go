@@ -115,7 +115,7 @@ func (d *decision) plain() string {
 
 func (d *decision) problem(status int) string {
 	p := gateway.NewProblem(status, d.code, d.detail)
-	p.Reason = validText(d.reason)
+	p.Reason, p.RequestID = validText(d.reason), validText(d.request)
 	return string(p.JSON())
 }
 
@@ -203,4 +203,10 @@ func strange() *decision {
 func expired() *decision {
 	return refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemAuthzAway,
 		"The authorization took too long.", header{"retry-after", "1"})
+}
+
+// refuse returns the answer to a request that is refused, with its id.
+func (s *Service) refuse(r *request, d *decision) *authv3.CheckResponse {
+	d.request = r.header(headerRequestID)
+	return d.refuse(r.grpc(), &s.tally)
 }

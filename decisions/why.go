@@ -68,10 +68,13 @@ func decisive(all []gateway.Decision) *gateway.Decision {
 
 // rank tells which of two refusals says more: Gatehouse knows its own reasons, the access log only that there were some.
 func rank(d *gateway.Decision) int {
-	if d.Code == "" {
+	switch {
+	case d.Code == "":
 		return 0
+	case d.By == gateway.ByEnvoy:
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // words makes the lines about one decision.
@@ -202,7 +205,7 @@ func (w *words) whyNot() string {
 	case d.Status == 401:
 		return sentence(cmp.Or(d.Detail, d.Reason), d.Reason)
 	case d.Reason != "":
-		return "It does not meet the requirement " + d.Reason + sentenceEnd(d.Detail)
+		return "It does not meet the requirement " + d.Reason + "."
 	}
 	return sentence(d.Detail, "")
 }
@@ -217,13 +220,6 @@ func sentence(detail, reason string) string {
 		detail += inBrackets(reason)
 	}
 	return detail + "."
-}
-
-func sentenceEnd(detail string) string {
-	if detail == "" {
-		return "."
-	}
-	return ": " + strings.TrimSuffix(detail, ".") + "."
 }
 
 func inBrackets(reason string) string {

@@ -13,6 +13,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	Code   string `json:"code"`             // Stable; see docs/errors.md.
 	Reason string `json:"reason,omitempty"` // A policy's own reason code.
+	// RequestID is the x-request-id, by which "gatehouse why" tells more.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // ProblemType is the media type of a problem document.

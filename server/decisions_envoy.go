@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse/gatehouse/analytics"
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -49,8 +50,8 @@ func (s *Server) nativeDecision(r *analytics.Record) (n native, ok bool) {
 	if d.Result == gateway.ResultLimited {
 		d.Reason = seen.Limit
 	}
-	if seen.Shadow != "" {
-		d.Shadows = []gateway.ShadowDecision{{Policy: seen.Shadow, Result: "denied"}}
+	if policy, reason, ok := envoy.SplitPolicyRefusal(seen.Shadow); ok {
+		d.Shadows = []gateway.ShadowDecision{{Policy: policy, Result: "denied", Reason: reason}}
 	}
 	return native{d}, true
 }
@@ -92,6 +93,9 @@ func refusedByRules(d *gateway.Decision, r *analytics.Record) {
 		d.Reason = strings.TrimSuffix(after, "]")
 	}
 	d.Result, d.Code = "forbidden", gateway.ProblemForbidden
+	if policy, reason, ok := envoy.SplitPolicyRefusal(d.Reason); ok {
+		d.Result, d.Code, d.Policy, d.Reason = "denied", gateway.ProblemDenied, policy, reason
+	}
 	if r.Status == 401 {
 		d.Result, d.Code = "unauthenticated", gateway.ProblemUnauthorized
 	}
