@@ -228,7 +228,9 @@ func Filters(r *gateway.Route) []string {
 func check(r *gateway.Route) *extauthzv3.ExtAuthzPerRoute {
 	settings := &extauthzv3.CheckSettings{ContextExtensions: map[string]string{envoy.KeyRules: r.Rules}}
 	if r.ReadsBody() {
-		settings.WithRequestBody = &extauthzv3.BufferSettings{MaxRequestBytes: maxCheckBody, AllowPartialMessage: true}
+		settings.WithRequestBody = &extauthzv3.BufferSettings{
+			MaxRequestBytes: maxCheckBody, AllowPartialMessage: true, PackAsBytes: r.ReadsMessages(), // As text a message would be spoilt.
+		}
 	}
 	if r.Timeouts.Authorization != r.Gateway.Timeouts.Authorization {
 		settings.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{
