@@ -35,8 +35,10 @@ func importing(t *testing.T, source string, imported ...*gateway.Policy) *gatewa
 }
 
 func TestImports(t *testing.T) {
-	roles := &gateway.Policy{Name: "lib.roles", Source: "package lib.roles\nallow := false\nhas(role) if role in data.roles[input.attributes.request.http.headers.user]",
-		DataFiles: []gateway.DataFile{{At: "roles", Sum: "1", JSON: []byte(`{"alice": ["teller"]}`)}}}
+	roles := &gateway.Policy{
+		Name: "lib.roles", Source: "package lib.roles\nallow := false\nhas(role) if role in data.roles[input.attributes.request.http.headers.user]",
+		DataFiles: []gateway.DataFile{{At: "roles", Sum: "1", JSON: []byte(`{"alice": ["teller"]}`)}},
+	}
 	route := importing(t, "package a\nimport data.lib.roles\nallow if { roles.has(data.needed.role) }", roles)
 	route.Authorize[0].Policy.Data = map[string]any{"needed": map[string]any{"role": "teller"}}
 	service := newService(patient)
@@ -58,8 +60,9 @@ func TestImportsFail(t *testing.T) {
 	}{
 		"broken module": {"package a\nallow if data.b.x", &gateway.Policy{Name: "b", Source: "package b\nx if y == 1"}, "the Policy b, which this one imports, does not compile with it: line 2"},
 		"fetching":      {"package a\nallow if data.b.x", &gateway.Policy{Name: "b", Source: "package b\nx := http.send({})"}, "which this one imports"},
-		"clash of data": {"package a\nallow if data.c", &gateway.Policy{Name: "b", Source: "package b", Data: map[string]any{"c": 1},
-			DataFiles: []gateway.DataFile{{At: "c.d", JSON: []byte("1")}}}, "data.c is given twice"},
+		"clash of data": {"package a\nallow if data.c", &gateway.Policy{
+			Name: "b", Source: "package b", Data: map[string]any{"c": 1}, DataFiles: []gateway.DataFile{{At: "c.d", JSON: []byte("1")}},
+		}, "data.c is given twice"},
 		"bad file": {"package a\nallow if data.c", &gateway.Policy{Name: "b", Source: "package b", DataFiles: []gateway.DataFile{{At: "c", File: "c.json", JSON: []byte("{")}}}, "the data file c.json cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {

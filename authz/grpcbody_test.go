@@ -19,17 +19,17 @@ import (
 func paymentService() *descriptorpb.FileDescriptorSet {
 	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
-			Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(),
+			Name: new(name), Number: new(number), Type: kind.Enum(),
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	return &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{
-		Name: proto.String("bank/v1/payments.proto"), Package: proto.String("bank.v1"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("PayRequest"), Field: []*descriptorpb.FieldDescriptorProto{
+		Name: new("bank/v1/payments.proto"), Package: new("bank.v1"), Syntax: new("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("PayRequest"), Field: []*descriptorpb.FieldDescriptorProto{
 			field("payee_name", 1, descriptorpb.FieldDescriptorProto_TYPE_STRING), field("amount", 2, descriptorpb.FieldDescriptorProto_TYPE_INT32),
 		}}},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("Payments"), Method: []*descriptorpb.MethodDescriptorProto{{
-			Name: proto.String("Pay"), InputType: proto.String(".bank.v1.PayRequest"), OutputType: proto.String(".bank.v1.PayRequest"),
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("Payments"), Method: []*descriptorpb.MethodDescriptorProto{{
+			Name: new("Pay"), InputType: new(".bank.v1.PayRequest"), OutputType: new(".bank.v1.PayRequest"),
 		}}}},
 	}}}
 }
