@@ -124,7 +124,7 @@ func (d *Decided) Decision(input bool) gateway.Decision {
 	if r.rules != nil {
 		out.API, out.Version, out.Operation, out.Rules = r.rules.api, r.rules.version, r.rules.operation, r.rules.hash
 	}
-	if !input || r.rules == nil {
+	if r.rules == nil || !input && !r.rules.full {
 		out.Lacks = []string{gateway.LacksInput}
 		return out
 	}

@@ -28,7 +28,7 @@ func allowPlain(rules string) *authv3.CheckResponse {
 }
 
 // evidence returns the dynamic metadata of an allowing answer: what the policies wrote, and the rules hash, by which the
-// guard knows that this route's rules were asked. No policy can write that key.
+// guard knows that this route's rules were asked. No policy can write that key, nor the one by which limits are told of.
 func evidence(rules string, fields map[string]*structpb.Value) *structpb.Struct {
 	if fields == nil {
 		fields = map[string]*structpb.Value{}
@@ -46,6 +46,7 @@ func (d *decision) carriable() bool {
 
 // allow returns the answer for an allowing decision that changes something.
 func (d *decision) allow(rules string, n *tally) *authv3.CheckResponse {
+	delete(d.metadata, envoy.MetadataAuthzLimits)
 	ok := &authv3.OkHttpResponse{
 		Headers:              append(options(d.headers, n), appending(d.appended, n)...),
 		ResponseHeadersToAdd: options(d.responseHeaders, n),
@@ -96,6 +97,9 @@ func (d *decision) refuse(grpc bool, n *tally) *authv3.CheckResponse {
 	}
 	if len(d.metadata) > 0 {
 		delete(d.metadata, envoy.MetadataAuthzRules)
+		if d.result != Limited {
+			delete(d.metadata, envoy.MetadataAuthzLimits)
+		}
 		response.DynamicMetadata = &structpb.Struct{Fields: d.metadata}
 	}
 	return response

@@ -20,7 +20,9 @@ type rules struct {
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
 	secrets   *secrets              // That no record holds.
+	full      bool                  // Records hold the input.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
+	spends    *spends               // nil: the route has no limits.
 }
 
 // ruleTerms are the parts of the input document that are the same for every request of a route.
@@ -61,7 +63,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 			contract: contractTerm(route.ContractScopes),
 		},
-		secrets: secretsOf(route), path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {
@@ -70,6 +72,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	r.challenge = challenge(realm)
 	for _, way := range route.Ways {
 		for _, p := range way {
+			if p.Issuer == nil {
+				continue
+			}
 			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
 		}
 	}

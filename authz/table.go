@@ -125,6 +125,12 @@ func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway
 	return compiled, faults
 }
 
+// compileAlone compiles one policy apart from any table.
+func compileAlone(p *gateway.Policy) (*policy, []mistake) {
+	with := compiling{policyCapabilities(), &dataFiles{values: map[string]ast.Value{}}}
+	return with.compilePolicy(p)
+}
+
 // compileMissing compiles policies on all processors, adds what compiles to done and returns the mistakes of the rest.
 // One processor is left to the Checks that come meanwhile, and they go first after each policy.
 func compileMissing(missing map[content]*gateway.Policy, done map[content]*policy, with compiling) map[content][]mistake {
