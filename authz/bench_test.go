@@ -59,7 +59,7 @@ allow if { [ok, _, claims] := verified; ok; claims.role == "customer"; input.att
 	hs256Token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2lkLmJhbmsudGVzdCIsInJvbGUiOiJjdXN0b21lciIsInN1YiI6ImFsaWNlIn0.oqkR1FCxqylPOx7_ib7IyzgwdtzpWJLarddhqvW61uU"
 )
 
-// TestCheckAllocates holds Checks to budgets, with a few to spare for the race detector.
+// TestCheckAllocates holds Checks to budgets. The race detector has a few of its own.
 func TestCheckAllocates(t *testing.T) {
 	for _, l := range loads() {
 		t.Run(l.name, func(t *testing.T) {
@@ -70,6 +70,9 @@ func TestCheckAllocates(t *testing.T) {
 				}
 			})
 			t.Logf("a Check allocates %.0f times, the budget is %.0f", got, l.budget)
+			if raced {
+				l.budget += 15
+			}
 			if got > l.budget {
 				t.Errorf("a Check allocates %.0f times, the budget is %.0f", got, l.budget)
 			}

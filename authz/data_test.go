@@ -92,7 +92,7 @@ func entriesOf(n int) []byte {
 // TestMuchData holds that 100,000 entries of data stay below 400 MiB while they are swapped, that a change of the policy's text
 // takes no second copy, and that decisions are as fast as with few entries.
 func TestMuchData(t *testing.T) {
-	const most = 400 << 20
+	const most int64 = 400 << 20
 	const source = "package a\nallow if data.accounts[input.attributes.request.http.headers.account].owner == \"customer-000002\""
 	route := func(rules, source, sum string, entries []byte) *gateway.Route {
 		r := publicRoute(rules, source)
@@ -136,9 +136,9 @@ func TestMuchData(t *testing.T) {
 	}
 }
 
-func inUse() uint64 {
+func inUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return int64(m.HeapAlloc)
 }
