@@ -6,7 +6,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// TestCost holds what requests spend: 1 where no policy says more, the Gateway's word over the API's.
+// TestCost holds what requests spend: 1 where no policy says more, the later word over the earlier.
 func TestCost(t *testing.T) {
 	read := func(answer string) *decision {
 		d, err := readDecision(ast.MustParseTerm(answer).Value)
@@ -17,15 +17,16 @@ func TestCost(t *testing.T) {
 	}
 	for _, test := range []struct {
 		under, over string
-		want        float64
+		want        uint64
 	}{
 		{`true`, `true`, 1},
 		{`{"allowed": true, "headers": {"a": "b"}}`, `true`, 1},
 		{`{"allowed": true, "cost": 3}`, `true`, 3},
+		{`{"allowed": true, "cost": 2.1}`, `true`, 3},
 		{`{"allowed": true, "cost": 3}`, `{"allowed": true, "headers": {"a": "b"}}`, 3},
 		{`{"allowed": true, "cost": 3}`, `{"allowed": true, "cost": 0}`, 0},
 	} {
-		if got := read(test.under).and(read(test.over)).spends(); got != test.want {
+		if got := read(test.under).and(read(test.over)).hits(); got != test.want {
 			t.Errorf("%s and %s cost %v, want %v", test.under, test.over, got, test.want)
 		}
 	}

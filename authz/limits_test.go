@@ -35,6 +35,7 @@ func greedy() map[string][2]string {
 		"print of a tree":   {double("[1]", "[X, X]", "sprintf(\"%v\", [x40]) != \"\""), "evaluation-error"},
 		"text":              {double(`"abcdefgh"`, `concat("", [X, X])`, "count(x40) > 1"), "evaluation-error"},
 		"text by template":  {double(`"abcdefgh"`, `$"{X}{X}"`, "count(x40) > 1"), "evaluation-error"},
+		"stands in":         {double("[1]", "[X, X]", "f(x40) != \"\" with data.a.f as json.marshal") + "\nf(x) := \"a\"", "evaluation-error"},
 		"answer":            {strings.ReplaceAll(double("[1]", "[X, X]", "false"), "allow if false", "allow := {\"allowed\": true, \"dynamic_metadata\": {\"x\": x40}}"), "wrong-type"},
 		"shift":             {"package a\nallow if bits.lsh(1, 10000000000) > 1", "evaluation-error"},
 		"padding":           {"package a\nallow if sprintf(\"%999999d%999999d%999999d\", [1, 2, 3]) != \"\"", "evaluation-error"},
