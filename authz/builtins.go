@@ -63,21 +63,29 @@ func forbiddenCalls(module *ast.Module, fetches bool) []mistake {
 // guardedPrefix stands before the name of a builtin function under which it is called by way of its guard.
 const guardedPrefix = "gatehouse."
 
-// guardedCompiler returns a compiler that leads each call of a guarded builtin function to its guard.
+// guardedCompiler returns a compiler that leads each call of a guarded builtin function to its guard. The guards are declared
+// like what they guard, so that whoever checks types later knows them.
 func guardedCompiler(allowed *ast.Capabilities) *ast.Compiler {
 	g := guarding{guards()}
-	return ast.NewCompiler().WithCapabilities(allowed).WithStageAfterID(ast.StageCheckDeprecatedBuiltins, ast.CompilerStageDefinition{
+	declared := *allowed
+	declared.Builtins = slices.Clone(allowed.Builtins)
+	for _, b := range allowed.Builtins {
+		if _, ok := g.guards[b.Name]; ok || b.Name == ast.HTTPSend.Name {
+			guard := *b
+			guard.Name = guardedPrefix + b.Name
+			declared.Builtins = append(declared.Builtins, &guard)
+		}
+	}
+	return ast.NewCompiler().WithCapabilities(&declared).WithStageAfterID(ast.StageCheckDeprecatedBuiltins, ast.CompilerStageDefinition{
 		Name: "GuardBuiltins", MetricName: "guard_builtins",
-		Stage: func(c *ast.Compiler) (wrong *ast.Error) {
+		Stage: func(c *ast.Compiler) *ast.Error {
 			for _, module := range c.Modules {
 				ast.WalkExprs(module, func(x *ast.Expr) bool {
-					if err := g.lead(x); err != nil && wrong == nil {
-						wrong = err
-					}
+					g.lead(x)
 					return false
 				})
 			}
-			return wrong
+			return nil
 		},
 	})
 }
@@ -88,28 +96,30 @@ type guarding struct{ guards map[string]guard }
 // guarded returns the reference of the guard of a function, nil where it has none.
 func (g guarding) guarded(function *ast.Term) *ast.Term {
 	name := function.Value.String()
-	if _, ok := g.guards[name]; ok || name == ast.HTTPSend.Name {
-		return ast.NewTerm(ast.Ref{ast.VarTerm(guardedPrefix + name)}).SetLocation(function.Location)
+	if _, ok := g.guards[name]; !ok && name != ast.HTTPSend.Name {
+		return nil
 	}
-	return nil
+	b := ast.Builtin{Name: guardedPrefix + name}
+	return ast.NewTerm(b.Ref()).SetLocation(function.Location)
 }
 
-// lead leads the call of an expression, and what stands in for functions in it.
-func (g guarding) lead(x *ast.Expr) *ast.Error {
+// lead leads the call of an expression, and what stands in for functions in it, to guards.
+func (g guarding) lead(x *ast.Expr) {
 	if x.IsCall() {
 		if to := g.guarded(x.OperatorTerm()); to != nil {
 			x.SetOperator(to)
 		}
 	}
 	for _, w := range x.With {
-		if _, isRef := w.Value.Value.(ast.Ref); isRef && g.guarded(w.Value) != nil {
-			return ast.NewError(ast.CompileErr, w.Location, "%v may not stand in for another function", w.Value)
-		}
 		if to := g.guarded(w.Target); to != nil {
 			w.Target = to
 		}
+		if _, isRef := w.Value.Value.(ast.Ref); isRef {
+			if to := g.guarded(w.Value); to != nil {
+				w.Value = to
+			}
+		}
 	}
-	return nil
 }
 
 // builtinsOf returns the functions to which guarded calls of a policy lead.

@@ -61,8 +61,7 @@ func TestImportsFail(t *testing.T) {
 		"broken module": {"package a\nallow if data.b.x", &gateway.Policy{Name: "b", Source: "package b\nx if y == 1"}, "the Policy b, which this one imports, does not compile with it: line 2"},
 		"fetching":      {"package a\nallow if data.b.x", &gateway.Policy{Name: "b", Source: "package b\nx := http.send({})"}, "which this one imports"},
 		"clash of data": {"package a\nallow if data.c", &gateway.Policy{
-			Name: "b", Source: "package b", Data: map[string]any{"c": 1},
-			DataFiles: []gateway.DataFile{{At: "c.d", JSON: []byte("1")}},
+			Name: "b", Source: "package b", Data: map[string]any{"c": 1}, DataFiles: []gateway.DataFile{{At: "c.d", JSON: []byte("1")}},
 		}, "data.c is given twice"},
 		"bad file": {"package a\nallow if data.c", &gateway.Policy{Name: "b", Source: "package b", DataFiles: []gateway.DataFile{{At: "c", File: "c.json", JSON: []byte("{")}}}, "the data file c.json cannot be read"},
 	} {
@@ -93,7 +92,7 @@ func entriesOf(n int) []byte {
 // TestMuchData holds that 100,000 entries of data stay below 400 MiB while they are swapped, that a change of the policy's text
 // takes no second copy, and that decisions are as fast as with few entries.
 func TestMuchData(t *testing.T) {
-	const most = 400 << 20
+	const most int64 = 400 << 20
 	const source = "package a\nallow if data.accounts[input.attributes.request.http.headers.account].owner == \"customer-000002\""
 	route := func(rules, source, sum string, entries []byte) *gateway.Route {
 		r := publicRoute(rules, source)
@@ -137,9 +136,9 @@ func TestMuchData(t *testing.T) {
 	}
 }
 
-func inUse() uint64 {
+func inUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return int64(m.HeapAlloc)
 }

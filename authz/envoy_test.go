@@ -102,6 +102,10 @@ func TestEnvoy(t *testing.T) {
 		publicRoute("headers", `package a
 allow := {"allowed": true, "headers": {"x-user": "alice", "host": "evil.test", ":path": "/admin", "bad name": "x"}, "response_headers_to_add": {"x-added": "1"},
 	"request_headers_to_remove": ["cookie", ":method"], "query_parameters_to_set": {"limit": "10"}, "query_parameters_to_remove": ["debug"]}`),
+		publicRoute("append", `package a
+allow := {"allowed": true, "append": {"x-user": "alice"}}`),
+		publicRoute("cookies", `package a
+allow := {"allowed": false, "append": {"set-cookie": ["a=1", "b=2"]}}`),
 		publicRoute("body", `package a
 allow := {"allowed": false, "http_status": 429, "headers": {"content-type": "text/plain", "x-policy": "yes"}, "body": "slow down\n"}`),
 		publicRoute("reason", "package a\nallow := {\"allowed\": false, \"reason\": \"not-now\"}"),
@@ -128,6 +132,8 @@ allow := {"allowed": false, "http_status": 429, "headers": {"content-type": "tex
 		{rules: "headers", path: "/a?debug=1&x=y", status: 200, headers: map[string]string{
 			"X-Saw-User": "alice", "X-Saw-Cookie": "", "X-Added": "1", "X-Saw-Path": "/a?limit=10&x=y",
 		}},
+		{rules: "append", status: 200, headers: map[string]string{"X-Saw-User": "mallory,alice"}},
+		{rules: "cookies", status: 403, headers: map[string]string{"Set-Cookie": "a=1"}, want: "denied"},
 		{rules: "body", status: 429, want: "slow down\n", headers: map[string]string{"Content-Type": "text/plain", "X-Policy": "yes"}},
 		{rules: "reason", status: 403, want: `"reason":"not-now"`, headers: problem},
 		{rules: "reason", grpc: true, status: 200, headers: map[string]string{"Grpc-Status": "7", "Grpc-Message": "A policy denied the request. (not-now)"}},
@@ -163,6 +169,9 @@ allow := {"allowed": false, "http_status": 429, "headers": {"content-type": "tex
 			}
 			if response.StatusCode != test.status || !strings.Contains(string(body), test.want) {
 				t.Errorf("answered %d %s %v, want %d %s", response.StatusCode, body, response.Header, test.status, test.want)
+			}
+			if got := len(response.Header.Values("Set-Cookie")); test.rules == "cookies" && got != 2 {
+				t.Errorf("got %d cookies", got)
 			}
 			for name, want := range test.headers {
 				if got := response.Header.Get(name); got != want {

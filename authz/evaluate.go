@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 	"golang.org/x/time/rate"
@@ -152,16 +151,11 @@ func (e *evaluator) query(ctx context.Context, p *policy, input *ast.Term, limit
 	}
 	stop := &remember.stop
 	stop.begin(limit)
-	query := topdown.NewQuery(p.query).
-		WithQueryCompiler(p.queryCompiler).
-		WithCompiler(p.compiler).
-		WithStore(p.store).
-		WithTransaction(p.txn).
+	remember.query = *p.asking
+	query := remember.query.
 		WithInput(input).
 		WithCancel(stop).
 		WithTime(e.now()).
-		WithMetrics(metrics.NoOp()).
-		WithBuiltins(p.builtins).
 		WithVirtualCache(remember).
 		WithInterQueryBuiltinValueCache(e.values)
 	if p.withoutData {

@@ -18,6 +18,7 @@ type memory struct {
 	values []remembered
 	refs   []*ast.Term // The terms of all references, one behind the other.
 	stop   stop        // Ends the evaluation that uses it.
+	query  topdown.Query
 }
 
 // frame is what was remembered since a "with" replaced something.
@@ -44,6 +45,7 @@ func (m *memory) forget() {
 	clear(m.values[:cap(m.values)])
 	clear(m.refs[:cap(m.refs)])
 	m.frames, m.values, m.refs = append(m.frames[:0], frame{}), m.values[:0], m.refs[:0]
+	m.query = topdown.Query{}
 }
 
 // Push begins a new frame.

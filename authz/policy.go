@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -29,6 +30,7 @@ type policy struct {
 	builtins    map[string]*topdown.Builtin
 	fetches     bool // http.send may be called.
 	run         *running
+	asking      *topdown.Query // What is the same in all evaluations.
 }
 
 // answer is the variable of the query that holds the decision.
@@ -68,6 +70,7 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 		compiled.limit, compiled.descriptors = p.Limit, described
 		compiled.builtins, compiled.fetches = builtinsOf(p.Hosts), len(p.Hosts) > 0
 		compiled.run = newRunning()
+		compiled.prepareQuery()
 	}
 	return compiled, mistakes
 }
@@ -99,6 +102,17 @@ func prepare(p *gateway.Policy, modules map[string]*ast.Module, store storage.St
 		compiler: compiler, query: query, queryCompiler: queryCompiler, store: store, txn: txn,
 		input: inputBuilder(inputNeed(compiler.Modules)),
 	}, nil
+}
+
+// prepareQuery makes what every evaluation begins with.
+func (p *policy) prepareQuery() {
+	p.asking = topdown.NewQuery(p.query).
+		WithQueryCompiler(p.queryCompiler).
+		WithCompiler(p.compiler).
+		WithStore(p.store).
+		WithTransaction(p.txn).
+		WithMetrics(metrics.NoOp()).
+		WithBuiltins(p.builtins)
 }
 
 // entryRef returns the reference of the deciding rule.

@@ -170,7 +170,7 @@ func irreducibleRule(rule *ast.Rule) (why string) {
 		case expr.IsEvery():
 			why = "it uses every"
 		case expr.IsCall():
-			if name := expr.Operator().String(); changing(name) {
+			if name := strings.TrimPrefix(expr.Operator().String(), guardedPrefix); changing(name) {
 				why = "it calls " + name
 			}
 		}
@@ -178,8 +178,8 @@ func irreducibleRule(rule *ast.Rule) (why string) {
 	})
 	if why == "" {
 		ast.WalkTerms(rule, func(t *ast.Term) bool {
-			if call, ok := t.Value.(ast.Call); ok && changing(call[0].String()) {
-				why = "it calls " + call[0].String()
+			if call, ok := t.Value.(ast.Call); ok && changing(strings.TrimPrefix(call[0].String(), guardedPrefix)) {
+				why = "it calls " + strings.TrimPrefix(call[0].String(), guardedPrefix)
 			}
 			return why != ""
 		})

@@ -167,7 +167,7 @@ func (t *translator) call(name string, args []*ast.Term) gateway.Predicate {
 		args = args[:2]
 	}
 	if len(args) != 2 {
-		return t.fail("it calls %s", name)
+		return t.fail("it calls %s", strings.TrimPrefix(name, guardedPrefix))
 	}
 	switch name {
 	case ast.Equality.Name, ast.Equal.Name:
@@ -189,7 +189,7 @@ func (t *translator) call(name string, args []*ast.Term) gateway.Predicate {
 	case ast.Member.Name:
 		return t.member(args[0], args[1])
 	}
-	return t.fail("it calls %s", name)
+	return t.fail("it calls %s", strings.TrimPrefix(name, guardedPrefix))
 }
 
 // equals holds where a part of the request is a constant, or where it is there, if that is all that is asked.

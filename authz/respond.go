@@ -80,7 +80,7 @@ func (d *decision) refuse(grpc bool, n *tally) *authv3.CheckResponse {
 	}
 	denied := &authv3.DeniedHttpResponse{
 		Status:  &typev3.HttpStatus{Code: status},
-		Headers: append(options(d.headers, n), appending(d.appended, n)...),
+		Headers: append(options(d.headers, n), options(d.appended, n)...), // Envoy puts all of one name beside another.
 	}
 	switch {
 	case d.body != nil:

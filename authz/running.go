@@ -90,10 +90,10 @@ type outcome struct {
 // waits any more still goes on, the policy is not asked again: it can take one processor, not all of them.
 func (e *evaluator) aside(ctx context.Context, p *policy, input *ast.Term, limit time.Duration) (ast.Value, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
 	done := make(chan outcome, 1)
 	var given atomic.Bool // Set by whoever comes first: the evaluation that ends, or the one that waits and gives up.
 	go func() {
-		defer cancel()
 		defer p.run.leave(e.slots)
 		var o outcome
 		defer func() {

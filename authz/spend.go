@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -127,8 +128,8 @@ func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckRespons
 	return response
 }
 
-// hits is what a request costs by what its policies said: 1.
-func (d *decision) hits() uint64 { return 1 }
+// hits is what a request costs by what its policies said, rounded up; 1 where they say nothing.
+func (d *decision) hits() uint64 { return uint64(math.Ceil(d.spends())) }
 
 // headers are what a client is told. Like the rate limit filter's they come beside those of the same name from an upstream.
 func (s *Spent) headers() []*corev3.HeaderValueOption {

@@ -68,7 +68,7 @@ func CompileSet(bundles []*bundle.Bundle, o SetOptions) (*Set, gateway.Faults) {
 	if !base.answers(query) {
 		return nil, gateway.Faults{{Code: gateway.CodeRegoEntry, Message: fmt.Sprintf("no policy has the rule %s, which is to decide: write it, or name another one as the path", query)}}
 	}
-	if set.policy, err = base.asking(query); err != nil {
+	if set.policy, err = base.askingFor(query); err != nil {
 		return nil, gateway.Faults{{Code: gateway.CodeRegoEntry, Message: err.Error()}}
 	}
 	if o.Logged {
@@ -151,8 +151,8 @@ func standaloneCapabilities() *ast.Capabilities {
 	return c
 }
 
-// asking returns a policy of the same modules and data that asks for one rule or document.
-func (p *policy) asking(query ast.Ref) (*policy, error) {
+// askingFor returns a policy of the same modules and data that asks for one rule or document.
+func (p *policy) askingFor(query ast.Ref) (*policy, error) {
 	own := *p
 	own.queryCompiler = p.compiler.QueryCompiler()
 	body, err := own.queryCompiler.Compile(ast.NewBody(ast.Equality.Expr(ast.NewTerm(answer), ast.NewTerm(query))))
@@ -160,6 +160,7 @@ func (p *policy) asking(query ast.Ref) (*policy, error) {
 		return nil, fmt.Errorf("%s cannot be asked: %w", query, err)
 	}
 	own.query = body
+	own.prepareQuery()
 	return &own, nil
 }
 
@@ -185,7 +186,7 @@ func (p *policy) optional(path, otherwise string) *policy {
 	if err != nil || len(p.compiler.GetRulesWithPrefix(query)) == 0 {
 		return nil
 	}
-	asking, err := p.asking(query)
+	asking, err := p.askingFor(query)
 	if err != nil {
 		return nil
 	}

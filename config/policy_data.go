@@ -60,7 +60,7 @@ func (d *policyDocument) dataFile(o *object, p *gateway.Policy, at, named string
 	}
 	value, line, err := dataJSON(file, text)
 	if err != nil {
-		o.report(gateway.CodeSyntax, gateway.Place{File: file, Line: line}, field, fmt.Sprintf("the data cannot be read: %v", err))
+		o.report(gateway.CodeSyntax, gateway.Place{File: file, Line: line, Column: 1}, field, fmt.Sprintf("the data cannot be read: %v", err))
 		return
 	}
 	sum := sha256.Sum256(value)
@@ -78,7 +78,7 @@ func dataJSON(file string, text []byte) (value []byte, line int, err error) {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			line = 1 + bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
 		}
-		return nil, line, err
+		return nil, max(line, 1), err
 	}
 	var tree any
 	if err := yaml.Unmarshal(text, &tree); err != nil {

@@ -35,6 +35,11 @@ func (r *Route) ReadsBody() bool {
 	return false
 }
 
+// ReadsMessages reports whether one of the route's policies reads bodies by descriptors, which are no text.
+func (r *Route) ReadsMessages() bool {
+	return slices.ContainsFunc(r.Authorize, func(a AppliedPolicy) bool { return len(a.Policy.Descriptors) > 0 })
+}
+
 // usesWholeInput reports whether a line of Rego names input other than by a literal part of it. Replacing input ("with
 // input as") does not read it.
 func usesWholeInput(line string) bool {

@@ -232,7 +232,9 @@ func check(r *gateway.Route) *extauthzv3.ExtAuthzPerRoute {
 		settings.ContextExtensions[envoy.KeyLimits] = envoy.LimitsSpend
 	}
 	if r.ReadsBody() {
-		settings.WithRequestBody = &extauthzv3.BufferSettings{MaxRequestBytes: maxCheckBody, AllowPartialMessage: true}
+		settings.WithRequestBody = &extauthzv3.BufferSettings{
+			MaxRequestBytes: maxCheckBody, AllowPartialMessage: true, PackAsBytes: r.ReadsMessages(), // As text a message would be spoilt.
+		}
 	}
 	if r.Timeouts.Authorization != r.Gateway.Timeouts.Authorization {
 		settings.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{
