@@ -29,6 +29,7 @@ type Record struct {
 	Operation string
 	Rules     string // Content hash, see gateway.Route.Rules.
 
+	Path    string // Without the query.
 	Method  string // OTHER for methods that the access log format does not know.
 	Status  int    // 0: the client went away before there was an answer. At most 999.
 	Class   Class
@@ -41,7 +42,18 @@ type Record struct {
 	BytesOut  uint64        // Body of the answer.
 
 	Answered   Responder
+	Limited    bool `json:",omitzero"` // Refused because a limit is reached, whichever of Gatehouse's services said so.
 	LetThrough LetThrough
+
+	entry *entry // For Evidence.
+}
+
+// Evidence returns what the Envoy tells of how the request was decided.
+func (r *Record) Evidence() Evidence {
+	if r.entry == nil {
+		return Evidence{}
+	}
+	return r.entry.evidence()
 }
 
 // LetThrough says which calls to Gatehouse failed on a request that went on to its upstream nevertheless, because its API
@@ -57,7 +69,7 @@ type LetThrough struct {
 func (r *Record) Denied() bool {
 	switch r.Answered {
 	case Gatehouse:
-		return r.Details == detailsDenied && r.Status < 500
+		return r.Details == detailsDenied && !r.Limited && r.Status < 500
 	case Envoy:
 		return r.Status == 401 || r.Status == 403
 	}

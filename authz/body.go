@@ -11,24 +11,57 @@ import (
 type body struct {
 	term      *ast.Term // null where there is none, it is cut off, or its type is not one that is read.
 	truncated bool      // Envoy sent less than the whole.
+	malformed string    // Why it cannot be read; empty: it can, or there is none.
+	by        *descriptors
 }
 
-// readBody returns the body by its content type: JSON (also +json) and forms are read. A body that is not what its type
-// says makes the request malformed: nothing is decided by half of it.
+// readBody returns the body by its content type: JSON (also +json), forms, also of several parts, and, where the policy that is
+// asked has descriptors, gRPC. A body that is not what its type says makes the request malformed, for whichever policy reads it:
+// nothing is decided by half of it.
 func (r *request) readBody() *body {
-	if r.body == nil {
-		r.body = &body{term: ast.InternedNullTerm}
+	var by *descriptors
+	if r.asked != nil {
+		by = r.asked.descriptors
+	}
+	if r.body == nil || r.body.by != by {
+		before := r.malformed
+		r.malformed = ""
+		r.body = &body{term: ast.InternedNullTerm, by: by}
 		r.body.read(r)
+		r.body.malformed, r.malformed = r.malformed, before
+	}
+	if r.body.malformed != "" {
+		r.malformed = r.body.malformed
 	}
 	return r.body
 }
 
-func (b *body) read(r *request) {
-	mediaType, _, _ := strings.Cut(strings.ToLower(r.header("content-type")), ";")
+// bodyReader returns what reads bodies of a content type; nil: nothing does.
+func bodyReader(contentType string) func(r *request, contentType, text string) *ast.Term {
+	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	mediaType = strings.TrimSpace(mediaType)
-	isJSON := strings.Contains(mediaType, "application/json") || strings.HasSuffix(mediaType, "+json")
-	isForm := strings.Contains(mediaType, "application/x-www-form-urlencoded")
-	if !isJSON && !isForm {
+	switch {
+	case strings.Contains(mediaType, "application/json") || strings.HasSuffix(mediaType, "+json"):
+		return (*request).jsonBody
+	case strings.Contains(mediaType, "application/x-www-form-urlencoded"):
+		return (*request).formBody
+	case strings.Contains(mediaType, "multipart/form-data"):
+		return (*request).multipartBody
+	}
+	return nil
+}
+
+func (b *body) read(r *request) {
+	if b.truncated = r.header("x-envoy-auth-partial-body") == "true"; b.truncated {
+		return
+	}
+	contentType := r.header("content-type")
+	if b.by != nil && r.grpc() {
+		b.readGRPC(r)
+		return
+	}
+	reader := bodyReader(contentType)
+	if reader == nil {
 		return
 	}
 	text := r.http().GetBody()
@@ -41,24 +74,31 @@ func (b *body) read(r *request) {
 	if b.truncated = r.isTruncated(len(text)); b.truncated {
 		return
 	}
-	if isJSON {
-		term, err := jsonTerm([]byte(text))
-		if err != nil {
-			r.malformed = "The body is not JSON, as its content type says."
-			return
-		}
+	if term := reader(r, contentType, text); term != nil {
 		b.term = term
-		return
 	}
-	b.term = ast.NewTerm(parseForm(text, func(error) { r.malformed = "The body is not a form, as its content type says." }))
 }
 
-// isTruncated reports whether Envoy sent less than the whole body. Where it sends bodies it says so itself, and overwrites
-// what a client says (x-envoy-auth-partial-body).
-func (r *request) isTruncated(sent int) bool {
-	if r.header("x-envoy-auth-partial-body") == "true" {
-		return true
+func (r *request) jsonBody(_, text string) *ast.Term {
+	if longNumber(text) { // Comparing it would take the square of its length.
+		r.malformed = "The body holds a number of too many digits."
+		return nil
 	}
+	term, err := jsonTerm([]byte(text))
+	if err != nil {
+		r.malformed = "The body is not JSON, as its content type says."
+		return nil
+	}
+	return term
+}
+
+func (r *request) formBody(_, text string) *ast.Term {
+	return ast.NewTerm(parseForm(text, func(error) { r.malformed = "The body is not a form, as its content type says." }))
+}
+
+// isTruncated reports whether Envoy sent less than the whole body. Where it sends bodies it says so itself
+// (x-envoy-auth-partial-body), and overwrites what a client says.
+func (r *request) isTruncated(sent int) bool {
 	length, err := strconv.ParseInt(r.header("content-length"), 10, 64)
 	return err == nil && length > int64(sent)
 }

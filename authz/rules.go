@@ -19,11 +19,14 @@ type rules struct {
 	proofs    []proof
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
+	secrets   *secrets              // That no record holds.
+	full      bool                  // Records hold the input.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
+	spends    *spends               // nil: the route has no limits.
 }
 
 // ruleTerms are the parts of the input document that are the same for every request of a route.
-type ruleTerms struct{ api, version, operation, rules *ast.Term }
+type ruleTerms struct{ api, version, operation, rules, contract *ast.Term }
 
 // applied is a policy with the parameters by which a route applies it.
 type applied struct {
@@ -31,6 +34,24 @@ type applied struct {
 	name       string
 	parameters *ast.Term
 	platform   bool // The Gateway's.
+	mode       gateway.Mode
+	percent    float64 // Of requests for which it counts; 0: all.
+}
+
+// contractTerm returns what the contract says of an operation, scopes as a list of lists; nil where it says nothing.
+func contractTerm(requirements [][]string) *ast.Term {
+	if requirements == nil {
+		return nil
+	}
+	lists := make([]*ast.Term, len(requirements))
+	for i, scopes := range requirements {
+		terms := make([]*ast.Term, len(scopes))
+		for j, scope := range scopes {
+			terms[j] = ast.StringTerm(scope)
+		}
+		lists[i] = ast.ArrayTerm(terms...)
+	}
+	return ast.ObjectTerm([2]*ast.Term{ast.StringTerm("scopes"), ast.ArrayTerm(lists...)})
 }
 
 // newRules returns the rules of a route. They are nil where a policy is missing, because it did not compile.
@@ -40,8 +61,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		terms: ruleTerms{
 			api: ast.StringTerm(route.API), version: ast.StringTerm(route.Version),
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
+			contract: contractTerm(route.ContractScopes),
 		},
-		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {
@@ -50,10 +72,16 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	r.challenge = challenge(realm)
 	for _, way := range route.Ways {
 		for _, p := range way {
+			if p.Issuer == nil {
+				continue
+			}
 			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
 		}
 	}
 	for _, a := range route.Authorize {
+		if a.Mode == gateway.Off {
+			continue
+		}
 		p := compiled[a.Policy]
 		if p == nil {
 			return nil, nil
@@ -62,7 +90,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform, a.Mode, a.Percent})
 	}
 	return r, nil
 }

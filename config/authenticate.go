@@ -77,7 +77,7 @@ func (v *authenticateFields) authenticate(o *object, field string) *gateway.Auth
 		return &gateway.Authenticate{None: true}
 	}
 	out := &gateway.Authenticate{}
-	own := v.partFields.says()
+	own := v.says()
 	switch {
 	case own && (v.Any != nil || v.All != nil), v.Any != nil && v.All != nil:
 		o.fault(gateway.CodeConflict, field, "any, all and a proof of its own exclude one another: keep one")
@@ -91,7 +91,7 @@ func (v *authenticateFields) authenticate(o *object, field string) *gateway.Auth
 	for i := range v.Any {
 		p, at := &v.Any[i], fmt.Sprintf("%s.any[%d]", field, i)
 		switch {
-		case p.All != nil && p.partFields.says():
+		case p.All != nil && p.says():
 			o.fault(gateway.CodeConflict, at, "all and a proof of its own exclude one another: keep one")
 		case p.All != nil:
 			out.Any = append(out.Any, together(o, p.All, at))

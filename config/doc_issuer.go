@@ -1,7 +1,11 @@
 package config
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"time"
+
+	"github.com/invopop/jsonschema"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -19,9 +23,13 @@ type issuerDocument struct {
 }
 
 type keysFields struct {
-	File   filePath `yaml:"file" doc:"A watched file that holds the key set (RFC 7517). Changing it rotates the keys at once, without a new revision."`
-	Inline *keySet  `yaml:"inline" doc:"The key set itself, as YAML or as JSON text."`
-	URL    reserved `yaml:"url" jsonschema:"-" reserved:"save the key set into a file: jwks: {file: ./issuer.jwks.json}"`
+	File     filePath `yaml:"file" doc:"A watched file that holds the key set (RFC 7517). Changing it rotates the keys at once, without a new revision."`
+	Inline   *keySet  `yaml:"inline" doc:"The key set itself, as YAML or as JSON text."`
+	URL      keysURL  `yaml:"url" doc:"Where Gatehouse fetches the key set, again and again. While that fails, the keys fetched last stay in use, also over restarts."`
+	Discover bool     `yaml:"discover" jsonschema:"default=false" doc:"Whether the issuer's metadata tell where the key set is: /.well-known/openid-configuration below the issuer (OpenID Connect Discovery)."`
+	Refresh  duration `yaml:"refresh" jsonschema:"default=5m" doc:"How often it is fetched, 1s to 24h. After a failure it is tried again sooner."`
+	CA       filePath `yaml:"ca" doc:"A file of PEM certificates of those who may vouch for the server. The system's where not said."`
+	Insecure bool     `yaml:"insecure" jsonschema:"default=false" doc:"Whether plain HTTP will do, by which whoever is on the way can put other keys in the place of the issuer's. On loopback it always does."`
 }
 
 type mintFields struct {
@@ -33,6 +41,7 @@ func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Team: d.Team, Shared: d.Shared, Origin: o.origin()}
 	if d.JWKS != nil {
 		i.KeySet, i.KeyFile = d.JWKS.keySet(o)
+		i.KeyURL = d.JWKS.keyURL(o, d.Issuer)
 	} else if d.Introspection == nil && !o.blamed("jwks") {
 		o.fault(gateway.CodeMissingField, "jwks", "nothing says how tokens of this Issuer are verified: write jwks, introspection, or both")
 	}
@@ -48,8 +57,8 @@ func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 // keySet returns the key set as JSON, checked, and the file in which it is.
 func (f *keysFields) keySet(o *object) (set []byte, file string) {
 	switch {
-	case f.File != "" && f.Inline != nil:
-		o.fault(gateway.CodeConflict, "jwks", "file and inline exclude one another: keep one")
+	case f.ways() > 1:
+		o.fault(gateway.CodeConflict, "jwks", "file, inline, url and discover exclude one another: keep one")
 	case f.Inline != nil:
 		if err := checkKeySet(f.Inline.json); err != nil && !o.blamed("jwks.inline") {
 			o.fault(gateway.CodeKeySet, "jwks.inline", "%s", err)
@@ -64,10 +73,73 @@ func (f *keysFields) keySet(o *object) (set []byte, file string) {
 			return faults
 		})
 		return set, file
-	case !o.blamed("jwks"):
-		o.fault(gateway.CodeMissingField, "jwks", "jwks names no keys: write file: and the path of a key set, or inline:")
+	case f.ways() == 0 && !o.blamed("jwks"):
+		o.fault(gateway.CodeMissingField, "jwks", "jwks names no keys: write file: and the path of a key set, inline:, url: or discover: true")
 	}
 	return nil, ""
+}
+
+// ways counts in how many ways the keys are said.
+func (f *keysFields) ways() int {
+	n := 0
+	for _, said := range []bool{f.File != "", f.Inline != nil, f.URL != "", f.Discover} {
+		if said {
+			n++
+		}
+	}
+	return n
+}
+
+// Bounds of how often key sets are fetched.
+const (
+	keysRefresh    = 5 * time.Minute
+	keysMinRefresh = time.Second
+	keysMaxRefresh = 24 * time.Hour
+)
+
+// keyURL returns where the keys are fetched, nil where they are not.
+func (f *keysFields) keyURL(o *object, issuer string) *gateway.KeyURL {
+	if f.URL == "" && !f.Discover {
+		if f.Refresh != 0 || f.CA != "" || f.Insecure {
+			o.fault(gateway.CodeConflict, "jwks", "refresh, ca and insecure are about keys that are fetched: remove them, or write url: or discover: true")
+		}
+		return nil
+	}
+	out := &gateway.KeyURL{URL: string(f.URL), Refresh: f.Refresh.or(keysRefresh), Insecure: f.Insecure}
+	if out.Refresh < keysMinRefresh || out.Refresh > keysMaxRefresh {
+		o.fault(gateway.CodeBadValue, "jwks.refresh", "keys are fetched every 1s to 24h: write a duration between")
+	}
+	place, field := out.URL, "jwks.url"
+	if f.Discover {
+		place, field = issuer, "issuer"
+	}
+	if err := gateway.CheckSafeURL(place, f.Insecure); err != nil {
+		o.fault(gateway.CodeBadValue, field, "%s", err)
+	}
+	if f.CA != "" {
+		if text, _, ok := o.load.include(o, "jwks.ca", string(f.CA)); ok {
+			if !x509.NewCertPool().AppendCertsFromPEM(text) {
+				o.fault(gateway.CodeBadValue, "jwks.ca", "the file holds no certificate in PEM: write the path of one that does")
+			}
+			out.CA = text
+		}
+	}
+	return out
+}
+
+// keysURL is where a key set is.
+type keysURL string
+
+func (v *keysURL) parse(text string) error {
+	if err := gateway.CheckSafeURL(text, true); err != nil {
+		return err
+	}
+	*v = keysURL(text)
+	return nil
+}
+
+func (keysURL) JSONSchema() *jsonschema.Schema {
+	return pattern(`^https?://`, "https://id.bank.test/keys")
 }
 
 // key resolves the key that signs tokens. nil where it cannot be had here, which is no fault where the environment is not

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,6 +63,35 @@ func checkKeySet(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// PublicKeys returns those keys of a key set (RFC 7517) that somebody else publishes by which signatures can be verified: what is
+// symmetric, private, for encryption or not readable is left out. The error tells that none is left.
+func (Watched) PublicKeys(text []byte) ([]byte, error) {
+	var set struct {
+		Keys []map[string]json.RawMessage `json:"keys"`
+	}
+	if json.Unmarshal(text, &set) != nil {
+		return nil, errors.New("the answer is no key set")
+	}
+	var good []map[string]json.RawMessage
+	var last error
+	for i, key := range set.Keys {
+		var use string
+		if json.Unmarshal(key["use"], &use) == nil && use == "enc" {
+			continue
+		}
+		if err := checkKey(i, key); err != nil {
+			last = err
+			continue
+		}
+		good = append(good, key)
+	}
+	if len(good) == 0 {
+		return nil, fmt.Errorf("the key set has no key that verifies signatures: %w", cmp.Or(last, errors.New("it is empty")))
+	}
+	set.Keys = good
+	return json.Marshal(set)
 }
 
 // privateMembers are what only the private half of a key has (RFC 7518 6), or a symmetric one.

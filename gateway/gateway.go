@@ -25,8 +25,9 @@ type Gateway struct {
 	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
 	// Allow says which team may expose its APIs where; nil: every team everywhere.
 	Allow     []Grant          `json:",omitempty"`
-	Authorize PlatformPolicies `json:",omitzero"` // Around the policies of every API that is exposed here.
-	Team      string           `json:"-"`         // Empty: the platform.
+	Decisions *DecisionLog     `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	Authorize PlatformPolicies `json:",omitzero"`  // Around the policies of every API that is exposed here.
+	Team      string           `json:"-"`          // Empty: the platform.
 	Origin    Origin           `json:"-"`
 }
 
@@ -111,7 +112,8 @@ type Issuer struct {
 	Issuer    string   // The iss claim, byte for byte.
 	Audiences []string // One of them must be in aud; empty: aud is not looked at.
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
-	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is written out.
+	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is not in a file.
+	KeyURL    *KeyURL  `json:",omitempty"` // Where the key set is fetched; nil: it is not.
 	// Introspection says how it is asked about opaque tokens; nil: it is not.
 	Introspection *Introspection `json:",omitempty"`
 
@@ -121,11 +123,11 @@ type Issuer struct {
 	Origin Origin `json:"-"`
 }
 
-// Settings returns what an Issuer's document says. The content of a watched key file is not among it: keys rotate at once
-// for all, without a new Revision and without new rules.
+// Settings returns what an Issuer's document says. Keys that are watched are not among it: they rotate at once for all, without
+// a new Revision and without new rules.
 func (i *Issuer) Settings() Issuer {
 	out := *i
-	if i.KeyFile != "" {
+	if i.Watched() {
 		out.KeySet = nil
 	}
 	return out
@@ -146,8 +148,29 @@ type Policy struct {
 	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
 	With   map[string]any
 	Data   map[string]any // Becomes `data` beside the module.
-	Team   string         `json:"-"` // Empty: the platform.
-	Shared bool           `json:"-"` // Whether APIs of other teams may use it.
-	Locked bool           `json:"-"` // Only the platform may change or delete it.
-	Origin Origin         `json:"-"`
+	// DataFiles are files whose content becomes `data` too, each below its own path.
+	DataFiles []DataFile `json:",omitempty"`
+	// Imports are the Policies whose modules and data this one sees, by name.
+	Imports []string `json:",omitempty"`
+	// Imported are those Policies and what they import in turn, by name and without imports of their own. Assemble fills it.
+	Imported []*Policy `json:",omitempty"`
+	// Limit is how long one evaluation may take; 0: what the service does by default.
+	Limit time.Duration `json:",omitempty"`
+	// Hosts are the hosts that http.send may ask, "name" or "name:port"; empty: it may not be used.
+	Hosts []string `json:",omitempty"`
+	// Descriptors is a FileDescriptorSet (google/protobuf/descriptor.proto) by which bodies of gRPC calls are read.
+	Descriptors []byte `json:",omitempty"`
+	Team        string `json:"-"` // Empty: the platform.
+	Shared      bool   `json:"-"` // Whether APIs of other teams may use it.
+	Locked      bool   `json:"-"` // Only the platform may change or delete it.
+	Origin      Origin `json:"-"`
+}
+
+// DataFile is a file of data of a Policy.
+type DataFile struct {
+	At   string // Names with dots between: "bank.accounts" becomes data.bank.accounts.
+	File string `json:"-"` // As Policy.File.
+	Sum  string // Hash of the content.
+	// JSON is the content, which may be megabytes; Sum stands for it.
+	JSON []byte `json:"-"`
 }

@@ -39,7 +39,8 @@ type CertificateTest struct {
 	Subject []string `json:",omitempty"` // Subjects, byte for byte as Envoy writes them (RFC 2253).
 }
 
-// ClaimTest holds where a claim is one of Values, or is a list that holds one of them.
+// ClaimTest holds where a claim is one of Values, or is a list that holds one of them. A boolean or a number is compared with
+// values that are written as JSON writes it.
 type ClaimTest struct {
 	Name   string // Path of the claim, dots between: "realm_access.roles".
 	Values []string
@@ -96,15 +97,23 @@ func (r *Route) TakesToken() bool {
 // Gatehouse alone, and Envoy cannot compare a token with a certificate.
 func (r *Route) IdentityCalls() string {
 	for _, way := range r.Ways {
-		for _, p := range way {
-			switch {
-			case p.Kind == ByKey:
-				return "API keys"
-			case p.Kind == ByIntrospection:
-				return "tokens of " + p.Issuer.Name + ", which have to be asked about"
-			case p.Bound:
-				return "tokens of " + p.Issuer.Name + " bound to certificates"
-			}
+		if why := way.Calls(); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// Calls returns why Envoy cannot judge by itself whether a caller goes this way, empty where it can.
+func (w Way) Calls() string {
+	for _, p := range w {
+		switch {
+		case p.Kind == ByKey:
+			return "API keys"
+		case p.Kind == ByIntrospection:
+			return "tokens of " + p.Issuer.Name + ", which have to be asked about"
+		case p.Bound:
+			return "tokens of " + p.Issuer.Name + " bound to certificates"
 		}
 	}
 	return ""

@@ -27,7 +27,7 @@ const (
 	ProblemUnauthorized   = "unauthorized"
 	ProblemForbidden      = "forbidden"
 	ProblemLockedOut      = "locked-out"
-	ProblemIdentityAway   = "identity-unavailable"
+	ProblemIdentityAway   = "identity-away"
 	ProblemDenied         = "policy-denied"
 	ProblemPolicyFailed   = "policy-failed"
 	ProblemAuthzAway      = "authorization-away"

@@ -41,6 +41,7 @@ func (a *assembler) routes(api *API) []*Route {
 				r.Timeouts.Authorization = api.Timeout
 			}
 			a.enclose(&r, g)
+			r.settle()
 			r.Rules = a.hash.rules(&r)
 			return &r
 		}
@@ -137,7 +138,7 @@ func SplitRouteName(name string) (api, version, operation string) {
 // forward returns the route of an operation. ok is false where nothing says who may call it.
 func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
-	r.Match = op.Match
+	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
 	to, field := api.To, "to"
 	if op.To != nil {
@@ -213,7 +214,8 @@ func (a *assembler) applied(p *Policy, z Authorization, platform bool) AppliedPo
 	case z.Percent > 0:
 		out.Why = "it counts for a part of the requests"
 	case a.reduce != nil:
-		out.Native, out.Why = a.reduce(p, out.Parameters)
+		reduced := a.reduce(p, out.Parameters)
+		out.Native, out.Reason, out.Why = reduced.Native, reduced.Reason, reduced.Why
 	}
 	return out
 }

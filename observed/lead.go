@@ -52,15 +52,16 @@ func (o *Observer) leading() (leads bool, changed <-chan struct{}) {
 // process does not lead, what they have learnt. It returns the first error of the store; what was read before it is in use.
 func (o *Observer) Recall(ctx context.Context, changed func(kind, name string) bool) error {
 	o.mu.Lock()
-	var upstreams, issuers []string
+	var upstreams []string
+	issuers := map[string]string{}
 	for name, s := range o.sets {
 		if source := sourceOf(s.upstream); source == Pushed || source != List && !o.lead.leads {
 			upstreams = append(upstreams, name)
 		}
 	}
-	for name := range o.keys {
+	for name, k := range o.keys {
 		if !o.lead.leads {
-			issuers = append(issuers, name)
+			issuers[name] = keptAs(k.issuer)
 		}
 	}
 	o.mu.Unlock()
@@ -72,11 +73,11 @@ func (o *Observer) Recall(ctx context.Context, changed func(kind, name string) b
 			return err
 		}
 	}
-	for _, name := range issuers {
-		if !changed(KindKeySet, name) {
+	for name, kept := range issuers {
+		if !changed(KindKeySet, kept) {
 			continue
 		}
-		stored, err := o.options.Store.Get(ctx, KindKeySet, name)
+		stored, err := o.options.Store.Get(ctx, KindKeySet, kept)
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ type Resolver interface {
 type Reader interface {
 	KeySet(file string) ([]byte, gateway.Faults)
 	Endpoints(file string) ([]gateway.Endpoint, gateway.Faults)
+	// PublicKeys returns those keys of a fetched key set by which tokens can be verified, or an error where there are none.
+	PublicKeys(text []byte) ([]byte, error)
 }
 
 // Options of an Observer. Resolver and Reader must be given.
@@ -230,11 +232,17 @@ func (o *Observer) want(upstreams map[string]*gateway.Upstream, issuers map[stri
 	}
 	for name, i := range issuers {
 		k := o.keys[name]
-		if k == nil {
-			k = &keySet{text: known.keys[name]}
-			o.keys[name] = k
+		if k == nil || k.otherThan(i) {
+			k.end()
+			k = &keySet{text: known.keys[name], written: known.keys[name]}
+			o.keys[name], o.now = k, nil
 		}
 		k.issuer = i
+		if i.KeyURL != nil {
+			if first := o.fetches(k); o.lead.leads && k.text == nil {
+				asked = append(asked, first)
+			}
+		}
 		if k.text == nil && i.KeySet != nil {
 			k.text = i.KeySet
 			o.changed()
@@ -261,6 +269,7 @@ func (o *Observer) forget(upstreams map[string]*gateway.Upstream, issuers map[st
 	}
 	for name := range o.keys {
 		if issuers[name] == nil {
+			o.keys[name].end()
 			delete(o.keys, name)
 			o.now = nil
 		}

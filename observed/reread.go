@@ -13,6 +13,31 @@ type keySet struct {
 	text    []byte // JWKS; nil: none was ever good.
 	written []byte // What the store was given last.
 	faults  gateway.Faults
+	fetch   *fetch // Of keys by a URL; nil for others.
+}
+
+// keptAs is the name under which the store has the keys of an Issuer. Those that are fetched are kept by where they come from: what
+// one server said is no word of another.
+func keptAs(i *gateway.Issuer) string {
+	if i.KeyURL == nil {
+		return i.Name
+	}
+	return i.Name + "@" + gateway.ContentHash(i.KeySource())
+}
+
+// otherThan reports whether an Issuer now means other keys than these.
+func (k *keySet) otherThan(i *gateway.Issuer) bool {
+	if k.issuer == nil || k.issuer.KeyURL == nil && i.KeyURL == nil {
+		return false
+	}
+	return gateway.ContentHash(k.issuer.KeyURL) != gateway.ContentHash(i.KeyURL) || k.issuer.KeySource() != i.KeySource()
+}
+
+// end ends the fetching of keys that nobody wants any more.
+func (k *keySet) end() {
+	if k != nil && k.fetch != nil {
+		k.fetch.cancel()
+	}
 }
 
 // lookAtFiles reads the files again from time to time: whoever watches the directory may miss something.
@@ -61,7 +86,9 @@ func (o *Observer) keyFiles() map[string]string {
 	defer o.mu.Unlock()
 	out := map[string]string{}
 	for name, k := range o.keys {
-		out[name] = k.issuer.KeyFile
+		if k.issuer.KeyFile != "" {
+			out[name] = k.issuer.KeyFile
+		}
 	}
 	return out
 }

@@ -77,11 +77,11 @@ func (o *Observer) recall(upstreams map[string]*gateway.Upstream, issuers map[st
 			out.sets[name] = s
 		}
 	}
-	for name := range issuers {
-		if o.hasKeys(name) {
+	for name, i := range issuers {
+		if o.hasKeys(i) {
 			continue
 		}
-		if stored, ok := o.stored(ctx, KindKeySet, name); ok && len(stored.Value) > 0 {
+		if stored, ok := o.stored(ctx, KindKeySet, keptAs(i)); ok && len(stored.Value) > 0 {
 			out.keys[name] = stored.Value
 		}
 	}
@@ -97,10 +97,12 @@ func (o *Observer) hasSet(name string, pushed bool) bool {
 	return s != nil && (!pushed || sourceOf(s.upstream) == Pushed)
 }
 
-func (o *Observer) hasKeys(name string) bool {
+// hasKeys reports whether the keys of an Issuer are watched already.
+func (o *Observer) hasKeys(i *gateway.Issuer) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.keys[name] != nil
+	k := o.keys[i.Name]
+	return k != nil && !k.otherThan(i)
 }
 
 func (o *Observer) recallSet(ctx context.Context, name string) *set {
@@ -175,9 +177,9 @@ func (o *Observer) write() {
 			}
 		}
 	}
-	for name, k := range o.keys {
+	for _, k := range o.keys {
 		if !slices.Equal(k.text, k.written) {
-			rows = append(rows, row{KindKeySet, name, k.text, &k.written})
+			rows = append(rows, row{KindKeySet, keptAs(k.issuer), k.text, &k.written})
 		}
 	}
 	o.mu.Unlock()

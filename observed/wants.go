@@ -6,12 +6,12 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// wanted returns the Upstreams of a revision, and the Issuers whose keys are in a file, by name. What a held API refers to
+// wanted returns the Upstreams of a revision, and the Issuers whose keys are watched, by name. What a held API refers to
 // counts where the revision itself has nothing of that name.
 func wanted(rev *gateway.Revision) (map[string]*gateway.Upstream, map[string]*gateway.Issuer) {
 	upstreams, issuers := map[string]*gateway.Upstream{}, map[string]*gateway.Issuer{}
 	issuer := func(i *gateway.Issuer) {
-		if _, known := issuers[i.Name]; !known && i.KeyFile != "" {
+		if _, known := issuers[i.Name]; !known && i.Watched() {
 			issuers[i.Name] = i
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/observed"
+	"github.com/gatehouse/gatehouse/xds"
 )
 
 // newObserver returns what watches names, files and pushes.
@@ -44,7 +45,7 @@ func (s *Server) useObserved() {
 		learnt := *before.observed
 		now := s.learnt(before)
 		learnt.Endpoints, learnt.KeySets = now.Endpoints, now.KeySets
-		table, err := before.xds.Observe(&learnt)
+		table, err := observeTable(before, &learnt)
 		if err != nil {
 			s.log.Error("what is observed cannot be sent", "error", err)
 			return nil, false
@@ -56,6 +57,18 @@ func (s *Server) useObserved() {
 		next.xds, next.observed = table, &learnt
 		return &next, true
 	})
+}
+
+// observeTable returns what Envoys get with what is observed now.
+func observeTable(before *compiled, learnt *gateway.Observed) (*xds.Table, error) {
+	if !before.xds.Awaited(before.revision, learnt) {
+		return before.xds.Observe(learnt)
+	}
+	table, faults := xds.Compile(before.revision, learnt, before.xds)
+	if len(faults) > 0 {
+		return nil, gateway.Faults(faults)
+	}
+	return table, nil
 }
 
 // observeEach puts what again makes of each entry in its place (nil: it stays), and delivers what changed for Envoys. The caller
@@ -103,7 +116,7 @@ func (s *Server) learnt(of *compiled) *gateway.Observed {
 	}
 	for _, issuer := range of.revision.Issuers {
 		i := slices.IndexFunc(newest.revision.Issuers, func(w *gateway.Issuer) bool { return w.Name == issuer.Name })
-		if i >= 0 && newest.revision.Issuers[i].KeyFile != issuer.KeyFile {
+		if i >= 0 && newest.revision.Issuers[i].KeySource() != issuer.KeySource() {
 			out.KeySets[issuer.Name] = of.observed.KeySets[issuer.Name]
 		}
 	}

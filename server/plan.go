@@ -73,8 +73,11 @@ func (s *Server) foresee(_ context.Context, docs *gateway.Documents) *gateway.Ob
 	now := s.observed.Now()
 	out := &gateway.Observed{Endpoints: now.Endpoints, KeySets: maps.Clone(now.KeySets)}
 	for _, i := range docs.Issuers {
-		if _, known := out.KeySets[i.Name]; !known && i.KeyFile != "" && i.KeySet != nil {
+		if _, known := out.KeySets[i.Name]; !known && i.Watched() && i.KeySet != nil {
 			out.KeySets[i.Name] = i.KeySet
+		}
+		if out.KeySets[i.Name] == nil && i.KeyURL != nil {
+			out.KeySets[i.Name] = gateway.UnknownKeys() // Nobody is asked for a plan.
 		}
 	}
 	return out
@@ -133,6 +136,9 @@ func (c *candidate) compile(ctx context.Context, s *Server, faults gateway.Fault
 			faults = append(faults, f)
 		}
 	}
+	if s.live.Load().compiled != nil {
+		faults = append(faults, s.unknownKeys(c.documents.Issuers, from.Learnt)...)
+	}
 	next, substitutions, remaining := propose(c.documents, faults, from, c.base.compiled)
 	if len(remaining) > 0 {
 		c.plan.Faults = append(c.plan.Faults, remaining...)
@@ -156,6 +162,17 @@ func (c *candidate) compile(ctx context.Context, s *Server, faults gateway.Fault
 			c.plan.Warnings = append(c.plan.Warnings, f)
 		}
 	}
+}
+
+// unknownKeys returns the faults of Issuers whose keys could never be fetched, and which nothing that is live takes tokens of. Those that
+// are live keep nobody else's change back: their routes wait.
+func (s *Server) unknownKeys(issuers []*gateway.Issuer, learnt *gateway.Observed) gateway.Faults {
+	before := s.live.Load().revision.Issuers
+	return s.observed.Unknown(slices.DeleteFunc(slices.Clone(issuers), func(i *gateway.Issuer) bool {
+		return learnt.KeySets[i.Name] != nil || slices.ContainsFunc(before, func(b *gateway.Issuer) bool {
+			return b.Name == i.Name && b.KeySource() == i.KeySource()
+		})
+	}))
 }
 
 // compare tells what the candidate changes for Envoys.

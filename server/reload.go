@@ -69,6 +69,9 @@ func (s *Server) reload(ctx context.Context) error {
 			faults = append(faults, f)
 		}
 	}
+	if before.compiled != nil { // At a start routes that wait for keys answer 503, and the others serve.
+		faults = append(faults, s.unknownKeys(docs.Issuers, from.Learnt)...)
+	}
 	next, substitutions, remaining := propose(docs, faults, from, before.compiled)
 	if len(remaining) > 0 {
 		s.want()

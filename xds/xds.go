@@ -84,6 +84,16 @@ func (t *Table) Observe(observed *gateway.Observed) (*Table, error) {
 	return next, nil
 }
 
+// Awaited reports whether a revision has to be compiled again, as routes wait for what is observed now, or wait no more.
+func (t *Table) Awaited(rev *gateway.Revision, observed *gateway.Observed) bool {
+	for _, res := range t.Fleets {
+		if res.Awaited(rev.Routes, observed) {
+			return true
+		}
+	}
+	return false
+}
+
 // items returns all resources of a fleet with the places they come from.
 func items(res *translate.Resources) []cache.Item {
 	var out []cache.Item

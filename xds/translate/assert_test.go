@@ -14,7 +14,7 @@ import (
 // TestKeysAreAsserted holds that a key which Envoy would pass over in silence is a fault before Envoy hears of it.
 func TestKeysAreAsserted(t *testing.T) {
 	t.Parallel()
-	guarded := packed(openGuard())
+	guarded := packed(guardOn(&gateway.Route{Public: true}))
 	for _, test := range []struct {
 		name string
 		keys map[string]*anypb.Any

@@ -17,6 +17,7 @@ type placedHost struct {
 	gateway *gateway.Gateway   // What it was made from, and
 	from    [][]*gateway.Route // the routes of each pattern that covers the host.
 	checked bool               // No fault was found in it.
+	awaits  bool               // Some route of it waits for keys.
 }
 
 // virtualHosts returns the virtual hosts of a listener: one for each host pattern that a route names there, and one for all
@@ -43,18 +44,26 @@ func (b *builder) hostsBut(stranger *routev3.Route, routeConfiguration string, l
 			from = known.of(host)
 		}
 		name := routeConfiguration + "/" + host
-		if same := before[name]; same != nil && same.checked && same.gateway == b.gateway && slices.EqualFunc(same.from, from, slices.Equal) {
+		awaits := b.awaits(from)
+		if same := before[name]; same != nil && same.checked && !same.awaits && !awaits && same.gateway == b.gateway && slices.EqualFunc(same.from, from, slices.Equal) {
 			out = append(out, same)
 			continue
 		}
 		placed := b.virtualHost(name, host, covering(from))
-		placed.gateway, placed.from = b.gateway, from
+		placed.gateway, placed.from, placed.awaits = b.gateway, from, awaits
 		if !l.Serves(host) {
 			placed.answer(stranger)
 		}
 		out = append(out, placed)
 	}
 	return out
+}
+
+// awaits reports whether any of some routes waits for keys.
+func (b *builder) awaits(from [][]*gateway.Route) bool {
+	return slices.ContainsFunc(from, func(list []*gateway.Route) bool {
+		return slices.ContainsFunc(list, func(r *gateway.Route) bool { return r.Awaits(b.observed) })
+	})
 }
 
 // answer makes one route the whole of a virtual host.

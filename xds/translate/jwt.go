@@ -44,7 +44,10 @@ func (out *Resources) addTokens(b *builder, routes []*gateway.Route) gateway.Fau
 			}
 			out.learnt.issuers[name] = issuer
 			keys := keySetOf(issuer, b.observed)
-			if len(keys) == 0 {
+			switch {
+			case len(keys) == 0 && issuer.KeyURL != nil:
+				keys = gateway.UnknownKeys()
+			case len(keys) == 0:
 				faults = append(faults, gateway.Fault{
 					Code: gateway.CodeKeySet, Place: issuer.Origin.At("jwks"), Field: "jwks", Object: gateway.Ref{Kind: gateway.KindIssuer, Name: issuer.Name},
 					Message: "no key set of this Issuer is known: write it into the file that jwks names",

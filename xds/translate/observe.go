@@ -45,6 +45,11 @@ func (out *Resources) Observe(observed *gateway.Observed) *Resources {
 	return &next
 }
 
+// Awaited reports whether routes that wait for keys have them now, or the other way round: then they have to be translated again.
+func (out *Resources) Awaited(routes []*gateway.Route, observed *gateway.Observed) bool {
+	return slices.ContainsFunc(routes, func(r *gateway.Route) bool { return r.Awaits(out.learnt.observed) != r.Awaits(observed) })
+}
+
 // Changes returns the messages that differ from those of resources that Observe was called on.
 func (out *Resources) Changes(before *Resources) []proto.Message {
 	var changed []proto.Message
@@ -77,7 +82,7 @@ func (out *Resources) rotated(observed *gateway.Observed) *jwtv3.JwtAuthenticati
 
 // withKeys returns a provider with the keys that its issuer has now: itself where it has them, or where nothing is known.
 func withKeys(p *jwtv3.JwtProvider, i *gateway.Issuer, observed *gateway.Observed) *jwtv3.JwtProvider {
-	if observed == nil || i.KeyFile == "" || observed.KeySets[i.Name] == nil {
+	if observed == nil || !i.Watched() || observed.KeySets[i.Name] == nil {
 		return p
 	}
 	text := string(observed.KeySets[i.Name])
@@ -104,7 +109,7 @@ func endpointsOf(u *gateway.Upstream, observed *gateway.Observed) (list []gatewa
 
 // keySetOf returns the key set of an issuer in the same way.
 func keySetOf(i *gateway.Issuer, observed *gateway.Observed) []byte {
-	if observed != nil && i.KeyFile != "" {
+	if observed != nil && i.Watched() {
 		if text := observed.KeySets[i.Name]; text != nil {
 			return text
 		}
