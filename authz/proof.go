@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/gatehouse/gatehouse/authz/introspect"
 	"github.com/gatehouse/gatehouse/authz/keys"
@@ -34,27 +32,21 @@ type proof interface {
 
 // witnesses are those who know whom a proof is of, beside Envoy.
 type witnesses struct {
-	keys          Keys
-	introspection Introspection
+	keys          Keys          // nil: nobody knows keys.
+	introspection Introspection // nil: nobody is asked.
 	certificates  *certificates
 	guesses       *guesses
-}
-
-// way is a set of proofs that suffices, the cheapest to look at first.
-type way struct {
-	proofs    []proof
-	anonymous bool // Nobody has to prove anything.
 }
 
 // verdict says how far a proof got. Of several failures the one with the highest verdict is told.
 type verdict int
 
 const (
-	missing      verdict = iota // Nothing was shown.
-	invalid                     // What was shown proves nothing: 401.
-	lockedOut                   // Too much was guessed from there: 429.
-	insufficient                // The proof is good, and not enough: 403.
-	unknown                     // Nobody can tell now: 503.
+	nothingShown verdict = iota // 401.
+	nothingGood                 // What was shown proves nothing: 401.
+	guessedMuch                 // Too much was guessed from there: 429.
+	notEnough                   // The proof is good, and more is needed: 403.
+	nobodyKnows                 // Nobody can tell now: 503.
 )
 
 // failure is why a proof is none. Most are made once for each route.
@@ -62,45 +54,67 @@ type failure struct {
 	verdict   verdict
 	reason    string // A stable word, told to the caller.
 	detail    string // A sentence, told to the caller.
-	challenge string // Of a failure of its own kind; empty: the route's.
-	wait      time.Duration
-	cause     string // For the record alone; empty: the reason.
-	silent    bool   // What was shown is shown with every request, such as a certificate: the caller may still be anonymous.
+	challenge string // Of this failure; empty: the route's.
+	wait      int    // Seconds until it is worth to try again.
+	silent    bool   // What was shown comes with the connection, not with the request: the caller may still stay anonymous.
 }
 
-// newWay returns how a way is looked at. What Envoy has verified already comes first, what may need a call last; of those the
-// first gives the identity, so that a token counts over a key, and a key over a certificate, in whichever order they are written.
+// way is a set of proofs that suffices together, the cheapest to look at first.
+type way []proof
+
+// rank orders the kinds of proofs, by what they cost. Introspection comes last, as it may wait for somebody.
+func rank(kind gateway.ProofKind) int {
+	return slices.Index([]gateway.ProofKind{gateway.ByJWT, gateway.ByKey, gateway.ByCertificate, gateway.ByNobody, gateway.ByIntrospection}, kind)
+}
+
+// newWays returns the ways of a route in the order in which they are tried: tokens before keys, keys before certificates, nobody
+// in particular last, and of alike ways the one with more proofs first. The order of the document means nothing.
+func newWays(ways []gateway.Way, realm string) []way {
+	best := func(w gateway.Way) int {
+		least := len(gateway.ByNobody)
+		for _, p := range w {
+			least = min(least, slices.Index([]gateway.ProofKind{gateway.ByJWT, gateway.ByIntrospection, gateway.ByKey, gateway.ByCertificate, gateway.ByNobody}, p.Kind))
+		}
+		return least
+	}
+	sorted := slices.Clone(ways)
+	slices.SortStableFunc(sorted, func(a, b gateway.Way) int {
+		return cmp.Or(cmp.Compare(best(a), best(b)), cmp.Compare(len(b), len(a)))
+	})
+	out := make([]way, len(sorted))
+	for i, w := range sorted {
+		out[i] = newWay(w, realm)
+	}
+	return out
+}
+
+// newWay returns how a way is looked at.
 func newWay(w gateway.Way, realm string) way {
 	sorted := slices.Clone(w)
 	slices.SortStableFunc(sorted, func(a, b gateway.ResolvedProof) int { return cmp.Compare(rank(a.Kind), rank(b.Kind)) })
-	var out way
-	for _, p := range sorted {
+	out := make(way, len(sorted))
+	for i, p := range sorted {
 		switch p.Kind {
 		case gateway.ByJWT:
-			out.proofs = append(out.proofs, newVerified(p, realm))
-		case gateway.ByKey:
-			out.proofs = append(out.proofs, newKeyProof(p))
-		case gateway.ByCertificate:
-			out.proofs = append(out.proofs, newCertificateProof(p))
+			out[i] = newVerifiedToken(p, realm)
 		case gateway.ByIntrospection:
-			out.proofs = append(out.proofs, newIntrospected(p, realm))
-		default:
-			out.proofs = append(out.proofs, anonymous{p.Name})
-			out.anonymous = true
+			out[i] = newOpaqueToken(p, realm)
+		case gateway.ByKey:
+			out[i] = &keyProof{place: *p.Key, scopes: p.Scopes}
+		case gateway.ByCertificate:
+			out[i] = &certificateProof{*p.Certificate}
+		case gateway.ByNobody:
+			out[i] = anonymous{p.Name}
 		}
 	}
 	return out
 }
 
-// rank orders the kinds of proofs. Introspection comes last, as it may wait for somebody; its identity counts before that of keys.
-func rank(kind gateway.ProofKind) int {
-	return slices.Index([]gateway.ProofKind{gateway.ByJWT, gateway.ByKey, gateway.ByCertificate, gateway.ByNobody, gateway.ByIntrospection}, kind)
-}
-
-// prove returns the identity that all proofs of a way give together, or why there is none.
+// prove returns the identity that all proofs of a way give together, or why there is none. A token says who calls, before a key,
+// before a certificate.
 func (w way) prove(ctx context.Context, r *request, by *witnesses) (*identity, *failure) {
 	var whole *identity
-	for _, p := range w.proofs {
+	for _, p := range w {
 		id, f := p.prove(ctx, r, by)
 		switch {
 		case f != nil:
@@ -112,44 +126,4 @@ func (w way) prove(ctx context.Context, r *request, by *witnesses) (*identity, *
 		}
 	}
 	return whole, nil
-}
-
-// newWays returns the ways of a route in the order in which they are tried: what proves most first, nobody in particular last.
-// The order of the document means nothing.
-func newWays(ways []gateway.Way, realm string) []way {
-	sorted := slices.Clone(ways)
-	best := func(w gateway.Way) int {
-		least := len(w)
-		for i, p := range w {
-			if at := evidence​Rank(p.Kind); i == 0 || at < least {
-				least = at
-			}
-		}
-		return least
-	}
-	slices.SortStableFunc(sorted, func(a, b gateway.Way) int {
-		return cmp.Or(cmp.Compare(best(a), best(b)), cmp.Compare(len(b), len(a)))
-	})
-	out := make([]way, len(sorted))
-	for i, w := range sorted {
-		out[i] = newWay(w, realm)
-	}
-	return out
-}
-
-// quote returns a quoted-string (RFC 9110, section 5.6.4) of the printable ASCII characters of text.
-func quote(text string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c < ' ' || c > '~':
-			continue
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-		}
-		b.WriteByte(text[i])
-	}
-	b.WriteByte('"')
-	return b.String()
 }
