@@ -53,7 +53,7 @@ type Client struct {
 	issuers issuers
 	counted struct{ remembered, asked, failed, refused atomic.Uint64 }
 
-	base   context.Context //nolint:containedctx // Of the calls, which outlive the requests that made them necessary.
+	base   context.Context // Of the calls, which outlive the requests that made them necessary.
 	cancel context.CancelFunc
 	closed sync.Mutex // Guards the adding to running against Close.
 	active sync.WaitGroup

@@ -65,6 +65,7 @@ func extAuthz(g *gateway.Gateway, mode gateway.FailureMode) *extauthzv3.ExtAuthz
 		// "Gatehouse is away" is not "forbidden": 503, never Envoy's default 403.
 		StatusOnError:             &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
 		MetadataContextNamespaces: []string{envoy.MetadataJWT},
+		IncludePeerCertificate:    true,
 		ValidateMutations:         true,
 		DecoderHeaderMutationRules: &mutationv3.HeaderMutationRules{
 			DisallowSystem:     wrapperspb.Bool(true),
