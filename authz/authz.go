@@ -49,6 +49,10 @@ type Options struct {
 	Limits Limits // Spends what requests cost; nil: routes that have limits are answered as if these could not be asked.
 	// Recorder is told of every decision; nil: nobody is.
 	Recorder Recorder
+	// Keys knows API keys; nil: requests that show one are answered as if keys could not be looked up.
+	Keys Keys
+	// Introspection asks issuers about opaque tokens; nil: requests that show one are answered as if no issuer could be asked.
+	Introspection Introspection
 }
 
 // Service answers Checks by the tables it was given. It starts no goroutine.
@@ -117,6 +121,7 @@ func New(o Options) *Service {
 			},
 		}),
 	}
+	s.evaluator.witnesses = witnesses{keys: o.Keys, introspection: o.Introspection, certificates: newCertificates(), guesses: newGuesses(o.Now, &s.tally)}
 	if o.Recorder != nil {
 		s.recorder = newRecorder(o.Recorder)
 	}

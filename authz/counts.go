@@ -57,6 +57,8 @@ type Counts struct {
 	Errors         uint64          // Evaluations that ended in an error, or in an answer of the wrong type.
 	Panics         uint64          // Checks during which code panicked.
 	DroppedHeaders uint64          // Headers in answers of policies that policies may not write.
+	WrongGuesses   uint64          // Keys and tokens that were not good, each once for an address.
+	LockedOut      uint64          // Proofs that were not looked at, or not believed, as too much was guessed from their address.
 	MappedStatuses uint64          // Statuses in answers of policies that Envoy does not know, sent as 403.
 }
 
@@ -69,7 +71,7 @@ type DecisionCount struct {
 
 // tally holds the counters behind Counts.
 type tally struct {
-	unknownRules, strangers, expired, undefined, timeouts, errors, panics, droppedHeaders, mappedStatuses atomic.Uint64
+	unknownRules, strangers, expired, undefined, timeouts, errors, panics, droppedHeaders, mappedStatuses, wrongGuesses, lockedOut atomic.Uint64
 }
 
 // apiTally counts the results of one version of an API.
@@ -83,7 +85,7 @@ func (s *Service) Counts() Counts {
 	c := Counts{
 		UnknownRules: s.tally.unknownRules.Load(), Strangers: s.tally.strangers.Load(), Expired: s.tally.expired.Load(), Undefined: s.tally.undefined.Load(), Timeouts: s.tally.timeouts.Load(),
 		Errors: s.tally.errors.Load(), Panics: s.tally.panics.Load(), DroppedHeaders: s.tally.droppedHeaders.Load(),
-		MappedStatuses: s.tally.mappedStatuses.Load(),
+		MappedStatuses: s.tally.mappedStatuses.Load(), WrongGuesses: s.tally.wrongGuesses.Load(), LockedOut: s.tally.lockedOut.Load(),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -35,8 +35,11 @@ type evaluator struct {
 	fetched cache.InterQueryCache      // Answers to http.send.
 	tally   *tally
 	logger  *slog.Logger
-	logged  *rate.Limiter
-	slots   chan struct{} // One is taken by each evaluation under way.
+
+	witnesses witnesses
+
+	logged *rate.Limiter
+	slots  chan struct{} // One is taken by each evaluation under way.
 	// memories are those that no evaluation uses at the moment.
 	memories sync.Pool
 }
@@ -44,7 +47,7 @@ type evaluator struct {
 // decide says whether a request is allowed: identity first, then every policy in order. The first refusal is the answer, and
 // of the policies after it only those are asked whose word does not count. A nil decision allows the request and changes nothing.
 func (e *evaluator) decide(ctx context.Context, r *request) *decision {
-	if refusal := r.identify(); refusal != nil {
+	if refusal := e.witnesses.identify(ctx, r); refusal != nil {
 		return refusal
 	}
 	var platform, own, refusal *decision
@@ -69,7 +72,7 @@ func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 	if refusal != nil {
 		return refusal
 	}
-	return own.and(platform)
+	return r.rules.hidden.apply(r, own.and(platform))
 }
 
 // ask has one policy decide.

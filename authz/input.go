@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"iter"
 	"net/url"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -40,21 +41,29 @@ func gatehouseBuilder(n *need) build[*request] {
 		leaf("contract", func(r *request) *ast.Term { return r.rules.terms.contract }),
 		leaf("parameters", func(r *request) *ast.Term { return r.parameters }),
 		message("identity", func(r *request) *identity { return r.identity },
+			text("kind", func(id *identity) string { return string(id.kind) }),
+			text("consumer", func(id *identity) string { return id.consumer }),
+			text("application", func(id *identity) string { return id.application }),
+			text("plan", func(id *identity) string { return id.plan }),
 			text("issuer", func(id *identity) string { return id.issuer }),
 			text("subject", func(id *identity) string { return id.text("sub") }),
-			leaf("scopes", func(id *identity) *ast.Term {
-				var terms []*ast.Term
-				for scope := range id.scopes() {
-					terms = append(terms, ast.StringTerm(scope))
-				}
-				return ast.ArrayTerm(terms...)
-			}),
+			leaf("scopes", func(id *identity) *ast.Term { return textsTerm(id.scopes()) }),
+			leaf("roles", func(id *identity) *ast.Term { return textsTerm(id.roles()) }),
 			field[*identity]{"claims", func(n *need) build[*identity] {
 				b := structure(n)
 				return func(id *identity) *ast.Term { return b(id.claims) }
 			}},
 		),
 	)
+}
+
+// textsTerm returns a list of texts.
+func textsTerm(texts iter.Seq[string]) *ast.Term {
+	var terms []*ast.Term
+	for text := range texts {
+		terms = append(terms, ast.StringTerm(text))
+	}
+	return ast.ArrayTerm(terms...)
 }
 
 // pathParameters splits the path by the route's template. A value is percent-decoded, as the upstream will see it.

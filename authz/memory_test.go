@@ -56,13 +56,13 @@ func TestMemoryIsLikeOPAsCache(t *testing.T) {
 				}
 			}
 		}
-		if mine, their := keys(m), keys(theirs); mine != their {
+		if mine, their := refsIn(m), refsIn(theirs); mine != their {
 			t.Fatalf("keys: got\n%s\nwant\n%s", mine, their)
 		}
 	})
 }
 
-func keys(c topdown.VirtualCache) string {
+func refsIn(c topdown.VirtualCache) string {
 	var texts []string
 	for _, k := range c.Keys() {
 		texts = append(texts, k.String())

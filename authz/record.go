@@ -115,7 +115,7 @@ func (d *Decided) Decision(input bool) gateway.Decision {
 	out := gateway.Decision{
 		ID: d.from.prefix + strconv.FormatUint(d.number, 10), RequestID: r.header(headerRequestID), Time: d.time,
 		Fleet: fleet, Node: node, By: gateway.ByGatehouse, Rules: d.unknownRules, Method: r.http().GetMethod(), Path: path,
-		Policy: d.policy, Identity: identityRecord(r.identity), Result: d.result.String(), Status: d.status, Code: d.code,
+		Policy: d.policy, Identity: r.identity.record(), Result: d.result.String(), Status: d.status, Code: d.code,
 		Reason: d.reason, Detail: d.detail, Duration: d.duration, Shadows: r.shadows,
 	}
 	if out.Status == 0 && d.result != Allowed {
@@ -136,18 +136,6 @@ func (d *Decided) Decision(input bool) gateway.Decision {
 }
 
 const headerRequestID = "x-request-id"
-
-// identityRecord returns an identity as records hold it.
-func identityRecord(id *identity) *gateway.Identity {
-	if id == nil {
-		return nil
-	}
-	out := &gateway.Identity{Kind: gateway.ByJWT, Issuer: id.issuer, Consumer: id.text("sub")}
-	for scope := range id.scopes() {
-		out.Scopes = append(out.Scopes, scope)
-	}
-	return out
-}
 
 // sanitized returns attributes without the body, with these headers and this path.
 func sanitized(a *attributes, http *httpRequest, headers map[string]string, path string) *attributes {

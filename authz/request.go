@@ -15,6 +15,7 @@ type request struct {
 	attributes *attributes
 	rules      *rules
 	identity   *identity // nil: nobody proved one.
+	shown      bool      // The caller showed something by which it did not prove who it is.
 	parameters *ast.Term // Of the policy about to be evaluated.
 	body       *body     // nil: not read yet.
 	malformed  string    // What could not be read, for the answer 400; empty: nothing.

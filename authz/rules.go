@@ -16,8 +16,9 @@ type rules struct {
 	terms     ruleTerms
 	path      gateway.Path
 	public    bool
-	proofs    []proof
-	challenge string // WWW-Authenticate where a token is missing.
+	ways      []way
+	hidden    *hidden
+	challenge string // WWW-Authenticate where nothing is shown.
 	policies  []applied
 	secrets   *secrets              // That no record holds.
 	full      bool                  // Records hold the input.
@@ -69,15 +70,8 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	if route.Object.Kind == gateway.KindRoute {
 		realm = route.Operation
 	}
-	r.challenge = challenge(realm)
-	for _, way := range route.Ways {
-		for _, p := range way {
-			if p.Issuer == nil {
-				continue
-			}
-			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
-		}
-	}
+	r.challenge, r.ways, r.hidden = challenges(realm, route.Ways), newWays(route.Ways, realm), hiddenOf(route.Ways)
+	r.allowed.GetOkResponse().HeadersToRemove = r.hidden.headers
 	for _, a := range route.Authorize {
 		if a.Mode == gateway.Off {
 			continue

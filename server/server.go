@@ -22,6 +22,7 @@ import (
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/authz/introspect"
 	"github.com/gatehouse/gatehouse/config"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/handover"
@@ -104,6 +105,8 @@ type Server struct {
 	shown     *shownTokens
 	keys      *accountKeys
 
+	introspection *introspect.Client
+
 	cluster   *cluster // What it has as one of several replicas; nil: it shares its store with nobody.
 	ledger    *ledger
 	reloading turn          // One reload at a time.
@@ -179,7 +182,12 @@ func New(o Options) (*Server, error) {
 	s.keys = &accountKeys{server: s}
 	s.ledger = &ledger{server: s, last: map[string]*line{}}
 	s.openLimits()
-	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided})
+	if s.introspection, err = s.newIntrospection(); err != nil {
+		return nil, err
+	}
+	s.authz = authz.New(authz.Options{
+		Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided, Keys: s.keys, Introspection: s.introspection,
+	})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
@@ -385,6 +393,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		failed = append(failed, s.forward.Close())
 	}
 	s.observed.Stop()
+	s.introspection.Close()
 	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
