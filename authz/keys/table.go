@@ -44,13 +44,19 @@ type shard struct {
 
 // row is a credential in memory.
 type row struct {
-	id      packed
-	hash    Hash
-	revoked bool
-	used    uint32 // In seconds since 1970, rounded down to usedEvery; changed while the shard is locked for reading.
-	ends    uint32 // When it expires, or was revoked, in seconds since 1970, rounded up; 0 for never.
+	facts
+
+	id   packed
+	used uint32 // In seconds since 1970, rounded down to usedEvery; changed while the shard is locked for reading, and so alone.
+}
+
+// facts are what is known of a credential.
+type facts struct {
 	app     *application
 	terms   *terms
+	hash    Hash
+	ends    uint32 // When it expires, or was revoked, in seconds since 1970, rounded up; 0 for never.
+	revoked bool
 }
 
 // hashing is what hashes secrets by the key.
@@ -92,10 +98,10 @@ func (t *Table) Find(text string) (Key, error) {
 
 	s := t.shard(key)
 	s.mu.RLock()
-	var found row
+	var found facts
 	at, known := s.where.find(s.rows, key)
 	if known {
-		found = s.rows[at]
+		found = s.rows[at].facts
 	}
 	same := subtle.ConstantTimeCompare(h.sum[:], found.hash[:]) == 1
 	first := known && same && s.firstUse(at, now)
@@ -115,14 +121,14 @@ func (t *Table) Find(text string) (Key, error) {
 	return found.key(named), nil
 }
 
-// key is a row as it is told.
-func (r row) key(named string) Key {
-	k := Key{ID: named, Application: r.app.id, Scopes: r.terms.scopes, Addresses: r.terms.addresses}
-	if all := r.app.subscriptions.Load(); all != nil {
+// key is a credential as it is told.
+func (f facts) key(named string) Key {
+	k := Key{ID: named, Application: f.app.id, Scopes: f.terms.scopes, Addresses: f.terms.addresses}
+	if all := f.app.subscriptions.Load(); all != nil {
 		k.Subscriptions = *all
 	}
-	if r.ends != 0 {
-		k.Expires = time.Unix(int64(r.ends), 0).UTC()
+	if f.ends != 0 {
+		k.Expires = time.Unix(int64(f.ends), 0).UTC()
 	}
 	return k
 }
@@ -134,7 +140,7 @@ func (t *Table) Put(one Row) error {
 	if !ok {
 		return fmt.Errorf("credential %s: %w", one.ID, ErrMalformed)
 	}
-	fresh := row{id: key, hash: one.Hash, ends: seconds(one.Expires)}
+	fresh := row{id: key, facts: facts{hash: one.Hash, ends: seconds(one.Expires)}}
 	if !one.Revoked.IsZero() {
 		fresh.revoked, fresh.ends = true, seconds(one.Revoked)
 	}
