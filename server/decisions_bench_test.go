@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"log/slog"
 	"path/filepath"
 	"syscall"
@@ -68,7 +67,7 @@ func benchmarkLog(b *testing.B, with, input bool) {
 			},
 		}},
 	}}
-	ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs(envoy.HeaderNode, "edge/edge-1"))
+	ctx := metadata.NewIncomingContext(b.Context(), metadata.Pairs(envoy.HeaderNode, "edge/edge-1"))
 	b.ReportAllocs()
 	before := cpu()
 	for b.Loop() {
