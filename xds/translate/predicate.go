@@ -20,17 +20,16 @@ const (
 	headerAuthority = ":authority"
 )
 
-// addPolicies refuses what the policies in enforce mode deny that Envoy decides by itself; shadows gets what those in shadow
-// mode would.
-func (r refusals) addPolicies(route *gateway.Route, shadows refusals) {
+// addPolicies refuses what the policies of one mode deny that Envoy decides by itself.
+func (r refusals) addPolicies(route *gateway.Route, mode gateway.Mode) {
 	for _, p := range route.Native() {
-		name, into := envoy.PolicyRefusal(p.Policy.Name, p.Reason), r
-		if p.Mode == gateway.Shadow {
-			into = shadows
+		if p.Mode != mode {
+			continue
 		}
-		into.unless(name, predicate(p.Native))
-		for _, header := range unreadable(p.Native) {
-			into.when(name, header)
+		name := envoy.PolicyRefusal(p.Policy.Name, p.Reason)
+		r.unless(name, predicate(p.Native))
+		for _, odd := range unreadable(p.Native) {
+			r.when(name, odd)
 		}
 	}
 }

@@ -26,10 +26,8 @@ func (r refusals) unless(name string, holds *rbacconfigv3.Principal) { r.when(na
 
 // refusalsOf returns what a route refuses in Envoy: callers who do not prove who they are, what its requirements ask for, and
 // what the authorization service did not allow although it should have been asked.
-//
-// shadows are what its policies in shadow mode would refuse besides.
-func refusalsOf(r *gateway.Route) (out, shadows refusals) {
-	out, shadows = refusals{}, refusals{}
+func refusalsOf(r *gateway.Route) refusals {
+	out := refusals{}
 	if !r.Public {
 		out.addIdentity(r)
 	}
@@ -39,8 +37,8 @@ func refusalsOf(r *gateway.Route) (out, shadows refusals) {
 	for i := range r.Require {
 		out.unless(r.Require[i].Name, meets(&r.Require[i]))
 	}
-	out.addPolicies(r, shadows)
-	return out, shadows
+	out.addPolicies(r, gateway.Enforce)
+	return out
 }
 
 // policies returns the refusals in Envoy's words, each known by its name.
@@ -58,14 +56,14 @@ func (r refusals) policies() map[string]*rbacconfigv3.Policy {
 // guardOn returns the guard's override of a route. The listener's guard denies every request; this lets pass what no refusal
 // of the route holds of.
 func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
-	refused, shadows := refusalsOf(r)
-	rules := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: refused.policies()}
+	rules := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: refusalsOf(r).policies()}
 	rules.Policies[envoy.RefusedPath] = &rbacconfigv3.Policy{
 		Permissions: []*rbacconfigv3.Permission{twofoldPath()},
 		Principals:  []*rbacconfigv3.Principal{anybody()},
 	}
 	guard := &rbacv3.RBAC{Rules: rules, RulesStatPrefix: envoy.PrefixGuard}
-	if len(shadows) > 0 {
+	shadows := refusals{}
+	if shadows.addPolicies(r, gateway.Shadow); len(shadows) > 0 {
 		guard.ShadowRules = &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: shadows.policies()}
 		guard.ShadowRulesStatPrefix = envoy.PrefixGuard
 	}
