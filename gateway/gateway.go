@@ -113,10 +113,17 @@ type Issuer struct {
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
 	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is not in a file.
 	KeyURL    *KeyURL  `json:",omitempty"` // Where the key set is fetched; nil: it is not.
-	Mint      *Mint    `json:"-"`          // Only for examples and tests.
-	Team      string   `json:"-"`          // Empty: the platform.
-	Shared    bool     `json:"-"`          // Whether APIs of other teams may use it.
-	Origin    Origin   `json:"-"`
+	// Algorithms and Types are the alg and typ of a token's header, one of which it must have; empty: any that the keys allow.
+	Algorithms []string `json:",omitempty"`
+	Types      []string `json:",omitempty"`
+	// MaxLifetime is how far ahead a token's exp may be at most; 0: any time.
+	MaxLifetime time.Duration `json:",omitempty"`
+	// Skew is by how much clocks may differ where exp and nbf are looked at, whole seconds; 0: a minute.
+	Skew   time.Duration `json:",omitempty"`
+	Mint   *Mint         `json:"-"` // Only for examples and tests.
+	Team   string        `json:"-"` // Empty: the platform.
+	Shared bool          `json:"-"` // Whether APIs of other teams may use it.
+	Origin Origin        `json:"-"`
 }
 
 // Settings returns what an Issuer's document says. Keys that are watched are not among it: they rotate at once for all, without

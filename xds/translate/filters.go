@@ -36,6 +36,7 @@ func httpFilters(t gateway.Timeouts) []*hcmv3.HttpFilter {
 		},
 		off(envoy.FilterAuthzClosed, extAuthz(t.Authorization, gateway.Closed)),
 		off(envoy.FilterAuthzOpen, extAuthz(t.Authorization, gateway.Open)),
+		off(envoy.FilterPolicy, &rbacv3.RBAC{}),
 		on(envoy.FilterGuard, guard()),
 		off(envoy.FilterRateLimitClosed, rateLimit(t.Limits, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(t.Limits, gateway.Open)),
