@@ -29,7 +29,9 @@ func (e *entry) final() bool {
 // record makes the record of an entry. It takes whatever it is given: what is missing or makes no sense stays zero. Time is arrived where
 // the entry tells none; where it came from and its number are for the caller to set.
 func (t *Table) record(e *entry, arrived time.Time) Record {
+	path, _, _ := strings.Cut(e.path, "?")
 	r := Record{
+		entry: e, Path: clean(path, maxDetails),
 		Time:      arrived,
 		RequestID: clean(e.requestID, maxName),
 		API:       clean(e.api, maxName),

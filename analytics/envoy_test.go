@@ -150,11 +150,12 @@ func TestRealEnvoy(t *testing.T) {
 	for _, c := range cases {
 		want, got := c.want, records[c.route.Operation]
 		want.Fleet, want.Node, want.Method = "edge", "edge-1", "GET"
+		want.Path = "/" + c.route.Operation
 		want.API, want.Version, want.Operation, want.Rules = "payments", "v1", c.route.Operation, c.route.Rules
 		checkRecord(t, want, got, started)
 	}
 	checkRecord(t, analytics.Record{
-		Fleet: "edge", Node: "edge-1", Method: "GET", Status: 404, Details: "route_not_found", Flags: "NR", Answered: analytics.Envoy,
+		Fleet: "edge", Node: "edge-1", Method: "GET", Path: "/", Status: 404, Details: "route_not_found", Flags: "NR", Answered: analytics.Envoy,
 	}, records[""], started)
 	if got := s.Stats().Unrouted; got != 1 {
 		t.Errorf("entries without route: %d, want 1", got)
@@ -169,7 +170,7 @@ func TestRealEnvoy(t *testing.T) {
 func checkRecord(t *testing.T, want, got analytics.Record, started time.Time) {
 	t.Helper()
 	uncertain := cmpopts.IgnoreFields(analytics.Record{}, "Stream", "Sequence", "Time", "RequestID", "Class", "FirstByte", "LastByte")
-	if diff := cmp.Diff(want, got, uncertain); diff != "" {
+	if diff := cmp.Diff(want, got, uncertain, cmpopts.IgnoreUnexported(analytics.Record{})); diff != "" {
 		t.Errorf("%q: record (-want +got):\n%s", want.Operation, diff)
 	}
 	if got.Stream == 0 || got.Sequence == 0 || len(got.RequestID) != 36 {

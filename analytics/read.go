@@ -21,7 +21,12 @@ type entry struct {
 
 	api, version, operation, rules string
 	limitRules                     string // The rules that the rate limit service repeated in its answer.
+	limit                          string // The limit that it says is reached.
 	letThrough                     bool   // By the authorization filter, after a failure.
+
+	claims, guarded []byte // What the token filter and Envoy's access rules wrote, as it came: few entries need it.
+	spiffe          string // First URI name of the client's certificate.
+	path            string
 
 	method            uint64
 	requestID         string
@@ -37,6 +42,7 @@ const (
 	entryRequest  = 3
 	entryResponse = 4
 
+	commonTLS      = 4
 	commonStart    = 5
 	commonFirst    = 11
 	commonLast     = 12
@@ -47,7 +53,12 @@ const (
 	commonDuration = 23
 	commonType     = 33
 
+	tlsPeer   = 4
+	peerNames = 1
+	peerURI   = 1
+
 	requestMethod  = 1
+	requestPath    = 5
 	requestID      = 9
 	requestBody    = 12
 	requestHeaders = 13
@@ -59,6 +70,7 @@ const (
 	metadataFilter = 1
 	structFields   = 1
 	valueString    = 3
+	valueStruct    = 5
 	wrappedNumber  = 1
 )
 
@@ -96,6 +108,8 @@ func (e *entry) common(number protowire.Number, f field) error {
 		e.route(string(f.bytes))
 	case commonMetadata:
 		return walk(f.bytes, e.metadata)
+	case commonTLS:
+		return e.peer(f.bytes)
 	}
 	return nil
 }
@@ -108,30 +122,32 @@ func (e *entry) route(text string) {
 	e.api, e.version, e.operation = gateway.SplitRouteName(name)
 }
 
-// metadata takes, of all that filters wrote, what the rate limit service answered.
+// metadata takes what the rate limit service answered, and keeps what the token filter and Envoy's access rules wrote.
 func (e *entry) metadata(number protowire.Number, f field) error {
 	if number != metadataFilter {
 		return nil
 	}
 	namespace, fields, err := pair(f.bytes)
-	if err != nil || string(namespace) != envoy.MetadataRateLimit {
+	if err != nil {
 		return err
 	}
-	return walk(fields, func(number protowire.Number, f field) error {
-		if number != structFields {
-			return nil
-		}
-		key, value, err := pair(f.bytes)
-		if err != nil || string(key) != envoy.MetadataRateLimitRules {
-			return err
-		}
-		return walk(value, func(number protowire.Number, f field) error {
-			if number == valueString {
-				e.limitRules = string(f.bytes)
+	switch string(namespace) {
+	case envoy.MetadataRateLimit:
+		return walkStruct(fields, func(key string, value []byte) error {
+			switch key {
+			case envoy.MetadataRateLimitRules:
+				e.limitRules = textOf(value)
+			case envoy.MetadataRateLimitLimit:
+				e.limit = textOf(value)
 			}
 			return nil
 		})
-	})
+	case envoy.MetadataJWT:
+		e.claims = fields
+	case metadataRBAC:
+		e.guarded = fields
+	}
+	return nil
 }
 
 func (e *entry) request(number protowire.Number, f field) error {
@@ -140,6 +156,8 @@ func (e *entry) request(number protowire.Number, f field) error {
 		e.method = f.number
 	case requestID:
 		e.requestID = string(f.bytes)
+	case requestPath:
+		e.path = string(f.bytes)
 	case requestBody:
 		e.bytesIn = f.number
 	case requestHeaders:

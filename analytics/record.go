@@ -29,6 +29,7 @@ type Record struct {
 	Operation string
 	Rules     string // Content hash, see gateway.Route.Rules.
 
+	Path    string // Without the query.
 	Method  string // OTHER for methods that the access log format does not know.
 	Status  int    // 0: the client went away before there was an answer. At most 999.
 	Class   Class
@@ -42,6 +43,16 @@ type Record struct {
 
 	Answered   Responder
 	LetThrough LetThrough
+
+	entry *entry // For Evidence.
+}
+
+// Evidence returns what the Envoy tells of how the request was decided.
+func (r *Record) Evidence() Evidence {
+	if r.entry == nil {
+		return Evidence{}
+	}
+	return r.entry.evidence()
 }
 
 // LetThrough says which calls to Gatehouse failed on a request that went on to its upstream nevertheless, because its API

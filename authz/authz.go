@@ -46,6 +46,8 @@ type Options struct {
 	// Caller tells for which fleet a Check's Envoy may ask, where its connection proves one: it is answered for that fleet's
 	// routes alone. An error tells that the call contradicts its connection. nil: no connection proves anything.
 	Caller func(context.Context) (fleet string, known bool, err error)
+	// Recorder is told of every decision; nil: nobody is.
+	Recorder Recorder
 }
 
 // Service answers Checks by the tables it was given. It starts no goroutine.
@@ -56,6 +58,7 @@ type Service struct {
 	tally     tally
 	held      atomic.Pointer[held]
 	caller    func(context.Context) (fleet string, known bool, err error)
+	recorder  *recorder // nil: nobody is told of decisions.
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -102,6 +105,9 @@ func New(o Options) *Service {
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
 		}),
+	}
+	if o.Recorder != nil {
+		s.recorder = newRecorder(o.Recorder)
 	}
 	s.held.Store(&held{})
 	return s
@@ -152,26 +158,35 @@ func (s *Service) stranger(ctx context.Context, e *entry) bool {
 // says, which may be to let the request pass. The answer may be one that many requests get, so it must not be changed.
 func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
 	r := request{attributes: check.GetAttributes()}
+	began := s.began()
 	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
 	if e == nil {
 		s.tally.unknownRules.Add(1)
-		return unknownRules().refuse(r.grpc(), &s.tally), nil
+		d := unknownRules()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	r.rules = e.rules
 	if s.stranger(ctx, e) {
 		s.tally.strangers.Add(1)
-		return strange().refuse(r.grpc(), &s.tally), nil
+		d := strange()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	if ctx.Err() != nil { // Nobody waits for the answer any more: spend nothing on it.
 		s.tally.expired.Add(1)
-		return expired().refuse(r.grpc(), &s.tally), nil
+		d := expired()
+		s.record(ctx, &r, began, d)
+		return d.refuse(r.grpc(), &s.tally), nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
 			response = s.recovered(ctx, &r, e, cause)
+			s.record(ctx, &r, began, fail("evaluation-error"))
 		}
 	}()
 	d := s.evaluator.decide(ctx, &r)
+	s.record(ctx, &r, began, d)
 	if d == nil {
 		e.tally.results[Allowed].Add(1)
 		return e.rules.allowed, nil

@@ -13,8 +13,8 @@ type body struct {
 	truncated bool      // Envoy sent less than the whole.
 }
 
-// readBody returns the body by its content type: JSON (also +json) and forms are read. A body that is not what its type
-// says makes the request malformed: nothing is decided by half of it.
+// readBody returns the body by its content type: JSON (also +json) and forms, also of several parts, are read. A body that is
+// not what its type says makes the request malformed: nothing is decided by half of it.
 func (r *request) readBody() *body {
 	if r.body == nil {
 		r.body = &body{term: ast.InternedNullTerm}
@@ -23,12 +23,28 @@ func (r *request) readBody() *body {
 	return r.body
 }
 
-func (b *body) read(r *request) {
-	mediaType, _, _ := strings.Cut(strings.ToLower(r.header("content-type")), ";")
+// bodyReader returns what reads bodies of a content type; nil: nothing does.
+func bodyReader(contentType string) func(r *request, contentType, text string) *ast.Term {
+	mediaType, _, _ := strings.Cut(strings.ToLower(contentType), ";")
 	mediaType = strings.TrimSpace(mediaType)
-	isJSON := strings.Contains(mediaType, "application/json") || strings.HasSuffix(mediaType, "+json")
-	isForm := strings.Contains(mediaType, "application/x-www-form-urlencoded")
-	if !isJSON && !isForm {
+	switch {
+	case strings.Contains(mediaType, "application/json") || strings.HasSuffix(mediaType, "+json"):
+		return (*request).jsonBody
+	case strings.Contains(mediaType, "application/x-www-form-urlencoded"):
+		return (*request).formBody
+	case strings.Contains(mediaType, "multipart/form-data"):
+		return (*request).multipartBody
+	}
+	return nil
+}
+
+func (b *body) read(r *request) {
+	if b.truncated = r.header("x-envoy-auth-partial-body") == "true"; b.truncated {
+		return
+	}
+	contentType := r.header("content-type")
+	reader := bodyReader(contentType)
+	if reader == nil {
 		return
 	}
 	text := r.http().GetBody()
@@ -41,24 +57,27 @@ func (b *body) read(r *request) {
 	if b.truncated = r.isTruncated(len(text)); b.truncated {
 		return
 	}
-	if isJSON {
-		term, err := jsonTerm([]byte(text))
-		if err != nil {
-			r.malformed = "The body is not JSON, as its content type says."
-			return
-		}
+	if term := reader(r, contentType, text); term != nil {
 		b.term = term
-		return
 	}
-	b.term = ast.NewTerm(parseForm(text, func(error) { r.malformed = "The body is not a form, as its content type says." }))
 }
 
-// isTruncated reports whether Envoy sent less than the whole body. Where it sends bodies it says so itself, and overwrites
-// what a client says (x-envoy-auth-partial-body).
-func (r *request) isTruncated(sent int) bool {
-	if r.header("x-envoy-auth-partial-body") == "true" {
-		return true
+func (r *request) jsonBody(_, text string) *ast.Term {
+	term, err := jsonTerm([]byte(text))
+	if err != nil {
+		r.malformed = "The body is not JSON, as its content type says."
+		return nil
 	}
+	return term
+}
+
+func (r *request) formBody(_, text string) *ast.Term {
+	return ast.NewTerm(parseForm(text, func(error) { r.malformed = "The body is not a form, as its content type says." }))
+}
+
+// isTruncated reports whether Envoy sent less than the whole body. Where it sends bodies it says so itself
+// (x-envoy-auth-partial-body), and overwrites what a client says.
+func (r *request) isTruncated(sent int) bool {
 	length, err := strconv.ParseInt(r.header("content-length"), 10, 64)
 	return err == nil && length > int64(sent)
 }

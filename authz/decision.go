@@ -12,6 +12,7 @@ import (
 // decision is what was decided about one request. A nil decision allows it and changes nothing.
 type decision struct {
 	result Result
+	policy string // That refused; empty where none did.
 	reason string // Why, as one word or short text; the policy's own where it gives one.
 
 	// Of a refusal.

@@ -39,6 +39,7 @@ func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 		d := e.ask(ctx, r, p)
 		switch {
 		case d != nil && d.result != Allowed:
+			d.policy = p.name
 			return d
 		case p.platform:
 			platform = platform.and(d)

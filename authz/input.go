@@ -9,19 +9,24 @@ import (
 // inputBuilder returns what makes the input document of a policy: the parts opa-envoy-plugin's users know, and gatehouse.
 // Parts that the policy never refers to are not made.
 func inputBuilder(n *need) build[*request] {
+	return object(n, append(pluginFields(), field[*request]{"gatehouse", gatehouseBuilder})...)
+}
+
+// pluginFields are the parts that opa-envoy-plugin defines.
+func pluginFields() []field[*request] {
 	version := ast.ObjectTerm(
 		[2]*ast.Term{ast.StringTerm("encoding"), ast.StringTerm("protojson")},
 		[2]*ast.Term{ast.StringTerm("ext_authz"), ast.StringTerm("v3")},
 	)
-	return object(n,
+	return []field[*request]{
 		attributesField(),
 		leaf("parsed_path", parsedPath),
 		leaf("parsed_query", parsedQuery),
 		leaf("parsed_body", func(r *request) *ast.Term { return r.readBody().term }),
 		leaf("truncated_body", func(r *request) *ast.Term { return ast.InternedTerm(r.readBody().truncated) }),
 		leaf("version", func(*request) *ast.Term { return version }),
-		field[*request]{"gatehouse", gatehouseBuilder},
-	)
+		text("source_principal", func(r *request) string { return r.attributes.GetSource().GetPrincipal() }),
+	}
 }
 
 // gatehouseBuilder returns what makes input.gatehouse: what Gatehouse knows about the request beyond what Envoy sent.
@@ -32,6 +37,7 @@ func gatehouseBuilder(n *need) build[*request] {
 		leaf("operation", func(r *request) *ast.Term { return r.rules.terms.operation }),
 		leaf("rules", func(r *request) *ast.Term { return r.rules.terms.rules }),
 		leaf("path", pathParameters),
+		leaf("contract", func(r *request) *ast.Term { return r.rules.terms.contract }),
 		leaf("parameters", func(r *request) *ast.Term { return r.parameters }),
 		message("identity", func(r *request) *identity { return r.identity },
 			text("issuer", func(id *identity) string { return id.issuer }),

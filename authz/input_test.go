@@ -75,6 +75,9 @@ func expected(t interface{ Fatal(...any) }, check *authv3.CheckRequest) map[stri
 	input["parsed_path"], input["parsed_query"] = path, query
 	input["parsed_body"], input["truncated_body"] = nil, false
 	input["version"] = map[string]any{"ext_authz": "v3", "encoding": "protojson"}
+	if principal := check.GetAttributes().GetSource().GetPrincipal(); principal != "" {
+		input["source_principal"] = principal
+	}
 	return input
 }
 

@@ -19,11 +19,12 @@ type rules struct {
 	proofs    []proof
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
+	secrets   *secrets              // That no record holds.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
 }
 
 // ruleTerms are the parts of the input document that are the same for every request of a route.
-type ruleTerms struct{ api, version, operation, rules *ast.Term }
+type ruleTerms struct{ api, version, operation, rules, contract *ast.Term }
 
 // applied is a policy with the parameters by which a route applies it.
 type applied struct {
@@ -33,6 +34,22 @@ type applied struct {
 	platform   bool // The Gateway's.
 }
 
+// contractTerm returns what the contract says of an operation, scopes as a list of lists; nil where it says nothing.
+func contractTerm(requirements [][]string) *ast.Term {
+	if requirements == nil {
+		return nil
+	}
+	lists := make([]*ast.Term, len(requirements))
+	for i, scopes := range requirements {
+		terms := make([]*ast.Term, len(scopes))
+		for j, scope := range scopes {
+			terms[j] = ast.StringTerm(scope)
+		}
+		lists[i] = ast.ArrayTerm(terms...)
+	}
+	return ast.ObjectTerm([2]*ast.Term{ast.StringTerm("scopes"), ast.ArrayTerm(lists...)})
+}
+
 // newRules returns the rules of a route. They are nil where a policy is missing, because it did not compile.
 func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rules, error) {
 	r := &rules{
@@ -40,8 +57,9 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		terms: ruleTerms{
 			api: ast.StringTerm(route.API), version: ast.StringTerm(route.Version),
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
+			contract: contractTerm(route.ContractScopes),
 		},
-		path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
+		secrets: secretsOf(route), path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {

@@ -42,5 +42,7 @@ func Load(dir string, opts Options) (*gateway.Documents, gateway.Faults) {
 
 // LoadFS is Load for a file system, which must not lead outside itself.
 func LoadFS(fsys fs.FS, opts Options) (*gateway.Documents, gateway.Faults) {
-	return newLoader(fsys, opts).load()
+	docs, faults := newLoader(fsys, opts).load()
+	docs.Library = opts.library()
+	return docs, faults
 }

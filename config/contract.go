@@ -14,6 +14,7 @@ type contract struct {
 	places     []gateway.Place   // Of each operation.
 	faults     []gateway.Fault   // Code, Place and Message only.
 	reads      map[string][]byte // The other files that it refers to.
+	security   [][]string        // What it asks for of operations that say nothing themselves.
 }
 
 // looksLikeContract reports whether the first document of a YAML file has the key of an OpenAPI contract, before it is
@@ -65,6 +66,7 @@ func (l *loader) readContract(file string, text []byte) *contract {
 		return c
 	}
 	refs.follow()
+	c.security, _ = c.requirements(s, s.root)
 	c.add(c.collect(refs, s))
 	return c
 }

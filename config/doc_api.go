@@ -99,7 +99,7 @@ func (d *apiDocument) operations(o *object, listed []gateway.Operation, readable
 		case at >= 0 && w.matching().matches():
 			o.fault(gateway.CodeConflict, field, "the contract says which requests are %s: remove method, methods and match, or write a path", op.ID)
 		case at >= 0:
-			op.Match = listed[at].Match
+			op.Match, op.Scopes = listed[at].Match, listed[at].Scopes
 			operations[at] = op
 		case d.Contract == "" || w.matching().matches():
 			o.fault(gateway.CodeMissingField, field, "the operation %s has no path: write path or path-regex", op.ID)

@@ -11,16 +11,20 @@ import (
 )
 
 type issuerDocument struct {
-	header      `yaml:",inline"`
-	Issuer      string       `yaml:"issuer" jsonschema:"required" doc:"The iss claim of its tokens, byte for byte."`
-	Audiences   []string     `yaml:"audiences" order:"none" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
-	JWKS        keysFields   `yaml:"jwks" jsonschema:"required" doc:"The public keys by which its tokens are verified."`
+	header    `yaml:",inline"`
+	Issuer    string      `yaml:"issuer" jsonschema:"required" doc:"The iss claim of its tokens, byte for byte."`
+	Audiences []string    `yaml:"audiences" order:"none" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
+	JWKS      *keysFields `yaml:"jwks" doc:"The public keys by which its tokens are verified."`
+
 	Algorithms  []algorithm  `yaml:"algorithms" order:"none" single:"true" jsonschema:"minItems=1" doc:"The algorithms by which its tokens may be signed. Any that a key of the set is for, where not said."`
 	Types       []tokenType  `yaml:"types" order:"none" single:"true" jsonschema:"minItems=1" doc:"What the typ of a token may be, such as at+jwt (RFC 9068). The typ is not looked at where not said."`
 	MaxLifetime duration     `yaml:"max-lifetime" doc:"How far ahead a token may expire at most. One that expires later is refused until that is near enough. Any time where not said."`
 	Skew        wholeSeconds `yaml:"skew" jsonschema:"default=1m" doc:"By how much clocks may differ where the times of a token are looked at, 1s to 10m."`
-	Shared      bool         `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may take its tokens. What has no team is free to all."`
-	Mint        *mintFields  `yaml:"mint" doc:"What signs tokens in examples and tests. Never in production."`
+
+	Introspection *introspectionFields `yaml:"introspection" doc:"How it is asked about tokens that say nothing by themselves (RFC 7662)."`
+
+	Shared bool        `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may take its tokens. What has no team is free to all."`
+	Mint   *mintFields `yaml:"mint" doc:"What signs tokens in examples and tests. Never in production."`
 }
 
 type keysFields struct {
@@ -42,8 +46,13 @@ func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Team: d.Team, Shared: d.Shared, Origin: o.origin()}
 	i.Algorithms, i.Types = sortedTexts(texts(d.Algorithms)), sortedTexts(texts(d.Types))
 	i.MaxLifetime, i.Skew = time.Duration(d.MaxLifetime), time.Duration(d.Skew)
-	i.KeySet, i.KeyFile = d.JWKS.keySet(o)
-	i.KeyURL = d.JWKS.keyURL(o, d.Issuer)
+	if d.JWKS != nil {
+		i.KeySet, i.KeyFile = d.JWKS.keySet(o)
+		i.KeyURL = d.JWKS.keyURL(o, d.Issuer)
+	} else if d.Introspection == nil && !o.blamed("jwks") {
+		o.fault(gateway.CodeMissingField, "jwks", "nothing says how tokens of this Issuer are verified: write jwks, introspection, or both")
+	}
+	i.Introspection = d.Introspection.introspection(o)
 	if d.Mint != nil {
 		i.Mint = &gateway.Mint{Key: d.Mint.key(o), Tokens: d.Mint.Tokens}
 	}

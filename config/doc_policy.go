@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strings"
+
 	"github.com/invopop/jsonschema"
 	"go.yaml.in/yaml/v4"
 
@@ -8,14 +10,19 @@ import (
 )
 
 type policyDocument struct {
-	header `yaml:",inline"`
-	File   filePath       `yaml:"file" doc:"The file that holds the Rego."`
-	Rego   *regoText      `yaml:"rego" doc:"The Rego itself."`
-	Entry  entry          `yaml:"entry" doc:"The rule that decides, such as bank/payments/allow. The rule allow of the module's package where not said."`
-	With   map[string]any `yaml:"with" doc:"Parameters, input.gatehouse.parameters in Rego."`
-	Data   map[string]any `yaml:"data" doc:"What the module sees as data."`
-	Shared bool           `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may apply it. What has no team is free to all."`
-	Locked bool           `yaml:"locked" jsonschema:"default=false" doc:"Whether only the platform may change or delete it. A locked Policy has no team."`
+	header      `yaml:",inline"`
+	File        filePath            `yaml:"file" doc:"The file that holds the Rego."`
+	Rego        *regoText           `yaml:"rego" doc:"The Rego itself."`
+	Entry       entry               `yaml:"entry" doc:"The rule that decides, such as bank/payments/allow. The rule allow of the module's package where not said."`
+	With        map[string]any      `yaml:"with" doc:"Parameters, input.gatehouse.parameters in Rego."`
+	Data        map[string]any      `yaml:"data" doc:"What the module sees as data."`
+	DataFiles   map[string]filePath `yaml:"data-files" doc:"Files of JSON or YAML that the module sees as data too, each below its name: accounts becomes data.accounts, bank.accounts becomes data.bank.accounts."`
+	Imports     []name              `yaml:"imports" order:"none" doc:"Other Policies whose modules and data this one sees."`
+	Limit       duration            `yaml:"limit" jsonschema:"default=10ms" doc:"How long one evaluation may take, from 1ms to 10s."`
+	Hosts       []hostPort          `yaml:"hosts" order:"none" doc:"Hosts that http.send may ask. It may not be used where none is listed."`
+	Descriptors filePath            `yaml:"descriptors" doc:"A file with a FileDescriptorSet (protoc --descriptor_set_out --include_imports), by which bodies of gRPC calls are read."`
+	Shared      bool                `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may apply it. What has no team is free to all."`
+	Locked      bool                `yaml:"locked" jsonschema:"default=false" doc:"Whether only the platform may change or delete it. A locked Policy has no team."`
 }
 
 func (d *policyDocument) add(o *object, docs *gateway.Documents) {
@@ -25,6 +32,9 @@ func (d *policyDocument) add(o *object, docs *gateway.Documents) {
 	}
 	if d.Locked && d.Team != "" {
 		o.fault(gateway.CodeConflict, "locked", "a locked Policy belongs to the platform, not to team %s: remove team, or locked", d.Team)
+	}
+	if strings.HasPrefix(p.Name, libraryPrefix) {
+		o.fault(gateway.CodeBadValue, "name", "names that begin with %q are those of the policies that ship with Gatehouse: write another", libraryPrefix)
 	}
 	switch {
 	case d.File != "" && d.Rego != nil:
@@ -38,6 +48,7 @@ func (d *policyDocument) add(o *object, docs *gateway.Documents) {
 	case !o.blamed("file") && !o.blamed("rego"):
 		o.fault(gateway.CodeMissingField, "", "the Policy %s has no Rego: write file: and its path, or rego:", d.Name)
 	}
+	d.engine(o, p)
 	if o.sound(docs) {
 		docs.Policies = append(docs.Policies, p)
 	}

@@ -23,6 +23,9 @@ func (v duration) String() string { return span(time.Duration(v)) }
 // String returns the span as a duration does.
 func (v checkTime) String() string { return span(time.Duration(v)) }
 
+// String returns the duration.
+func (v callTime) String() string { return span(time.Duration(v)) }
+
 // String returns the span as a duration does.
 func (v wholeSeconds) String() string { return span(time.Duration(v)) }
 

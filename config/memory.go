@@ -15,6 +15,7 @@ type Memory struct {
 	whole   *whole
 	team    string             // Whose the source is.
 	sources map[string]*Memory // Of LoadSources, by name.
+	library []*gateway.Policy  // Those that ship with Gatehouse.
 }
 
 // memorised is one file without faults, and what it became. It is never changed.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path"
 	"reflect"
 	"slices"
@@ -44,6 +46,7 @@ func (w *original) meaning(f *forms) canonical.Value {
 		w.listed(f, d, &out)
 	case *policyDocument:
 		w.rego(d, &out)
+		w.sums(d, &out)
 	}
 	return out
 }
@@ -67,6 +70,23 @@ func (w *original) rego(d *policyDocument, out *canonical.Value) {
 		return
 	}
 	out.Put(rego)
+}
+
+// sums says of each file that a Policy reads besides its Rego what is in it, by its hash: the content may be megabytes.
+func (w *original) sums(d *policyDocument, out *canonical.Value) {
+	sum := func(field *canonical.Part, named filePath) {
+		file, err := resolve(w.object.file, string(named))
+		if text, read := w.object.includes[file]; field != nil && err == nil && read {
+			of := sha256.Sum256(text)
+			field.Text += " (sha256 " + hex.EncodeToString(of[:8]) + ")"
+		}
+	}
+	if files := out.Field("data-files"); files != nil {
+		for at, named := range d.DataFiles {
+			sum(files.Field(at), named)
+		}
+	}
+	sum(out.Field("descriptors"), d.Descriptors)
 }
 
 // listed adds what the contract lists: to an operation that the document names its method and path, and the others whole.

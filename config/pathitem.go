@@ -118,6 +118,10 @@ func (i *pathItem) add(verb string, key, op position) {
 		}
 		entry.ID, entry.named = id.Value, id.Value != ""
 	}
+	var said bool
+	if entry.Scopes, said = i.contract.requirements(op.source, op.node); !said {
+		entry.Scopes = i.contract.security
+	}
 	entry.ID = operationID(entry.ID, verb, i.pattern)
 	i.operations = append(i.operations, entry)
 }

@@ -38,6 +38,7 @@ func LoadSources(sources []Source, dir string, opts Options) (*gateway.Documents
 	}
 	u.settle()
 	sortDocuments(u.docs)
+	u.docs.Library = opts.library()
 	return u.docs, u.faults.Sort()
 }
 

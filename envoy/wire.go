@@ -46,6 +46,8 @@ const (
 	// MetadataRateLimitRules is the key of the rules hash that every answer of the rate limit service repeats. A limited
 	// route's access log entry without it was let through by a failure, of which the filter leaves no other trace.
 	MetadataRateLimitRules = "rules"
+	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
+	MetadataRateLimitLimit = "limit"
 )
 
 // What the filter FilterPolicy leaves behind, in the namespace MetadataRBAC: under KeyPolicyResult whether nothing is to be refused,

@@ -118,8 +118,10 @@ const (
 
 // Operation is one thing an API can do.
 type Operation struct {
-	ID           string
-	Match        Match
+	ID    string
+	Match Match
+	// Scopes are what the contract's security requirements ask for (OpenAPI 3.1, 4.8.30): all scopes of one of them.
+	Scopes       [][]string       `json:",omitempty"`
 	To           []Destination    // nil: the API's.
 	Authenticate *Authenticate    // nil: the API's.
 	Authorize    *[]Authorization // nil: the API's.

@@ -25,7 +25,7 @@ func Assemble(docs *Documents, reduce Reduce) (*Revision, Faults) {
 func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, Faults) {
 	a := &assembler{docs: docs, reduce: reduce, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}}
 	if prev != nil {
-		a.before = prev.parts
+		a.before, a.importedBefore = prev.parts, prev.imported
 	}
 	rev := &Revision{
 		ID:       contentID(docs.Files),
@@ -40,7 +40,8 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 			return u.Name
 		}),
 	}
-	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, rev.Policies)
+	rev.Policies, rev.imported = a.importedPolicies(rev.Policies)
+	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, slices.Concat(docs.Library, rev.Policies))
 	a.checkListeners(rev.Gateways)
 	a.checkRollouts(rev.Gateways)
 	a.checkAllow(rev.Gateways)
@@ -68,10 +69,11 @@ type assembler struct {
 	reduce Reduce
 	faults Faults
 
-	before map[*API]*part // What APIs became the time before.
-	parts  map[*API]*part // What they become now, of those without faults.
-	named  []reference    // What the API at hand has referred to so far.
-	around map[*Gateway]around
+	before         map[*API]*part // What APIs became the time before.
+	importedBefore map[*Policy]*importing
+	parts          map[*API]*part // What they become now, of those without faults.
+	named          []reference    // What the API at hand has referred to so far.
+	around         map[*Gateway]around
 }
 
 // objects finds objects by their names.

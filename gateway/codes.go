@@ -58,6 +58,8 @@ const (
 	CodeTwoCertificates Code = "GH222" // Two certificates for one host.
 	CodeServesNothing   Code = "GH223" // A certificate that is good for no host of its listener.
 	CodeNoRedirect      Code = "GH224" // A redirect that leads nowhere.
+
+	CodeIssuerProof Code = "GH225" // An Issuer that cannot prove what is asked of it.
 )
 
 // Codes of faults in policies.

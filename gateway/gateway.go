@@ -119,11 +119,14 @@ type Issuer struct {
 	// MaxLifetime is how far ahead a token's exp may be at most; 0: any time.
 	MaxLifetime time.Duration `json:",omitempty"`
 	// Skew is by how much clocks may differ where exp and nbf are looked at, whole seconds; 0: a minute.
-	Skew   time.Duration `json:",omitempty"`
-	Mint   *Mint         `json:"-"` // Only for examples and tests.
-	Team   string        `json:"-"` // Empty: the platform.
-	Shared bool          `json:"-"` // Whether APIs of other teams may use it.
-	Origin Origin        `json:"-"`
+	Skew time.Duration `json:",omitempty"`
+	// Introspection says how it is asked about opaque tokens; nil: it is not.
+	Introspection *Introspection `json:",omitempty"`
+
+	Mint   *Mint  `json:"-"` // Only for examples and tests.
+	Team   string `json:"-"` // Empty: the platform.
+	Shared bool   `json:"-"` // Whether APIs of other teams may use it.
+	Origin Origin `json:"-"`
 }
 
 // Settings returns what an Issuer's document says. Keys that are watched are not among it: they rotate at once for all, without
@@ -151,8 +154,29 @@ type Policy struct {
 	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
 	With   map[string]any
 	Data   map[string]any // Becomes `data` beside the module.
-	Team   string         `json:"-"` // Empty: the platform.
-	Shared bool           `json:"-"` // Whether APIs of other teams may use it.
-	Locked bool           `json:"-"` // Only the platform may change or delete it.
-	Origin Origin         `json:"-"`
+	// DataFiles are files whose content becomes `data` too, each below its own path.
+	DataFiles []DataFile `json:",omitempty"`
+	// Imports are the Policies whose modules and data this one sees, by name.
+	Imports []string `json:",omitempty"`
+	// Imported are those Policies and what they import in turn, by name and without imports of their own. Assemble fills it.
+	Imported []*Policy `json:",omitempty"`
+	// Limit is how long one evaluation may take; 0: what the service does by default.
+	Limit time.Duration `json:",omitempty"`
+	// Hosts are the hosts that http.send may ask, "name" or "name:port"; empty: it may not be used.
+	Hosts []string `json:",omitempty"`
+	// Descriptors is a FileDescriptorSet (google/protobuf/descriptor.proto) by which bodies of gRPC calls are read.
+	Descriptors []byte `json:",omitempty"`
+	Team        string `json:"-"` // Empty: the platform.
+	Shared      bool   `json:"-"` // Whether APIs of other teams may use it.
+	Locked      bool   `json:"-"` // Only the platform may change or delete it.
+	Origin      Origin `json:"-"`
+}
+
+// DataFile is a file of data of a Policy.
+type DataFile struct {
+	At   string // Names with dots between: "bank.accounts" becomes data.bank.accounts.
+	File string `json:"-"` // As Policy.File.
+	Sum  string // Hash of the content.
+	// JSON is the content, which may be megabytes; Sum stands for it.
+	JSON []byte `json:"-"`
 }

@@ -1,12 +1,18 @@
 package gateway
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // ReadsBody reports whether the policy may read the body of a request, so that Envoy must be told to send it. It judges by
 // the text alone and errs towards yes: a policy that says "body" (input.parsed_body, input.attributes.request.http.rawBody,
 // input.truncated_body) may, and so may one that uses input as a whole (walk(input), input[name]). Lines that are comments
 // do not count. A policy that copies a part of input and then computes the name "body" is not seen, and finds no body.
 func (p *Policy) ReadsBody() bool {
+	if slices.ContainsFunc(p.Imported, (*Policy).ReadsBody) {
+		return true
+	}
 	for line := range strings.Lines(p.Source) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") {

@@ -26,6 +26,7 @@ const (
 	ProblemQuarantined    = "api-quarantined"
 	ProblemUnauthorized   = "unauthorized"
 	ProblemForbidden      = "forbidden"
+	ProblemLockedOut      = "locked-out"
 	ProblemIdentityAway   = "identity-away"
 	ProblemDenied         = "policy-denied"
 	ProblemPolicyFailed   = "policy-failed"

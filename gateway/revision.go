@@ -9,6 +9,9 @@ type Documents struct {
 	Policies  []*Policy
 
 	Certificates []*Certificate
+	// Library are the Policies that ship with Gatehouse. They stand in no document, and each is part of a Revision only where it is
+	// applied.
+	Library []*Policy
 	// Files holds every file that was read, by its path relative to the directory: documents, contracts, Rego, key sets.
 	Files map[string][]byte
 	// Broken names the objects that were left out because of their own faults, so that what refers to them is not
@@ -47,7 +50,8 @@ type Revision struct {
 
 	Routes []*Route // Every route of every API, in order of gateway, name and base.
 
-	parts map[*API]*part // What each API became, for AssembleAfter.
+	parts    map[*API]*part // What each API became, for AssembleAfter.
+	imported map[*Policy]*importing
 }
 
 // Route is one operation of an API at one exposure, with everything it refers to: the unit that becomes an Envoy route and
@@ -65,16 +69,19 @@ type Route struct {
 	Match     Match // Path includes the base.
 	Targets   []Target
 
-	Public    bool  // authenticate: none.
-	Ways      []Way // Any one of them suffices; empty only if Public.
-	Authorize []AppliedPolicy
-	Require   []Requirement // All of them must hold.
-	Decisions Recorded
-	Limits    []Limit
-	WhenAway  WhenAway
-	Timeouts  Timeouts // The Gateway's, or the API's own.
-	Headers   Headers  // Of the operation over the API over the Gateway.
-	Allow     []string // Methods for the Allow header of an ActionMethod route.
+	Public bool // authenticate: none.
+	// ContractScopes are what the contract's security requirements ask for: all scopes of one of them. nil where there is no
+	// contract, or it says nothing.
+	ContractScopes [][]string
+	Ways           []Way // Any one of them suffices; empty only if Public.
+	Authorize      []AppliedPolicy
+	Require        []Requirement // All of them must hold.
+	Decisions      Recorded
+	Limits         []Limit
+	WhenAway       WhenAway
+	Timeouts       Timeouts // The Gateway's, or the API's own.
+	Headers        Headers  // Of the operation over the API over the Gateway.
+	Allow          []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.
 	Origin Place  `json:"-"`

@@ -137,7 +137,7 @@ func SplitRouteName(name string) (api, version, operation string) {
 // forward returns the route of an operation. ok is false where nothing says who may call it.
 func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
-	r.Match = op.Match
+	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
 	to, field := api.To, "to"
 	if op.To != nil {

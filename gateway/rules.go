@@ -49,6 +49,7 @@ type ruled struct {
 	Match                            string
 	Public                           bool
 	Ways                             [][]ruledProof
+	ContractScopes                   [][]string    `json:",omitempty"`
 	Require                          []Requirement `json:",omitempty"`
 	Decisions                        Recorded      `json:",omitempty"`
 	Policies                         []ruledPolicy
@@ -76,7 +77,7 @@ func (h *hasher) rules(r *Route) string {
 	v := ruled{
 		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
 		Hosts: slices.Sorted(slices.Values(r.Hosts)), Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
-		Public: r.Public, Require: r.Require, Decisions: r.Decisions, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
+		Public: r.Public, ContractScopes: r.ContractScopes, Require: r.Require, Decisions: r.Decisions, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
 	}
 	for _, way := range r.Ways {
 		proofs := make([]ruledProof, len(way))

@@ -37,10 +37,18 @@ func (a *assembler) proof(api *API, p Proof, place string) (out ResolvedProof, o
 	case p.JWT != "":
 		out.Kind = ByJWT
 		out.Issuer, ok = a.issuer(api, p.JWT, place+".jwt")
+		if ok && len(out.Issuer.KeySet) == 0 && out.Issuer.KeyFile == "" && out.Issuer.Introspection != nil {
+			a.apiFault(api, CodeIssuerProof, place+".jwt", "Issuer %s has no key set by which tokens are verified: write introspection: %[1]s, or add jwks to the Issuer", p.JWT)
+			ok = false
+		}
 		return out, ok
 	case p.Introspection != "":
 		out.Kind = ByIntrospection
 		out.Issuer, ok = a.issuer(api, p.Introspection, place+".introspection")
+		if ok && out.Issuer.Introspection == nil {
+			a.apiFault(api, CodeIssuerProof, place+".introspection", "Issuer %s cannot be asked about tokens: write jwt: %[1]s, or add introspection to the Issuer", p.Introspection)
+			ok = false
+		}
 		return out, ok
 	case p.Key != nil:
 		out.Kind = ByKey

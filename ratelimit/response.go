@@ -33,12 +33,16 @@ func respond(ok bool, limits []*limit, results []limiter.Result) *rlsv3.RateLimi
 		list = make([]*rlsv3.RateLimitResponse_DescriptorStatus, 0, len(limits))
 	}
 	var retry time.Duration
+	evidence := limits[0].evidence
 	for i, l := range limits {
 		r, s := &results[i], &statuses[i]
 		s.Code = rlsv3.RateLimitResponse_OK
 		if !r.OK {
 			s.Code = rlsv3.RateLimitResponse_OVER_LIMIT
 			retry = max(retry, r.Retry)
+			if evidence == limits[0].evidence {
+				evidence = l.reached
+			}
 		}
 		s.CurrentLimit = l.answer
 		s.LimitRemaining = uint32(r.Remaining) //nolint:gosec // At most the limit, which fits since Compile.
@@ -47,7 +51,7 @@ func respond(ok bool, limits []*limit, results []limiter.Result) *rlsv3.RateLimi
 		list = append(list, s)
 	}
 	a.response.Statuses = list
-	a.response.DynamicMetadata = limits[0].evidence
+	a.response.DynamicMetadata = evidence
 	a.response.OverallCode = rlsv3.RateLimitResponse_OK
 	if !ok {
 		a.response.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT

@@ -44,6 +44,7 @@ type limit struct {
 	// evidence repeats the rules hash in every answer: the access log tells by it that the call was answered. Shared by all
 	// limits of a route; never changed.
 	evidence *structpb.Struct
+	reached  *structpb.Struct // The same with the limit's name, where it is the first that is reached.
 }
 
 // Compile makes the Table of a revision. What prev (nil at first) has under the same rules hash is used again, and counters
@@ -86,6 +87,9 @@ func (t *Table) compile(r *gateway.Route) rules {
 			name: l.Name, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
 			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
 			evidence: evidence,
+			reached: &structpb.Struct{Fields: map[string]*structpb.Value{
+				envoy.MetadataRateLimitRules: structpb.NewStringValue(r.Rules), envoy.MetadataRateLimitLimit: structpb.NewStringValue(l.Name),
+			}},
 		}
 	}
 	return compiled

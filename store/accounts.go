@@ -6,15 +6,16 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
 // Accounts keeps who calls APIs: applications, the credentials that they show, and what they subscribed to. Rows are changed one
 // at a time, and each change is told by the feed: its key is the word application, credential or subscription, a slash and the
-// id. Nothing is removed; what is revoked counts no more.
+// id. Each change has a number, greater than those of all before, by which it is read: see Mark. Nothing is removed; what is
+// revoked counts no more.
 type Accounts struct {
 	db   *database
 	keys ring
@@ -28,18 +29,23 @@ type Application struct {
 	Owner   string // A person, as the caller of the management API or the portal is called.
 	Created time.Time
 	Revoked time.Time // Its credentials and subscriptions count no more then. Zero for one that is not.
+	Changed int64     // The number of its last change.
 }
 
 // Credential is what an application shows, without its secret.
 type Credential struct {
 	ID          string
 	Application string
-	Prefix      string // How the secret begins: by this people know it again, and scanners find it.
+	Prefix      string // How what is shown begins: by this people know it again, and scanners find it.
+	Name        string // What it is for, in a person's words.
+	Author      string // Who made it.
 	Scopes      []string
+	Addresses   []netip.Prefix // From which alone it counts; empty: from everywhere.
 	Created     time.Time
 	Expires     time.Time // Zero for never.
 	Used        time.Time // About when it was used last; zero for never.
 	Revoked     time.Time
+	Changed     int64 // The number of its last change, its use apart.
 }
 
 // Subscription lets an application call an API, by a plan.
@@ -50,6 +56,7 @@ type Subscription struct {
 	Plan        string
 	Created     time.Time
 	Revoked     time.Time
+	Changed     int64 // The number of its last change.
 }
 
 // CredentialHash is the HMAC-SHA-256 of a credential's secret, by the store's key. Who has only the table can neither guess a
@@ -96,38 +103,15 @@ func (a *Accounts) AddApplication(ctx context.Context, one Application) (Applica
 		return Application{}, fmt.Errorf("create application %s: %w: it has an id and a name", one.ID, ErrInvalid)
 	}
 	one.Created, one.Revoked = stored(a.db.now()), time.Time{}
-	return one, a.change(ctx, "create", "application", one.ID, func(ctx context.Context, tx *transaction) error {
-		_, err := exec(ctx, tx, "INSERT INTO applications (id, name, team, owner, created, revoked) VALUES ($1, $2, $3, $4, $5, 0)",
-			one.ID, one.Name, one.Team, one.Owner, moment(one.Created))
-		return err
-	})
-}
-
-// AddCredential stores a credential with its secret, of at least 32 random bytes, and returns it with its times. The errors are
-// ErrNotFound where there is no such application, ErrRevoked where that is revoked, and ErrConflict where the id or the secret is known.
-func (a *Accounts) AddCredential(ctx context.Context, one Credential, secret []byte) (Credential, error) {
-	if one.ID == "" || one.Application == "" || one.Prefix == "" || len(secret) < minSecret {
-		return Credential{}, fmt.Errorf("create credential %s: %w: it has an id, an application, a prefix, and a secret of %d bytes at least", one.ID, ErrInvalid, minSecret)
-	}
-	key, err := a.Key(ctx)
-	if err != nil {
-		return Credential{}, err
-	}
-	scopes, err := json.Marshal(append([]string{}, one.Scopes...))
-	if err != nil {
-		return Credential{}, err
-	}
-	hash := HashCredential(key, secret)
-	one.Created, one.Expires = stored(a.db.now()), stored(one.Expires)
-	one.Used, one.Revoked = time.Time{}, time.Time{}
-	return one, a.change(ctx, "create", "credential", one.ID, func(ctx context.Context, tx *transaction) error {
-		if err := live(ctx, tx, one.Application); err != nil {
+	err := a.change(ctx, "create", "application", one.ID, func(ctx context.Context, tx *transaction) (err error) {
+		if one.Changed, err = nextChange(ctx, tx); err != nil {
 			return err
 		}
-		_, err := exec(ctx, tx, "INSERT INTO credentials (id, application, prefix, hash, scopes, created, expires, used, revoked) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0)",
-			one.ID, one.Application, one.Prefix, hash[:], string(scopes), moment(one.Created), moment(one.Expires))
+		_, err = exec(ctx, tx, "INSERT INTO applications (id, name, team, owner, created, revoked, changed) VALUES ($1, $2, $3, $4, $5, 0, $6)",
+			one.ID, one.Name, one.Team, one.Owner, moment(one.Created), one.Changed)
 		return err
 	})
+	return one, err
 }
 
 // Subscribe stores a subscription and returns it with its times. ErrConflict tells that the id is known, or that the application
@@ -137,14 +121,18 @@ func (a *Accounts) Subscribe(ctx context.Context, one Subscription) (Subscriptio
 		return Subscription{}, fmt.Errorf("create subscription %s: %w: it has an id, an application and an API", one.ID, ErrInvalid)
 	}
 	one.Created, one.Revoked = stored(a.db.now()), time.Time{}
-	return one, a.change(ctx, "create", "subscription", one.ID, func(ctx context.Context, tx *transaction) error {
+	err := a.change(ctx, "create", "subscription", one.ID, func(ctx context.Context, tx *transaction) (err error) {
 		if err := live(ctx, tx, one.Application); err != nil {
 			return err
 		}
-		_, err := exec(ctx, tx, "INSERT INTO subscriptions (id, application, api, plan, created, revoked) VALUES ($1, $2, $3, $4, $5, 0)",
-			one.ID, one.Application, one.API, one.Plan, moment(one.Created))
+		if one.Changed, err = nextChange(ctx, tx); err != nil {
+			return err
+		}
+		_, err = exec(ctx, tx, "INSERT INTO subscriptions (id, application, api, plan, created, revoked, changed) VALUES ($1, $2, $3, $4, $5, 0, $6)",
+			one.ID, one.Application, one.API, one.Plan, moment(one.Created), one.Changed)
 		return err
 	})
+	return one, err
 }
 
 // live returns an error unless an application is there and not revoked.
@@ -158,6 +146,15 @@ func live(ctx context.Context, tx *transaction, application string) error {
 		return fmt.Errorf("application %s: %w", application, ErrRevoked)
 	}
 	return err
+}
+
+// nextChange is the number of a change of accounts. The store is locked: numbers are given and seen in one order.
+func nextChange(ctx context.Context, tx *transaction) (number int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT 1 + max(number) FROM (
+		SELECT coalesce(max(changed), 0) AS number FROM applications UNION ALL
+		SELECT coalesce(max(changed), 0) FROM credentials UNION ALL
+		SELECT coalesce(max(changed), 0) FROM subscriptions) AS numbers`).Scan(&number)
+	return number, err
 }
 
 // change makes one change and tells of it.

@@ -2,40 +2,24 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"time"
 )
 
 const (
-	applicationColumns  = "id, name, team, owner, created, revoked"
-	credentialColumns   = "id, application, prefix, scopes, created, expires, used, revoked"
-	subscriptionColumns = "id, application, api, plan, created, revoked"
+	applicationColumns  = "id, name, team, owner, created, revoked, changed"
+	credentialColumns   = "id, application, prefix, name, author, scopes, addresses, created, expires, used, revoked, changed"
+	subscriptionColumns = "id, application, api, plan, created, revoked, changed"
 )
 
 func scanApplication(scan func(...any) error) (a Application, err error) {
 	var created, revoked int64
-	err = scan(&a.ID, &a.Name, &a.Team, &a.Owner, &created, &revoked)
+	err = scan(&a.ID, &a.Name, &a.Team, &a.Owner, &created, &revoked, &a.Changed)
 	a.Created, a.Revoked = at(created), at(revoked)
 	return a, err
 }
 
-func scanCredential(scan func(...any) error) (c Credential, err error) {
-	var scopes string
-	var created, expires, used, revoked int64
-	if err := scan(&c.ID, &c.Application, &c.Prefix, &scopes, &created, &expires, &used, &revoked); err != nil {
-		return c, err
-	}
-	c.Created, c.Expires, c.Used, c.Revoked = at(created), at(expires), at(used), at(revoked)
-	if err := json.Unmarshal([]byte(scopes), &c.Scopes); err != nil {
-		return c, fmt.Errorf("%w: the scopes of credential %s: %w", ErrCorrupt, c.ID, err)
-	}
-	return c, nil
-}
-
 func scanSubscription(scan func(...any) error) (s Subscription, err error) {
 	var created, revoked int64
-	err = scan(&s.ID, &s.Application, &s.API, &s.Plan, &created, &revoked)
+	err = scan(&s.ID, &s.Application, &s.API, &s.Plan, &created, &revoked, &s.Changed)
 	s.Created, s.Revoked = at(created), at(revoked)
 	return s, err
 }
@@ -43,21 +27,37 @@ func scanSubscription(scan func(...any) error) (s Subscription, err error) {
 // accountsAtOnce is how many rows one call returns at most.
 const accountsAtOnce = 10_000
 
-// Applications returns those of a team, or of all where it is "", by id: those after one, at most 10,000.
-func (a *Accounts) Applications(ctx context.Context, team, after string) (all []Application, err error) {
+// AccountQuery selects applications or credentials. An empty field selects all.
+type AccountQuery struct {
+	Team        string // Whose the application is.
+	Application string // Of credentials.
+	After       string // Only greater ids.
+	Most        int    // How many at most; 0: 10,000, and never more.
+}
+
+func (q AccountQuery) most() int {
+	if q.Most <= 0 || q.Most > accountsAtOnce {
+		return accountsAtOnce
+	}
+	return q.Most
+}
+
+// Applications returns some, by id.
+func (a *Accounts) Applications(ctx context.Context, query AccountQuery) (all []Application, err error) {
 	err = a.db.view(ctx, "list applications", func(ctx context.Context, q querier) error {
 		all, err = collect(ctx, q, scanApplication, "SELECT "+applicationColumns+
-			" FROM applications WHERE ($1 = '' OR team = $1) AND id > $2 ORDER BY id LIMIT $3", team, after, accountsAtOnce)
+			" FROM applications WHERE ($1 = '' OR team = $1) AND id > $2 ORDER BY id LIMIT $3", query.Team, query.After, query.most())
 		return err
 	})
 	return all, err
 }
 
-// Credentials returns those of an application, or of all where it is "", by id: those after one, at most 10,000.
-func (a *Accounts) Credentials(ctx context.Context, application, after string) (all []Credential, err error) {
+// Credentials returns some, by id.
+func (a *Accounts) Credentials(ctx context.Context, query AccountQuery) (all []Credential, err error) {
 	err = a.db.view(ctx, "list credentials", func(ctx context.Context, q querier) error {
-		all, err = collect(ctx, q, scanCredential, "SELECT "+credentialColumns+
-			" FROM credentials WHERE ($1 = '' OR application = $1) AND id > $2 ORDER BY id LIMIT $3", application, after, accountsAtOnce)
+		all, err = collect(ctx, q, scanCredential, "SELECT "+credentialColumns+` FROM credentials
+			WHERE ($1 = '' OR application = $1) AND ($2 = '' OR application IN (SELECT id FROM applications WHERE team = $2))
+			AND id > $3 ORDER BY id LIMIT $4`, query.Application, query.Team, query.After, query.most())
 		return err
 	})
 	return all, err
@@ -99,38 +99,4 @@ func find[T any](ctx context.Context, db *database, what string, scan func(func(
 		return err
 	})
 	return found, err
-}
-
-// RevokeApplication ends an application, RevokeCredential a credential and Unsubscribe a subscription, or they return
-// ErrNotFound. What is revoked stays as it is.
-func (a *Accounts) RevokeApplication(ctx context.Context, id string) error {
-	return a.revoke(ctx, "application", id)
-}
-
-// RevokeCredential ends a credential: see RevokeApplication.
-func (a *Accounts) RevokeCredential(ctx context.Context, id string) error {
-	return a.revoke(ctx, "credential", id)
-}
-
-// Unsubscribe ends a subscription: see RevokeApplication.
-func (a *Accounts) Unsubscribe(ctx context.Context, id string) error {
-	return a.revoke(ctx, "subscription", id)
-}
-
-func (a *Accounts) revoke(ctx context.Context, kind, id string) error {
-	return a.change(ctx, "revoke", kind, id, func(ctx context.Context, tx *transaction) error {
-		changed, err := exec(ctx, tx, "UPDATE "+kind+"s SET revoked = CASE WHEN revoked = 0 THEN $1 ELSE revoked END WHERE id = $2", moment(a.db.now()), id)
-		if err == nil && changed == 0 {
-			err = ErrNotFound
-		}
-		return err
-	})
-}
-
-// Touch keeps that a credential was used at a time, where it was not used later. It is not told by the feed.
-func (a *Accounts) Touch(ctx context.Context, id string, used time.Time) error {
-	return a.db.change(ctx, "keep the use of credential "+id, func(ctx context.Context, tx *transaction) error {
-		_, err := exec(ctx, tx, "UPDATE credentials SET used = $1 WHERE id = $2 AND used < $1", moment(used), id)
-		return err
-	})
 }

@@ -1,7 +1,7 @@
 // Package keys knows API keys: who shows one, what it may do and until when. It knows no secret, only the HMAC-SHA-256 of each.
 //
-// In: credentials as rows, one at a time, as the store tells of them; and the text of a key that a request shows. Out: the Key,
-// or why it is none.
+// In: applications and credentials as rows, one at a time, as the store tells of them; and the text of a key that a request shows.
+// Out: the Key, or why it is none; and about when each was used last.
 package keys
 
 import (
@@ -18,12 +18,81 @@ var (
 	ErrExpired   = errors.New("expired")
 )
 
-// Key is what is known of an API key.
+// ErrFull tells that a Table has as many credentials as it takes.
+var ErrFull = errors.New("as many keys as are held in memory")
+
+// Key is what is known of an API key. Its lists are shared by many keys: nobody changes them.
 type Key struct {
-	ID          string // Of the credential.
+	ID            string // Of the credential; where the Key comes of Find it shares the memory of the text.
+	Application   string
+	Scopes        []string
+	Addresses     []netip.Prefix // From which alone it counts; empty: from everywhere.
+	Expires       time.Time      // Zero for never.
+	Subscriptions []Subscription // Of the application.
+}
+
+// Subscription is what lets an application call an API by a plan.
+type Subscription struct {
+	ID   string
+	API  string // A name, for all of its versions, or name/version.
+	Plan string
+}
+
+// Plan returns by which plan an API is called with the key: that of the application's subscription to this version, or else to the
+// API; "" where there is neither.
+func (k Key) Plan(api, version string) string {
+	plan := ""
+	for _, s := range k.Subscriptions {
+		if name, of, only := cut(s.API); name == api && (!only && plan == "" || only && of == version) {
+			plan = s.Plan
+			if only {
+				return plan
+			}
+		}
+	}
+	return plan
+}
+
+func cut(api string) (name, version string, only bool) {
+	for i := range len(api) {
+		if api[i] == '/' {
+			return api[:i], api[i+1:], true
+		}
+	}
+	return api, "", false
+}
+
+// Counts reports whether the key counts for a client with an address.
+func (k Key) Counts(client netip.Addr) bool {
+	if len(k.Addresses) == 0 {
+		return true
+	}
+	client = client.Unmap().WithZone("")
+	for _, p := range k.Addresses {
+		if p.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
+// Hash is the HMAC-SHA-256 of a key's secret as it is written.
+type Hash [32]byte
+
+// Row is a credential.
+type Row struct {
+	ID          string
+	Hash        Hash
 	Application string
-	Plan        string
 	Scopes      []string
-	Addresses   []netip.Prefix // From which alone it counts; empty: from everywhere.
-	Expires     time.Time      // Zero for never.
+	Addresses   []netip.Prefix
+	Expires     time.Time // Zero for never.
+	Revoked     bool
+}
+
+// Application is one that has keys.
+type Application struct {
+	ID            string
+	Revoked       bool // None of its keys counts.
+	Subscriptions []Subscription
 }

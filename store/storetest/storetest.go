@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +106,9 @@ func Run(t *testing.T, runs int, place func(t *testing.T) Open) {
 		"usage: sums up":                                 usageSums,
 		"accounts: come back":                            accountsComeBack,
 		"accounts: refusals":                             accountsRefused,
+		"accounts: credentials rotate":                   credentialsRotate,
+		"accounts: are followed":                         accountsAreFollowed,
+		"accounts: by pages":                             accountsByPages,
 		"together: all or none":                          togetherAllOrNone,
 		"together: goes on after a failed call":          togetherGoesOn,
 		"times come back":                                timesComeBack,
@@ -174,7 +178,7 @@ func is(t fataler, what string, err, want error) {
 
 func equal(t fataler, what string, got, want any) {
 	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
