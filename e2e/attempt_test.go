@@ -69,9 +69,9 @@ func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 	switch {
 	case a.mutation != nil && a.alone && !others, slices.ContainsFunc(r.Ways, anonymous):
 		return anything
-	case away && r.Public && r.WhenAway.Authorization == gateway.Open && a.mutation == nil:
+	case away && r.Public && r.CheckAway() == gateway.Open && a.mutation == nil:
 		return passed
-	case away && r.Public && r.WhenAway.Authorization == gateway.Open:
+	case away && r.Public && r.CheckAway() == gateway.Open:
 		return anything
 	case guarded || a.mutation != nil && a.evidence:
 		return refused
@@ -83,7 +83,7 @@ func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 
 // callerGets returns what must hold of the status for a caller who proves all that the route asks for.
 func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
-	closed := r.CallsAuthorization() && r.WhenAway.Authorization == gateway.Closed ||
+	closed := r.CallsAuthorization() && r.CheckAway() == gateway.Closed ||
 		r.CallsLimits() && r.WhenAway.Limits == gateway.Closed
 	nowhere := func(q gateway.Requirement) bool { return len(q.Addresses) > 0 } // Who comes by a socket has no address.
 	switch {
@@ -93,7 +93,7 @@ func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
 		return anything
 	case a.mutation == nil:
 		return passed
-	case a.evidence && (!away || r.WhenAway.Authorization != gateway.Open):
+	case a.evidence && (!away || r.CheckAway() != gateway.Open):
 		return refused
 	}
 	return anything

@@ -95,7 +95,9 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 	add("the guard off", false, func(keys map[string]*anypb.Any) bool { return replace(keys, envoy.FilterGuard, &rbacv3.RBACPerRoute{}) })
 	all[len(all)-1].alone = true
 	if slices.Contains(used(r), envoy.FilterPolicy) {
-		add("nothing judged", true, func(keys map[string]*anypb.Any) bool { return replace(keys, envoy.FilterPolicy, &rbacv3.RBACPerRoute{}) })
+		add("nothing judged", true, func(keys map[string]*anypb.Any) bool {
+			return replace(keys, envoy.FilterPolicy, &rbacv3.RBACPerRoute{})
+		})
 	}
 	if r.TakesToken() {
 		add("the token filter off", true, func(keys map[string]*anypb.Any) bool {
@@ -119,6 +121,9 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 		}
 	}
 	add("no rules", true, check(nil))
+	if r.CheckSpends() {
+		add("limits not spent", true, check(map[string]string{envoy.KeyRules: r.Rules}))
+	}
 	add("misspelt rules", true, check(map[string]string{envoy.KeyRules + misspelling: r.Rules}))
 	add("unknown rules", true, check(map[string]string{envoy.KeyRules: r.Rules + misspelling}))
 	for _, other := range lax {
@@ -140,7 +145,7 @@ func used(r *gateway.Route) []string {
 }
 
 func authzFilter(r *gateway.Route) string {
-	if r.WhenAway.Authorization == gateway.Open {
+	if r.CheckAway() == gateway.Open {
 		return envoy.FilterAuthzOpen
 	}
 	return envoy.FilterAuthzClosed

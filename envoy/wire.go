@@ -5,6 +5,8 @@
 // It knows nothing of APIs, policies or revisions.
 package envoy
 
+import "strings"
+
 // Clusters of the bootstrap through which an Envoy reaches Gatehouse.
 const (
 	ClusterXDS       = "gatehouse_xds"
@@ -40,6 +42,8 @@ const (
 	MetadataAuthz = "envoy.filters.http.ext_authz"
 	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
 	MetadataAuthzRules = "rules"
+	// MetadataAuthzLimits is the key of what became of the route's limits, where the Check spends them: one of the words below.
+	MetadataAuthzLimits = "gatehouse.limits"
 	// MetadataRateLimit is the namespace in which the rate limit filters store what a RateLimitResponse carries as
 	// dynamic_metadata.
 	MetadataRateLimit = "envoy.filters.http.ratelimit"
@@ -51,26 +55,65 @@ const (
 )
 
 // What the filter FilterPolicy leaves behind, in the namespace MetadataRBAC: under KeyPolicyResult whether nothing is to be refused,
-// which is evidence for the guard, and under KeyPolicyRefusal the name of what is. The guard refuses it then, one filter later,
+// which is evidence for the guard, and under KeyRefusal the name of what is. The guard refuses it then, one filter later,
 // as an answer of Envoy's cannot tell what the filter that gives it writes down. A requirement's refusal is named as the requirement. Names
 // that no document can give begin with what Refused... say.
 const (
 	MetadataRBAC = "envoy.filters.http.rbac"
 	// PrefixPolicy begins the keys that the filter writes, and its counters.
-	PrefixPolicy     = "policy."
-	KeyPolicyResult  = PrefixPolicy + "shadow_engine_result"
-	KeyPolicyRefusal = PrefixPolicy + "shadow_effective_policy_id"
-	PolicyAllowed    = "allowed" // Under KeyPolicyResult.
+	PrefixPolicy    = "policy."
+	KeyPolicyResult = PrefixPolicy + "shadow_engine_result"
+	KeyRefusal      = PrefixPolicy + "shadow_effective_policy_id"
+	PolicyAllowed   = "allowed" // Under KeyPolicyResult.
+	PolicyDenied    = "denied"
 
-	RefusedCaller      = "(caller)"      // Nothing that was shown proves who calls; a token would.
+	RefusedIdentity    = "(identity)"    // Nothing that was shown proves who calls; a token would.
 	RefusedCertificate = "(certificate)" // No client certificate proves who calls, and nothing else would.
-	RefusedAway        = "(away)"        // Who calls is known to the authorization service alone, which cannot be asked.
+	RefusedToken       = "(token)"       // Beside the verified token stands something else.
+	RefusedDecision    = "(decision)"    // Who calls is known to the authorization service alone, which cannot be asked.
 	RefusedScope       = "scope="        // Then the scopes in quotes, as in a challenge (RFC 6750 3).
 	RefusedClaim       = "claim:"        // Then the claim's path.
+
+	// PrefixGuard begins the keys that the guard writes, and its counters: under KeyShadowResult whether it would have refused had
+	// the policies in shadow mode counted, and under KeyShadow the name of that.
+	PrefixGuard     = "guard."
+	KeyShadowResult = PrefixGuard + "shadow_engine_result"
+	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
+	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
+	RefusedPlain = "denied"
 )
 
-// KeyRules is the context extension of a CheckRequest that holds the rules hash of its route.
-const KeyRules = "rules"
+// PolicyRefusal returns the name of the refusal by a policy that Envoy decides: POLICY/REASON, as no other refusal is named.
+func PolicyRefusal(policy, reason string) string {
+	if reason == "" {
+		reason = RefusedPlain
+	}
+	return policy + "/" + reason
+}
+
+// SplitPolicyRefusal takes the name of a refusal apart. ok is false where it is not that of a policy. A reason is as in
+// PolicyRefusal; in response code details an underscore stands for each blank of it.
+func SplitPolicyRefusal(name string) (policy, reason string, ok bool) {
+	policy, reason, ok = strings.Cut(name, "/")
+	if !ok || policy == "" || strings.Trim(policy, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return "", "", false
+	}
+	return policy, reason, true
+}
+
+// Context extensions of a CheckRequest.
+const (
+	KeyRules  = "rules"  // The rules hash of its route.
+	KeyLimits = "limits" // LimitsSpend where the Check spends the route's limits; nothing where another call does.
+)
+
+// Values of KeyLimits and of MetadataAuthzLimits.
+const (
+	LimitsSpend   = "spend"
+	LimitsCounted = "counted" // They counted the request.
+	LimitsRefused = "refused" // One is reached, and the request was refused for that.
+	LimitsUnasked = "unasked" // They could not be asked, and the request went on.
+)
 
 // Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
 // one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.
@@ -84,9 +127,11 @@ const (
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
 const (
-	HeaderPrefix  = "x-gatehouse-"
-	HeaderNode    = "x-gatehouse-node"    // FLEET/NODE, on every call from an Envoy to Gatehouse
-	HeaderCall    = "x-gatehouse-call"    // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	HeaderPrefix = "x-gatehouse-"
+	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
+	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
+	HeaderClient  = "x-gatehouse-client"
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.

@@ -78,12 +78,28 @@ func soleToken() *rbacconfigv3.Principal {
 // decisionEvidence holds when the authorization service allowed under these very rules, or, on a route that fails open, when
 // Envoy says that it could not be asked.
 func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
-	if r.WhenAway.Authorization != gateway.Open {
-		return decided(r)
+	allowed := decided(r)
+	if r.CheckSpends() {
+		allowed = allOf([]*rbacconfigv3.Principal{allowed, spendEvidence(r)})
 	}
-	return anyOf([]*rbacconfigv3.Principal{decided(r), header(envoy.HeaderFailureModeAllowed, literally("true"))})
+	if r.CheckAway() != gateway.Open {
+		return allowed
+	}
+	return anyOf([]*rbacconfigv3.Principal{allowed, header(envoy.HeaderFailureModeAllowed, literally("true"))})
 }
 
 func decided(r *gateway.Route) *rbacconfigv3.Principal {
 	return metadata(envoy.MetadataAuthz, exactly(r.Rules), envoy.MetadataAuthzRules)
+}
+
+// spendEvidence holds when the authorization service counted the request by the route's limits, or, where these fail open, says
+// that they could not be asked.
+func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
+	became := func(word string) *rbacconfigv3.Principal {
+		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
+	}
+	if r.WhenAway.Limits == gateway.Closed {
+		return became(envoy.LimitsCounted)
+	}
+	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})
 }

@@ -39,17 +39,22 @@ func refusalsOf(r *gateway.Route) refusals {
 	return out
 }
 
-// judge returns the override of the filter that finds out what a route refuses. It writes down what it finds, and the guard, which
-// comes next, refuses: so the answer can tell why.
-func (r refusals) judge() *rbacv3.RBACPerRoute {
-	rules := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{}}
+// policies returns the refusals in Envoy's words, each known by its name.
+func (r refusals) policies() *rbacconfigv3.RBAC {
+	out := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{}}
 	for name, conditions := range r {
-		rules.Policies[name] = &rbacconfigv3.Policy{
+		out.Policies[name] = &rbacconfigv3.Policy{
 			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
 			Principals:  conditions,
 		}
 	}
-	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{ShadowRules: rules, ShadowRulesStatPrefix: envoy.PrefixPolicy}}
+	return out
+}
+
+// judge returns the override of the filter that finds out what a route refuses. It writes down what it finds, and the guard, which
+// comes next, refuses: so the answer can tell why.
+func (r refusals) judge() *rbacv3.RBACPerRoute {
+	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{ShadowRules: r.policies(), ShadowRulesStatPrefix: envoy.PrefixPolicy}}
 }
 
 // addIdentity refuses who proves none of the ways of a route. What a way asks for beyond who calls, scopes and claims, is a
@@ -69,11 +74,11 @@ func (r refusals) addIdentity(route *gateway.Route) {
 	if !slices.ContainsFunc(ways, nativeWay.anybody) && !onlyTokens(ways) {
 		r.unless(refusedCaller(route), anyOf(known))
 	}
-	if route.IdentityCalls() != "" && route.WhenAway.Authorization == gateway.Open {
-		r.unless(envoy.RefusedAway, anyOf(append(judged, decided(route))))
+	if route.IdentityCalls() != "" && route.CheckAway() == gateway.Open {
+		r.unless(envoy.RefusedDecision, anyOf(append(judged, decided(route))))
 	}
 	if !route.TakesToken() && len(route.Issuers(gateway.ByJWT)) > 0 { // Policies and the upstream are told of it, whoever calls.
-		r.when(envoy.RefusedCaller, allOf([]*rbacconfigv3.Principal{claim(present(), "iss"), not(soleToken())}))
+		r.when(envoy.RefusedToken, allOf([]*rbacconfigv3.Principal{claim(present(), "iss"), not(soleToken())}))
 	}
 	r.addLacking(ways, known, full)
 }
@@ -113,7 +118,7 @@ func onlyTokens(ways []nativeWay) bool {
 // refusedCaller returns the name of the refusal of who proves nothing: where a token would do, its answer asks for one.
 func refusedCaller(r *gateway.Route) string {
 	if len(r.Issuers(gateway.ByJWT))+len(r.Issuers(gateway.ByIntrospection)) > 0 {
-		return envoy.RefusedCaller
+		return envoy.RefusedIdentity
 	}
 	return envoy.RefusedCertificate
 }

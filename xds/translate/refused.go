@@ -23,15 +23,16 @@ const challenge = `Bearer realm="%REQ(:AUTHORITY)%"`
 // token, 403 with a reason to who is known, or could show nothing. Envoy's own body says that access is denied, and stays the
 // detail.
 func refused() []reply {
-	name := "%DYNAMIC_METADATA(" + envoy.MetadataRBAC + ":" + envoy.KeyPolicyRefusal + ")%"
+	name := "%DYNAMIC_METADATA(" + envoy.MetadataRBAC + ":" + envoy.KeyRefusal + ")%"
 	return []reply{
 		{
-			details: refusal(envoy.RefusedCaller) + " && " + badToken(), becomes: 401,
+			details: refusal(envoy.RefusedIdentity) + " && " + badToken(), becomes: 401,
 			code: gateway.ProblemUnauthorized, challenge: challenge + `, error="invalid_token"`,
 		},
-		{details: refusal(envoy.RefusedCaller), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
+		{details: refusal(envoy.RefusedToken), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge + `, error="invalid_token"`},
+		{details: refusal(envoy.RefusedIdentity), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
 		{details: refusal(envoy.RefusedCertificate), code: gateway.ProblemForbidden, reason: reasonCertificate},
-		{details: refusal(envoy.RefusedAway), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
+		{details: refusal(envoy.RefusedDecision), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
 		{
 			details: refusal(envoy.RefusedScope), code: gateway.ProblemForbidden, reason: reasonScope,
 			challenge: challenge + `, error="insufficient_scope", ` + name,
@@ -42,7 +43,7 @@ func refused() []reply {
 
 // refusal holds when the guard refused what begins with a name.
 func refusal(name string) string {
-	found := metadataOf(envoy.MetadataRBAC, envoy.KeyPolicyRefusal)
+	found := metadataOf(envoy.MetadataRBAC, envoy.KeyRefusal)
 	if name == "" {
 		return begins(guardDenied) + " && " + found + " != ''"
 	}
