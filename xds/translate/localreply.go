@@ -69,7 +69,7 @@ func begins(prefix string) string { return "response.code_details.startsWith('" 
 func localReplies() *hcmv3.LocalReplyConfig {
 	out := &hcmv3.LocalReplyConfig{}
 	add := func(m *hcmv3.ResponseMapper) { out.Mappers = append(out.Mappers, m) }
-	for _, r := range refused() {
+	for _, r := range refusedCalls() {
 		add(r.grpcMapper())
 	}
 	for _, s := range grpcMessages() {

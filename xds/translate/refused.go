@@ -26,10 +26,9 @@ func refused() []reply {
 	name := "%DYNAMIC_METADATA(" + envoy.MetadataRBAC + ":" + envoy.KeyRefusal + ")%"
 	return []reply{
 		{
-			details: refusal(envoy.RefusedIdentity) + " && " + badToken(), becomes: 401,
+			details: refusal(envoy.RefusedToken) + " || " + refusal(envoy.RefusedIdentity) + " && " + badToken(), becomes: 401,
 			code: gateway.ProblemUnauthorized, challenge: challenge + `, error="invalid_token"`,
 		},
-		{details: refusal(envoy.RefusedToken), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge + `, error="invalid_token"`},
 		{details: refusal(envoy.RefusedIdentity), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
 		{details: refusal(envoy.RefusedCertificate), code: gateway.ProblemForbidden, reason: reasonCertificate},
 		{details: refusal(envoy.RefusedDecision), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
@@ -38,6 +37,16 @@ func refused() []reply {
 			challenge: challenge + `, error="insufficient_scope", ` + name,
 		},
 		{details: refusal(""), code: gateway.ProblemForbidden, reason: name},
+	}
+}
+
+// refusedCalls are the same for gRPC callers, for whom the status is what counts: it becomes that of gRPC.
+func refusedCalls() []reply {
+	all := refused()
+	return []reply{
+		{details: refusal(envoy.RefusedToken) + " || " + refusal(envoy.RefusedIdentity), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
+		{details: refusal(envoy.RefusedDecision), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
+		all[len(all)-1],
 	}
 }
 
