@@ -8,14 +8,6 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
-// Ends of the keys under which they do: of the rules that count, and of those that are only tried. A filter may put a prefix before
-// them (envoy/extensions/filters/http/rbac/v3, rules_stat_prefix and shadow_rules_stat_prefix).
-const (
-	enforcedPolicyEnd = "enforced_effective_policy_id"
-	shadowPolicyEnd   = "shadow_effective_policy_id"
-	shadowResultEnd   = "shadow_engine_result"
-)
-
 // Evidence is what an Envoy tells of how it decided by itself. What it does not tell is empty.
 type Evidence struct {
 	Issuer  string   // iss of the token that it verified.
@@ -36,19 +28,19 @@ func (e *entry) evidence() Evidence {
 		}
 		return nil
 	})
-	shadowDenied := false
+	tried := ""
 	_ = walkStruct(e.guarded, func(key string, value []byte) error {
-		switch {
-		case strings.HasSuffix(key, enforcedPolicyEnd) && out.Refusal == "":
+		switch key {
+		case envoy.KeyRefusal:
 			out.Refusal = clean(textOf(value), maxDetails)
-		case strings.HasSuffix(key, shadowPolicyEnd):
+		case envoy.KeyShadow:
 			out.Shadow = clean(textOf(value), maxDetails)
-		case strings.HasSuffix(key, shadowResultEnd):
-			shadowDenied = textOf(value) == "denied"
+		case envoy.KeyShadowResult:
+			tried = textOf(value)
 		}
 		return nil
 	})
-	if !shadowDenied {
+	if tried != envoy.PolicyDenied {
 		out.Shadow = ""
 	}
 	return out

@@ -57,9 +57,10 @@ type listenerFields struct {
 }
 
 type tlsFields struct {
-	Certificate  name   `yaml:"certificate" doc:"The name of a Certificate; for several write certificates."`
-	Certificates []name `yaml:"certificates" jsonschema:"minItems=1" doc:"The names of Certificates. A client is shown the one for the host that it names; one that names none, the first."`
-	Min          string `yaml:"min" jsonschema:"enum=1.2,enum=1.3,default=1.2" doc:"The oldest version of TLS that is spoken."`
+	Certificate  name           `yaml:"certificate" doc:"The name of a Certificate; for several write certificates."`
+	Certificates []name         `yaml:"certificates" jsonschema:"minItems=1" doc:"The names of Certificates. A client is shown the one for the host that it names; one that names none, the first."`
+	Min          string         `yaml:"min" jsonschema:"enum=1.2,enum=1.3,default=1.2" doc:"The oldest version of TLS that is spoken."`
+	Clients      *clientsFields `yaml:"clients" doc:"The certificates that clients show. They are not asked for any where not said."`
 }
 
 type redirectFields struct {
@@ -153,6 +154,7 @@ func (l listenerFields) listener(o *object, at string) gateway.Listener {
 
 func (f *tlsFields) tls(o *object, at string) *gateway.ListenerTLS {
 	out := &gateway.ListenerTLS{Certificates: texts(f.Certificates), Minimum: or(gateway.TLSVersion(f.Min), gateway.TLS12)}
+	out.Clients = f.Clients.clients(o, at+".clients")
 	switch {
 	case f.Certificate != "" && f.Certificates != nil:
 		o.fault(gateway.CodeConflict, at, "certificate and certificates exclude one another: keep one")

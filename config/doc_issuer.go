@@ -16,6 +16,11 @@ type issuerDocument struct {
 	Audiences []string    `yaml:"audiences" order:"none" jsonschema:"minItems=1" doc:"One of these must be in the token's aud. The aud is not looked at where not said."`
 	JWKS      *keysFields `yaml:"jwks" doc:"The public keys by which its tokens are verified."`
 
+	Algorithms  []algorithm  `yaml:"algorithms" order:"none" single:"true" jsonschema:"minItems=1" doc:"The algorithms by which its tokens may be signed. Any that a key of the set is for, where not said."`
+	Types       []tokenType  `yaml:"types" order:"none" single:"true" jsonschema:"minItems=1" doc:"What the typ of a token may be, such as at+jwt (RFC 9068). The typ is not looked at where not said."`
+	MaxLifetime duration     `yaml:"max-lifetime" doc:"How far ahead a token may expire at most. One that expires later is refused until that is near enough. Any time where not said."`
+	Skew        wholeSeconds `yaml:"skew" jsonschema:"default=1m" doc:"By how much clocks may differ where the times of a token are looked at, 1s to 10m."`
+
 	Introspection *introspectionFields `yaml:"introspection" doc:"How it is asked about tokens that say nothing by themselves (RFC 7662)."`
 
 	Shared bool        `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may take its tokens. What has no team is free to all."`
@@ -39,6 +44,8 @@ type mintFields struct {
 
 func (d *issuerDocument) add(o *object, docs *gateway.Documents) {
 	i := &gateway.Issuer{Name: string(d.Name), Issuer: d.Issuer, Audiences: d.Audiences, Team: d.Team, Shared: d.Shared, Origin: o.origin()}
+	i.Algorithms, i.Types = sortedTexts(texts(d.Algorithms)), sortedTexts(texts(d.Types))
+	i.MaxLifetime, i.Skew = time.Duration(d.MaxLifetime), time.Duration(d.Skew)
 	if d.JWKS != nil {
 		i.KeySet, i.KeyFile = d.JWKS.keySet(o)
 		i.KeyURL = d.JWKS.keyURL(o, d.Issuer)

@@ -27,6 +27,9 @@ func (v checkTime) String() string { return span(time.Duration(v)) }
 func (v callTime) String() string { return span(time.Duration(v)) }
 
 // String returns the span as a duration does.
+func (v wholeSeconds) String() string { return span(time.Duration(v)) }
+
+// String returns the span as a duration does.
 func (v period) String() string { return span(time.Duration(v)) }
 
 func span(d time.Duration) string {

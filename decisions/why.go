@@ -195,9 +195,9 @@ func (w *words) whyNot() string {
 	case d.Reason == envoy.RefusedIdentity:
 		return "Nothing that the caller showed proves an identity that this operation accepts."
 	case d.Reason == envoy.RefusedDecision:
-		return "The authorization should have decided and did not."
-	case d.Reason == envoy.RefusedPath:
-		return "The path can be read in two ways."
+		return "Who calls is known to the authorization alone, and it could not be asked."
+	case d.Reason == envoy.RefusedCertificate:
+		return "The client certificate is missing, or is none that this operation accepts."
 	case d.Reason == envoy.RefusedToken:
 		return "Beside the verified token stands something else in the Authorization header."
 	case d.Reason == "none":

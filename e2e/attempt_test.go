@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -63,7 +64,11 @@ func (a *attempt) status(t *testing.T, p probe, headers http.Header) int {
 
 // strangerGets returns what must hold of the status for a caller who proves nothing.
 func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
-	switch guarded := !r.Public || r.CallsAuthorization(); {
+	guarded := !r.Public || r.CallsAuthorization() || len(r.Require) > 0
+	others := r.TakesToken() || r.CallsAuthorization()
+	switch {
+	case a.mutation != nil && a.alone && !others, slices.ContainsFunc(r.Ways, anonymous):
+		return anything
 	case away && r.Public && r.CheckAway() == gateway.Open && a.mutation == nil:
 		return passed
 	case away && r.Public && r.CheckAway() == gateway.Open:
@@ -80,15 +85,23 @@ func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
 	closed := r.CallsAuthorization() && r.CheckAway() == gateway.Closed ||
 		r.CallsLimits() && r.WhenAway.Limits == gateway.Closed
+	nowhere := func(q gateway.Requirement) bool { return len(q.Addresses) > 0 } // Who comes by a socket has no address.
 	switch {
-	case away && closed:
+	case away && closed, a.mutation == nil && slices.ContainsFunc(r.Require, nowhere):
 		return refused
+	case a.mutation != nil && slices.ContainsFunc(r.Ways, anonymous):
+		return anything
 	case a.mutation == nil:
 		return passed
 	case a.evidence && (!away || r.CheckAway() != gateway.Open):
 		return refused
 	}
 	return anything
+}
+
+// anonymous reports whether a way is to be nobody in particular.
+func anonymous(w gateway.Way) bool {
+	return slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool { return p.Kind == gateway.ByNobody })
 }
 
 func passed(status int) bool { return status == http.StatusOK }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/xds/translate"
 )
 
 // misspelling is what a misspelt name ends in.
@@ -33,6 +34,8 @@ type mutation struct {
 	concerns func(*gateway.Route) bool
 	// evidence says that without this setting not even a caller who proves all that is asked gets through.
 	evidence bool
+	// alone says that of a route which Envoy decides without the token filter nothing else stands behind this setting.
+	alone bool
 	// mayRefuse says that Envoy itself may refuse to start with it: a requirement must name a provider that is there.
 	mayRefuse bool
 }
@@ -90,7 +93,13 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 		})
 	}
 	add("the guard off", false, func(keys map[string]*anypb.Any) bool { return replace(keys, envoy.FilterGuard, &rbacv3.RBACPerRoute{}) })
-	if !r.Public {
+	all[len(all)-1].alone = true
+	if slices.Contains(used(r), envoy.FilterPolicy) {
+		add("nothing judged", true, func(keys map[string]*anypb.Any) bool {
+			return replace(keys, envoy.FilterPolicy, &rbacv3.RBACPerRoute{})
+		})
+	}
+	if r.TakesToken() {
 		add("the token filter off", true, func(keys map[string]*anypb.Any) bool {
 			return replace(keys, envoy.FilterJWT, &jwtv3.PerRouteConfig{RequirementSpecifier: &jwtv3.PerRouteConfig_Disabled{Disabled: true}})
 		})
@@ -130,14 +139,9 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 
 // used returns the security filters that a route configures.
 func used(r *gateway.Route) []string {
-	keys := []string{envoy.FilterGuard}
-	if !r.Public {
-		keys = append(keys, envoy.FilterJWT)
-	}
-	if r.CallsAuthorization() {
-		keys = append(keys, authzFilter(r))
-	}
-	return keys
+	return slices.DeleteFunc(translate.Filters(r), func(name string) bool {
+		return name == envoy.FilterRateLimitClosed || name == envoy.FilterRateLimitOpen
+	})
 }
 
 func authzFilter(r *gateway.Route) string {
@@ -163,7 +167,7 @@ func replace(keys map[string]*anypb.Any, key string, config proto.Message) bool 
 // filterMutations returns the mistakes in the listener's list of filters.
 func filterMutations() []mutation {
 	var all []mutation
-	for _, name := range []string{envoy.FilterJWT, envoy.FilterAuthzClosed, envoy.FilterAuthzOpen, envoy.FilterGuard} {
+	for _, name := range []string{envoy.FilterJWT, envoy.FilterAuthzClosed, envoy.FilterAuthzOpen, envoy.FilterPolicy, envoy.FilterGuard} {
 		edit := func(change func(*hcmv3.HttpConnectionManager, int)) func(proto.Message) bool {
 			return func(m proto.Message) bool {
 				manager, ok := m.(*hcmv3.HttpConnectionManager)
@@ -181,7 +185,7 @@ func filterMutations() []mutation {
 		all = append(
 			all,
 			mutation{
-				name: "no filter " + name, evidence: name != envoy.FilterGuard, concerns: uses,
+				name: "no filter " + name, evidence: name != envoy.FilterGuard, alone: name == envoy.FilterGuard, concerns: uses,
 				edit: edit(func(m *hcmv3.HttpConnectionManager, i int) { m.HttpFilters = slices.Delete(m.HttpFilters, i, i+1) }),
 			},
 			mutation{
@@ -262,7 +266,7 @@ func tokenMutations(config *jwtv3.JwtAuthentication) []mutation {
 	add := func(name string, evidence, mayRefuse bool, change func(*jwtv3.JwtAuthentication)) {
 		all = append(all, mutation{
 			name: name, evidence: evidence, mayRefuse: mayRefuse,
-			concerns: func(r *gateway.Route) bool { return !r.Public },
+			concerns: (*gateway.Route).TakesToken,
 			edit: func(m proto.Message) bool {
 				filter, ok := m.(*jwtv3.JwtAuthentication)
 				if ok {
@@ -291,6 +295,9 @@ func tokenMutations(config *jwtv3.JwtAuthentication) []mutation {
 		add("claims noted under another name by "+name, oneProvider, false, func(f *jwtv3.JwtAuthentication) {
 			f.Providers[name].PayloadInMetadata += misspelling
 		})
+		if config.Providers[name].HeaderInMetadata != "" {
+			add("no headers noted by "+name, oneProvider, false, func(f *jwtv3.JwtAuthentication) { f.Providers[name].HeaderInMetadata = "" })
+		}
 	}
 	return all
 }

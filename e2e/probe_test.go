@@ -89,7 +89,7 @@ func (p probe) insufficient(t *testing.T) map[string]http.Header {
 	t.Helper()
 	out := map[string]http.Header{}
 	try := func(what string, b bankIssuer, claims map[string]any) {
-		full := map[string]any{"sub": "alice", "scope": "payments:read payments:write partner"}
+		full := map[string]any{"sub": "alice", "scope": "payments:read payments:write partner", "bank": map[string]any{"branch": "north"}}
 		maps.Copy(full, claims)
 		out[what] = p.proven(t)
 		out[what].Set("authorization", "Bearer "+b.token(t, full))
@@ -105,10 +105,21 @@ func (p probe) insufficient(t *testing.T) map[string]http.Header {
 		if len(proof.Issuer.Audiences) > 0 {
 			try("of another audience at "+b.issuer, b, map[string]any{"aud": "cards"})
 		}
+		if len(proof.Claims) > 0 && len(p.route.Ways) == 1 {
+			try("with another claim", b, map[string]any{"bank": map[string]any{"branch": "south"}})
+		}
 		for _, scope := range proof.Scopes {
 			rest := slices.DeleteFunc([]string{"payments:read", "payments:write", "partner"}, func(s string) bool { return s == scope })
 			try("without the scope "+scope, b, map[string]any{"scope": strings.Join(rest, " ")})
 			try("with more than the scope "+scope, b, map[string]any{"scope": strings.Join(rest, " ") + " " + scope + "s x" + scope})
+		}
+	}
+	for _, r := range p.route.Require {
+		if len(r.Headers) > 0 {
+			out["and without the headers of "+r.Name] = http.Header{"Authorization": p.proven(t)["Authorization"]}
+		}
+		for _, c := range r.Claims {
+			try("without the claim "+c.Name, nordhaven(), map[string]any{"bank": map[string]any{"branch": "south"}})
 		}
 	}
 	for _, b := range []bankIssuer{nordhaven(), suderbank()} {

@@ -246,7 +246,7 @@ func startStatic(t *testing.T, binary, dir string, bootstrap *bootstrapv3.Bootst
 			t.Errorf("stop envoy: %v", err)
 		}
 	})
-	ready, cancel := context.WithTimeout(t.Context(), patience)
+	ready, cancel := context.WithTimeout(t.Context(), 5*patience) // There are hundreds of listeners.
 	defer cancel()
 	if err := child.WaitReady(ready); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
+	"github.com/lestrrat-go/jwx/v3/jws"
 	"github.com/lestrrat-go/jwx/v3/jwt"
 )
 
@@ -36,6 +37,12 @@ func token(t *testing.T, claims map[string]any) string {
 // token returns a token for a customer of the bank, with other claims where they are given.
 func (b bankIssuer) token(t *testing.T, claims map[string]any) string {
 	t.Helper()
+	return b.typed(t, "JWT", claims)
+}
+
+// typed is token with a type of the token's own.
+func (b bankIssuer) typed(t *testing.T, typ string, claims map[string]any) string {
+	t.Helper()
 	text, err := os.ReadFile(b.key)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +61,11 @@ func (b bankIssuer) token(t *testing.T, claims map[string]any) string {
 			t.Fatal(err)
 		}
 	}
-	signed, err := jwt.Sign(made, jwt.WithKey(jwa.ES256(), key))
+	headers := jws.NewHeaders()
+	if err := headers.Set(jws.TypeKey, typ); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := jwt.Sign(made, jwt.WithKey(jwa.ES256(), key, jws.WithProtectedHeaders(headers)))
 	if err != nil {
 		t.Fatal(err)
 	}

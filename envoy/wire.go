@@ -21,6 +21,7 @@ const (
 	FilterJWT             = "gatehouse.jwt"
 	FilterAuthzClosed     = "gatehouse.authz.closed"
 	FilterAuthzOpen       = "gatehouse.authz.open"
+	FilterPolicy          = "gatehouse.policy"
 	FilterGuard           = "gatehouse.guard"
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
@@ -33,6 +34,10 @@ const (
 	MetadataJWT = "envoy.filters.http.jwt_authn"
 	// MetadataJWTClaims is the key of that payload; each provider writes the same key, its iss tells which one it was.
 	MetadataJWTClaims = "claims"
+	// MetadataJWTHeader is the key of the token's header there, where something of it matters.
+	MetadataJWTHeader = "header"
+	// MetadataJWTFailure is the key of what was wrong with a token, or that there was none: code and message.
+	MetadataJWTFailure = "failure"
 	// MetadataAuthz is the namespace in which ext_authz stores what a CheckResponse carries as dynamic_metadata.
 	MetadataAuthz = "envoy.filters.http.ext_authz"
 	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
@@ -49,22 +54,31 @@ const (
 	MetadataRateLimitLimit = "limit"
 )
 
-// What the guard leaves behind where it refuses: the name of the refusal, in the namespace MetadataRBAC under KeyRefusal, and in the
-// response code details behind "rbac_access_denied_matched_policy" (there with underscores for blanks). A requirement's refusal
-// is named as the requirement. Names that no document can give stand in brackets; RefusedScope begins the challenge of a missing scope.
+// What the filter FilterPolicy leaves behind, in the namespace MetadataRBAC: under KeyPolicyResult whether nothing is to be refused,
+// which is evidence for the guard, and under KeyRefusal the name of what is. The guard refuses it then, one filter later,
+// as an answer of Envoy's cannot tell what the filter that gives it writes down. A requirement's refusal is named as the requirement. Names
+// that no document can give begin with what Refused... say.
 const (
 	MetadataRBAC = "envoy.filters.http.rbac"
-	// PrefixGuard begins the keys that the guard writes, and its counters.
+	// PrefixPolicy begins the keys that the filter writes, and its counters.
+	PrefixPolicy    = "policy."
+	KeyPolicyResult = PrefixPolicy + "shadow_engine_result"
+	KeyRefusal      = PrefixPolicy + "shadow_effective_policy_id"
+	PolicyAllowed   = "allowed" // Under KeyPolicyResult.
+	PolicyDenied    = "denied"
+
+	RefusedIdentity    = "(identity)"    // Nothing that was shown proves who calls; a token would.
+	RefusedCertificate = "(certificate)" // No client certificate proves who calls, and nothing else would.
+	RefusedToken       = "(token)"       // Beside the verified token stands something else.
+	RefusedDecision    = "(decision)"    // Who calls is known to the authorization service alone, which cannot be asked.
+	RefusedScope       = "scope="        // Then the scopes in quotes, as in a challenge (RFC 6750 3).
+	RefusedClaim       = "claim:"        // Then the claim's path.
+
+	// PrefixGuard begins the keys that the guard writes, and its counters: under KeyShadowResult whether it would have refused had
+	// the policies in shadow mode counted, and under KeyShadow the name of that.
 	PrefixGuard     = "guard."
-	KeyRefusal      = PrefixGuard + "enforced_effective_policy_id"
-	RefusedIdentity = "(identity)" // Nothing that was shown proves an identity.
-	RefusedDecision = "(decision)" // The authorization service should have decided, and did not.
-	RefusedPath     = "(path)"     // The path can be read in two ways.
-	RefusedToken    = "(token)"    // Beside the verified token stands something else.
-	RefusedScope    = "scope="     // Then the scopes in quotes, as in RFC 6750 3.
-	RefusedClaim    = "claim:"     // Then the claim's path.
-	// KeyShadow is where the guard leaves what it would have refused had the policies in shadow mode counted.
-	KeyShadow = PrefixGuard + "shadow_effective_policy_id"
+	KeyShadowResult = PrefixGuard + "shadow_engine_result"
+	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
 	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
 	RefusedPlain = "denied"
 )

@@ -19,6 +19,13 @@ type Certificate struct {
 type ListenerTLS struct {
 	Certificates []string // Names of Certificates; the first is shown to clients that name no host.
 	Minimum      TLSVersion
+	Clients      *ClientTLS `json:",omitempty"` // nil: clients are not asked for certificates.
+}
+
+// ClientTLS says that clients show certificates, and who may have issued them.
+type ClientTLS struct {
+	Required    bool   // Whether a handshake without one fails; otherwise the routes decide.
+	Authorities []byte // Certificates of those who may have issued them, PEM.
 }
 
 // TLSVersion is a version of TLS, as documents spell it.

@@ -60,6 +60,7 @@ const (
 	CodeNoRedirect      Code = "GH224" // A redirect that leads nowhere.
 
 	CodeIssuerProof Code = "GH225" // An Issuer that cannot prove what is asked of it.
+	CodeUnprovable  Code = "GH226" // Something that no caller could show where it is asked for.
 )
 
 // Codes of faults in policies.

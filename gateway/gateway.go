@@ -114,6 +114,13 @@ type Issuer struct {
 	KeySet    []byte   // JWKS (RFC 7517), public keys only; where it is in a file, what that held when it was loaded.
 	KeyFile   string   `json:",omitempty"` // Watched file of the key set, relative to the documents; empty: it is not in a file.
 	KeyURL    *KeyURL  `json:",omitempty"` // Where the key set is fetched; nil: it is not.
+	// Algorithms and Types are the alg and typ of a token's header, one of which it must have; empty: any that the keys allow.
+	Algorithms []string `json:",omitempty"`
+	Types      []string `json:",omitempty"`
+	// MaxLifetime is how far ahead a token's exp may be at most; 0: any time.
+	MaxLifetime time.Duration `json:",omitempty"`
+	// Skew is by how much clocks may differ where exp and nbf are looked at, whole seconds; 0: a minute.
+	Skew time.Duration `json:",omitempty"`
 	// Introspection says how it is asked about opaque tokens; nil: it is not.
 	Introspection *Introspection `json:",omitempty"`
 

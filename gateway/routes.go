@@ -32,6 +32,7 @@ func (a *assembler) routes(api *API) []*Route {
 		if len(hosts) == 0 {
 			continue
 		}
+		a.checkCertificates(api, g, operations, place)
 		at := func(r Route) *Route {
 			r.Gateway, r.Hosts, r.Base = g, hosts, e.Base
 			r.Match.Path = r.Match.Path.Join(e.Base)
@@ -152,6 +153,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	if auth != nil {
 		r.Public = auth.None
 		r.Ways = a.ways(api, auth, field)
+		a.checkWays(api, &r, field)
 	}
 	authorize, field := api.Authorize, "authorize"
 	if op.Authorize != nil {
@@ -159,6 +161,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	}
 	r.Authorize = a.policies(api, authorize, field)
 	r.Require, r.Decisions = slices.Concat(api.Require, op.Require), api.Decisions
+	a.checkRequirements(api, &r, op)
 	limits, scope, field := api.Limits, strings.TrimSuffix(api.Name+"/"+api.Version, "/"), "limits"
 	if op.Limits != nil {
 		limits, scope, field = *op.Limits, r.Name, op.Field+".limits"

@@ -113,6 +113,9 @@ func items(res *translate.Resources) []cache.Item {
 	for _, c := range res.Certificates {
 		add(c.Name, c.Secret())
 	}
+	for _, a := range res.Authorities {
+		add(a.Name, a.Secret())
+	}
 	for _, e := range res.Extensions() {
 		add(e.Name, e)
 	}

@@ -141,16 +141,20 @@ func resources(res *translate.Resources, what string) []proto.Message {
 		return messages(res.VirtualHosts)
 	}
 	if what == "secret" {
-		return secrets(res.Certificates)
+		return secrets(res)
 	}
 	return messages(res.Extensions())
 }
 
-// secrets returns certificates by the paths of their files: the daemon sends what these hold, and nobody prints it.
-func secrets(list []translate.Certificate) []proto.Message {
-	out := make([]proto.Message, len(list))
-	for i, c := range list {
-		out[i] = c.FileSecret()
+// secrets returns certificates by the paths of their files, as the daemon sends what these hold and nobody prints it, and those
+// who may have issued the certificates of clients.
+func secrets(res *translate.Resources) []proto.Message {
+	var out []proto.Message
+	for _, c := range res.Certificates {
+		out = append(out, c.FileSecret())
+	}
+	for _, a := range res.Authorities {
+		out = append(out, a.Secret())
 	}
 	return out
 }

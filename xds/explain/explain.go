@@ -272,18 +272,3 @@ func describe(a *Answer, r *gateway.Route) {
 		a.Upstreams = append(a.Upstreams, u)
 	}
 }
-
-func caller(r *gateway.Route) string {
-	if r.Public {
-		return "anybody may call it"
-	}
-	names := make([]string, len(r.Ways))
-	for i, way := range r.Ways {
-		p := way[0]
-		names[i] = p.Issuer.Name
-		if len(p.Scopes) > 0 {
-			names[i] += " with scope " + strings.Join(p.Scopes, " ")
-		}
-	}
-	return "the caller needs a token of " + strings.Join(names, " or ")
-}

@@ -126,6 +126,13 @@ func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources)
 		common.TlsCertificates = append(common.TlsCertificates, res.Certificates[i].FileSecret().GetTlsCertificate())
 	}
 	common.TlsCertificateSdsSecretConfigs = nil
+	if wanted := common.GetValidationContextSdsSecretConfig(); wanted != nil {
+		i := slices.IndexFunc(res.Authorities, func(a translate.Authorities) bool { return a.Name == wanted.GetName() })
+		if i < 0 {
+			return fmt.Errorf("the authorities %s are not there", wanted.GetName())
+		}
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: res.Authorities[i].Secret().GetValidationContext()}
+	}
 	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
 		return fmt.Errorf("write the TLS socket: %w", err)
 	}

@@ -77,5 +77,8 @@ func (b *builder) requirement(r *gateway.Route) string {
 	if len(accepted) == 0 {
 		return ""
 	}
+	if how := insistenceOf(r); how != insists {
+		return gateway.ContentHash([]any{accepted, how})
+	}
 	return gateway.ContentHash(accepted)
 }

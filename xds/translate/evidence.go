@@ -3,6 +3,8 @@ package translate
 import (
 	"net/netip"
 	"regexp"
+	"slices"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
@@ -30,13 +32,18 @@ func nativeWays(r *gateway.Route) []nativeWay {
 	return out
 }
 
-// known holds when the proofs of a way say who calls.
+// anybody reports whether Envoy asks nobody for anything on a way.
+func (w nativeWay) anybody() bool {
+	return !slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool { return p.Kind != gateway.ByNobody })
+}
+
+// known holds when the proofs of a way say who calls. A token counts only where nothing stands beside it.
 func (w nativeWay) known() *rbacconfigv3.Principal {
 	var all []*rbacconfigv3.Principal
 	for _, p := range w {
 		switch p.Kind {
 		case gateway.ByJWT:
-			all = append(all, claim(exactly(p.Issuer.Issuer), "iss"))
+			all = append(all, tokenOf(p.Issuer), soleToken())
 		case gateway.ByCertificate:
 			all = append(all, certificate(p.Certificate)...)
 		}
@@ -103,8 +110,7 @@ func comesFrom(p netip.Prefix) *rbacconfigv3.Principal {
 	}}}
 }
 
-// headerIs holds when a header has one of the values, or is there. Of a header that comes several times Envoy compares all values
-// together, with commas between, so that such a request has none of them.
+// headerIs holds when a header has one of the values, in each of its lines if it has several, or is there.
 func headerIs(h gateway.HeaderTest) *rbacconfigv3.Principal {
 	if len(h.Values) == 0 {
 		return headerThere(h.Name)
@@ -113,13 +119,27 @@ func headerIs(h gateway.HeaderTest) *rbacconfigv3.Principal {
 	for _, v := range h.Values {
 		any = append(any, header(h.Name, literally(v)))
 	}
-	return anyOf(any)
+	return allOf([]*rbacconfigv3.Principal{anyOf(any), not(header(h.Name, expression(otherThan(h.Values))))})
 }
 
-// soleToken holds when the Authorization header is one token and nothing else. Envoy's token filter takes the first token that
-// it finds anywhere in the header, or in one of several; a policy or an upstream may take another, which nobody verified.
-func soleToken() *rbacconfigv3.Principal {
-	return header(headerAuthorization, expression(bearer+`[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+`))
+// tokenOf holds when the token filter verified a token of an issuer, signed and called as the issuer's document says. Types are media
+// types, which may be written without "application/" and in any case (RFC 7515 4.1.9).
+func tokenOf(i *gateway.Issuer) *rbacconfigv3.Principal {
+	all := []*rbacconfigv3.Principal{claim(exactly(i.Issuer), "iss")}
+	of := func(field string, values []string, value func(string) *matcherValue) {
+		var any []*matcherValue
+		for _, v := range values {
+			any = append(any, value(v))
+		}
+		if len(any) > 0 {
+			all = append(all, metadata(envoy.MetadataJWT, oneOf(any), envoy.MetadataJWTHeader, field))
+		}
+	}
+	of("alg", i.Algorithms, exactly)
+	of("typ", i.Types, func(t string) *matcherValue {
+		return text(expression("(?i)(?:application/)?" + regexp.QuoteMeta(strings.TrimPrefix(t, "application/"))))
+	})
+	return allOf(all)
 }
 
 // claim holds when a claim of the verified token is of a value.

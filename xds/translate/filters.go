@@ -37,6 +37,7 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 		},
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),
 		off(envoy.FilterAuthzOpen, extAuthz(g, gateway.Open)),
+		off(envoy.FilterPolicy, &rbacv3.RBAC{}),
 		on(envoy.FilterGuard, guard()),
 		off(envoy.FilterRateLimitClosed, rateLimit(t.Limits, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(t.Limits, gateway.Open)),

@@ -1,8 +1,14 @@
 package translate
 
 import (
+	"slices"
+	"time"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -56,7 +62,7 @@ func (out *Resources) addTokens(b *builder, routes []*gateway.Route) gateway.Fau
 			out.JWT.Providers[name] = jwtProvider(issuer, keys)
 		}
 		if name := b.requirement(r); out.JWT.RequirementMap[name] == nil {
-			out.JWT.RequirementMap[name] = jwtRequirement(b.accepted(r))
+			out.JWT.RequirementMap[name] = jwtRequirement(b.accepted(r), insistenceOf(r))
 		}
 	}
 	return faults
@@ -88,22 +94,51 @@ func requirementProviders(r *jwtv3.JwtRequirement) []string {
 	}
 	var names []string
 	for _, each := range r.GetRequiresAny().GetRequirements() {
-		names = append(names, each.GetProviderName())
+		if p := each.GetProviderName(); p != "" {
+			names = append(names, p)
+		}
 	}
 	return names
 }
 
+// insistence is what becomes of a request whose token is missing or is none that the route takes.
+type insistence string
+
+// The ways to insist on a token.
+const (
+	insists      insistence = ""       // It is refused.
+	letsMissing  insistence = "absent" // Without a token it goes on; with a bad one it is refused.
+	letsUnproven insistence = "any"    // It goes on: another proof may do, which later filters look for.
+)
+
+// insistenceOf returns how a route insists on a token. Where the only other way is to be nobody, a bad token is still refused: who
+// shows one means to be somebody.
+func insistenceOf(r *gateway.Route) insistence {
+	if r.TakesToken() {
+		return insists
+	}
+	for _, way := range r.Ways {
+		if slices.ContainsFunc(way, func(p gateway.ResolvedProof) bool { return p.Kind != gateway.ByJWT && p.Kind != gateway.ByNobody }) {
+			return letsUnproven
+		}
+	}
+	return letsMissing
+}
+
 // jwtRequirement returns what asks for a token of one of the providers.
-func jwtRequirement(all []string) *jwtv3.JwtRequirement {
-	named := func(name string) *jwtv3.JwtRequirement {
-		return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}}
-	}
-	if len(all) == 1 {
-		return named(all[0])
-	}
+func jwtRequirement(all []string, how insistence) *jwtv3.JwtRequirement {
 	any := &jwtv3.JwtRequirementOrList{}
 	for _, name := range all {
-		any.Requirements = append(any.Requirements, named(name))
+		any.Requirements = append(any.Requirements, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_ProviderName{ProviderName: name}})
+	}
+	switch how {
+	case letsMissing:
+		any.Requirements = append(any.Requirements, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_AllowMissing{AllowMissing: &emptypb.Empty{}}})
+	case letsUnproven:
+		any.Requirements = append(any.Requirements, &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_AllowMissingOrFailed{AllowMissingOrFailed: &emptypb.Empty{}}})
+	}
+	if len(any.Requirements) == 1 {
+		return any.Requirements[0]
 	}
 	return &jwtv3.JwtRequirement{RequiresType: &jwtv3.JwtRequirement_RequiresAny{RequiresAny: any}}
 }
@@ -111,20 +146,29 @@ func jwtRequirement(all []string) *jwtv3.JwtRequirement {
 // jwtProvider returns how tokens of an issuer are verified. The key set is given inline: Envoy's own fetch would turn an
 // issuer's outage into 401. Tokens are taken from the Authorization header alone, as one in a query ends up in logs.
 func jwtProvider(i *gateway.Issuer, keys []byte) *jwtv3.JwtProvider {
-	return &jwtv3.JwtProvider{
+	out := &jwtv3.JwtProvider{
 		Issuer:    i.Issuer,
 		Audiences: i.Audiences,
 		JwksSourceSpecifier: &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{
 			Specifier: &corev3.DataSource_InlineString{InlineString: string(keys)},
 		}},
-		Forward:           true,
-		FromHeaders:       []*jwtv3.JwtHeader{{Name: headerAuthorization, ValuePrefix: bearer}},
-		PayloadInMetadata: envoy.MetadataJWTClaims,
-		RequireExpiration: true,
-		JwtCacheConfig:    &jwtv3.JwtCacheConfig{JwtCacheSize: jwtCacheSize},
+		Forward:                true,
+		FromHeaders:            []*jwtv3.JwtHeader{{Name: headerAuthorization, ValuePrefix: bearer}},
+		PayloadInMetadata:      envoy.MetadataJWTClaims,
+		FailedStatusInMetadata: envoy.MetadataJWTFailure,
+		RequireExpiration:      true,
+		ClockSkewSeconds:       uint32(i.Skew / time.Second),
+		JwtCacheConfig:         &jwtv3.JwtCacheConfig{JwtCacheSize: jwtCacheSize},
 		ClaimToHeaders: []*jwtv3.JwtClaimToHeader{
 			{HeaderName: envoy.HeaderIssuer, ClaimName: "iss"},
 			{HeaderName: envoy.HeaderSubject, ClaimName: "sub"},
 		},
 	}
+	if i.MaxLifetime > 0 {
+		out.MaxLifetime = durationpb.New(i.MaxLifetime)
+	}
+	if len(i.Algorithms)+len(i.Types) > 0 {
+		out.HeaderInMetadata = envoy.MetadataJWTHeader
+	}
+	return out
 }

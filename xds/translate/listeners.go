@@ -55,7 +55,7 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 		out.FilterChainMatcher = serverNames(g, l, shown)
 		for _, s := range shown {
 			chain := filterChain(g, l, chainName(g, l, s.Certificate))
-			chain.TransportSocket, chain.TransportSocketConnectTimeout = tlsSocket(l.TLS, s.Certificate), durationpb.New(handshakeTimeout)
+			chain.TransportSocket, chain.TransportSocketConnectTimeout = tlsSocket(g, l, s.Certificate), durationpb.New(handshakeTimeout)
 			out.FilterChains = append(out.FilterChains, chain)
 		}
 		return out

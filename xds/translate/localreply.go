@@ -10,6 +10,7 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -19,20 +20,23 @@ const retryAfter = "1"
 
 // reply maps one kind of Envoy's own answers to a problem document.
 type reply struct {
-	details string // A CEL condition on the response code details, or
-	flags   string // response flags, separated by commas.
-	status  int    // What Envoy answers; 0: whatever it is.
-	code    string
-	wait    bool // Tells the client when to come back.
+	details   string // A CEL condition on the response code details and on what filters wrote down, or
+	flags     string // response flags, separated by commas.
+	status    int    // What Envoy answers; 0: whatever it is.
+	becomes   int    // The status in its place; 0: it stays.
+	code      string
+	reason    string // The document's reason: a text, or what Envoy puts for it; empty: none.
+	challenge string // WWW-Authenticate (RFC 6750 3), or empty.
+	wait      bool   // Tells the client when to come back.
 }
 
 // replies lists Envoy's own answers, the first that fits counts. What a policy or a direct response said is not here: its
 // bytes are its own.
 func replies() []reply {
-	return []reply{
+	return append(refused(), []reply{
 		{details: begins("jwt_authn_access_denied"), status: 401, code: gateway.ProblemUnauthorized},
 		{details: begins("jwt_authn_access_denied"), code: gateway.ProblemForbidden},
-		{details: begins("rbac_access_denied"), code: gateway.ProblemForbidden},
+		{details: begins(guardDenied), code: gateway.ProblemForbidden},
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
 		{details: begins("request_rate_limited"), code: gateway.ProblemLimited},
@@ -40,7 +44,7 @@ func replies() []reply {
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
 		{flags: "UF,UC,URX,UR,LR,UPE", code: gateway.ProblemUpstreamFailed},
-	}
+	}...)
 }
 
 // spoken is what a gRPC caller is told, as a plain grpc-message, where Envoy itself says nothing or a document would stand.
@@ -65,6 +69,9 @@ func begins(prefix string) string { return "response.code_details.startsWith('" 
 func localReplies() *hcmv3.LocalReplyConfig {
 	out := &hcmv3.LocalReplyConfig{}
 	add := func(m *hcmv3.ResponseMapper) { out.Mappers = append(out.Mappers, m) }
+	for _, r := range refusedCalls() {
+		add(r.grpcMapper())
+	}
 	for _, s := range grpcMessages() {
 		add(&hcmv3.ResponseMapper{Filter: both(grpcCaller(), details(s.details)), BodyFormatOverride: textFormat(s.message)})
 	}
@@ -75,8 +82,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 	for _, r := range replies() {
 		add(r.mapper())
 	}
-	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal)})
-	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 400), BodyFormatOverride: problemFormat(gateway.ProblemBadRequest)})
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal, "")})
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 400), BodyFormatOverride: problemFormat(gateway.ProblemBadRequest, "")})
 	return out
 }
 
@@ -92,26 +99,57 @@ func (r reply) mapper() *hcmv3.ResponseMapper {
 	if r.status != 0 {
 		filter = both(filter, status(accesslogv3.ComparisonFilter_EQ, uint32(r.status)))
 	}
-	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code)}
-	if r.wait {
-		m.HeadersToAdd = []*corev3.HeaderValueOption{setHeader("retry-after", retryAfter)}
-	}
+	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code, r.reason)}
+	r.head(m)
 	return m
 }
 
+// grpcMapper returns the same for a gRPC caller, who gets a plain grpc-message and the status that gRPC has for it.
+func (r reply) grpcMapper() *hcmv3.ResponseMapper {
+	m := &hcmv3.ResponseMapper{Filter: both(grpcCaller(), details(r.details)), BodyFormatOverride: textFormat(r.message())}
+	r.head(m)
+	return m
+}
+
+// message returns what is wrong in words.
+func (r reply) message() string {
+	title := gateway.NewProblem(0, r.code, "").Title
+	if r.reason == "" {
+		return title
+	}
+	return title + " (" + r.reason + ")"
+}
+
+// head sets the status and the headers of an answer.
+func (r reply) head(m *hcmv3.ResponseMapper) {
+	if r.becomes != 0 {
+		m.StatusCode = wrapperspb.UInt32(uint32(r.becomes))
+	}
+	if r.challenge != "" {
+		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("www-authenticate", r.challenge))
+	}
+	if r.wait {
+		m.HeadersToAdd = append(m.HeadersToAdd, setHeader("retry-after", retryAfter))
+	}
+}
+
 // problemFormat returns the problem document of a code; Envoy fills in status and detail.
-func problemFormat(code string) *corev3.SubstitutionFormatString {
+func problemFormat(code, reason string) *corev3.SubstitutionFormatString {
 	p := gateway.NewProblem(0, code, "")
+	fields := map[string]*structpb.Value{
+		"type":       structpb.NewStringValue(p.Type),
+		"title":      structpb.NewStringValue(p.Title),
+		"status":     structpb.NewStringValue("%RESPONSE_CODE%"),
+		"detail":     structpb.NewStringValue("%LOCAL_REPLY_BODY%"),
+		"code":       structpb.NewStringValue(p.Code),
+		"request_id": structpb.NewStringValue("%REQ(X-REQUEST-ID)%"),
+	}
+	if reason != "" {
+		fields["reason"] = structpb.NewStringValue(reason)
+	}
 	return &corev3.SubstitutionFormatString{
 		ContentType: gateway.ProblemType,
-		Format: &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: map[string]*structpb.Value{
-			"type":       structpb.NewStringValue(p.Type),
-			"title":      structpb.NewStringValue(p.Title),
-			"status":     structpb.NewStringValue("%RESPONSE_CODE%"),
-			"detail":     structpb.NewStringValue("%LOCAL_REPLY_BODY%"),
-			"code":       structpb.NewStringValue(p.Code),
-			"request_id": structpb.NewStringValue("%REQ(X-REQUEST-ID)%"),
-		}}},
+		Format:      &corev3.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: fields}},
 	}
 }
 

@@ -1,21 +1,20 @@
 package translate
 
 import (
+	"slices"
 	"strings"
 
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// refusals are what a route refuses: by the name that a refusal is known by (envoy.Refused...), the conditions any one of which
-// refuses. Envoy looks at them in the order of their names, and the first is the one that it tells; names in brackets come before
-// all that documents can give. Every condition is written as the absence of what must hold, so that what a filter before the
-// guard did not leave behind, for whatever reason, is a refusal.
+// refusals are what a route refuses by conditions that Envoy judges itself: by the name by which a refusal is known
+// (envoy.Refused...), the conditions any one of which refuses. Envoy looks at them in the order of their names, and the first is
+// the one that it tells; names in brackets come before all that documents can give. Every condition is written as the absence of
+// what must hold, so that what a filter before did not leave behind, for whatever reason, is a refusal.
 type refusals map[string][]*rbacconfigv3.Principal
 
 // when refuses where a condition holds.
@@ -24,15 +23,15 @@ func (r refusals) when(name string, holds *rbacconfigv3.Principal) { r[name] = a
 // unless refuses where a condition does not hold.
 func (r refusals) unless(name string, holds *rbacconfigv3.Principal) { r.when(name, not(holds)) }
 
-// refusalsOf returns what a route refuses in Envoy: callers who do not prove who they are, what its requirements ask for, and
-// what the authorization service did not allow although it should have been asked.
+// refusalsOf returns what a route refuses: callers who do not prove who they are or what they may do, where the token filter does
+// not say so itself, and what its requirements ask for. Where there is nothing of it, the route needs no filter for it.
 func refusalsOf(r *gateway.Route) refusals {
 	out := refusals{}
+	if r.Action != gateway.ActionForward {
+		return out
+	}
 	if !r.Public {
 		out.addIdentity(r)
-	}
-	if r.CallsAuthorization() {
-		out.unless(envoy.RefusedDecision, decisionEvidence(r))
 	}
 	for i := range r.Require {
 		out.unless(r.Require[i].Name, meets(&r.Require[i]))
@@ -42,10 +41,10 @@ func refusalsOf(r *gateway.Route) refusals {
 }
 
 // policies returns the refusals in Envoy's words, each known by its name.
-func (r refusals) policies() map[string]*rbacconfigv3.Policy {
-	out := make(map[string]*rbacconfigv3.Policy, len(r)+1)
+func (r refusals) policies() *rbacconfigv3.RBAC {
+	out := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{}}
 	for name, conditions := range r {
-		out[name] = &rbacconfigv3.Policy{
+		out.Policies[name] = &rbacconfigv3.Policy{
 			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
 			Principals:  conditions,
 		}
@@ -53,40 +52,10 @@ func (r refusals) policies() map[string]*rbacconfigv3.Policy {
 	return out
 }
 
-// guardOn returns the guard's override of a route. The listener's guard denies every request; this lets pass what no refusal
-// of the route holds of.
-func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
-	rules := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: refusalsOf(r).policies()}
-	rules.Policies[envoy.RefusedPath] = &rbacconfigv3.Policy{
-		Permissions: []*rbacconfigv3.Permission{twofoldPath()},
-		Principals:  []*rbacconfigv3.Principal{anybody()},
-	}
-	guard := &rbacv3.RBAC{Rules: rules, RulesStatPrefix: envoy.PrefixGuard}
-	shadows := refusals{}
-	if shadows.addPolicies(r, gateway.Shadow); len(shadows) > 0 {
-		guard.ShadowRules = &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: shadows.policies()}
-		guard.ShadowRulesStatPrefix = envoy.PrefixGuard
-	}
-	return &rbacv3.RBACPerRoute{Rbac: guard}
-}
-
-// noGuard returns the guard's override of a route that Envoy answers itself: there is nothing behind it.
-func noGuard() *routev3.FilterConfig { return &routev3.FilterConfig{Disabled: true} }
-
-// twofoldPath holds when a segment of the path is made of dots with a parameter behind them. Envoy walks "..;" where it is spelt
-// so, but not where its dots were encoded ("%2e%2e;"), and hands that on decoded: a route was chosen by one path, and an
-// upstream that takes parameters off segments would serve another.
-func twofoldPath() *rbacconfigv3.Permission {
-	holds := func(text string) *rbacconfigv3.Permission {
-		return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
-			Rule: &matcherv3.PathMatcher_Path{Path: &matcherv3.StringMatcher{
-				MatchPattern: &matcherv3.StringMatcher_Contains{Contains: text},
-			}},
-		}}}
-	}
-	return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_OrRules{OrRules: &rbacconfigv3.Permission_Set{
-		Rules: []*rbacconfigv3.Permission{holds("/..;"), holds("/.;")},
-	}}}
+// judge returns the override of the filter that finds out what a route refuses. It writes down what it finds, and the guard, which
+// comes next, refuses: so the answer can tell why.
+func (r refusals) judge() *rbacv3.RBACPerRoute {
+	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{ShadowRules: r.policies(), ShadowRulesStatPrefix: envoy.PrefixPolicy}}
 }
 
 // addIdentity refuses who proves none of the ways of a route. What a way asks for beyond who calls, scopes and claims, is a
@@ -96,17 +65,34 @@ func (r refusals) addIdentity(route *gateway.Route) {
 	ways := nativeWays(route)
 	known := make([]*rbacconfigv3.Principal, len(ways))
 	full := make([]*rbacconfigv3.Principal, len(ways))
+	var judged []*rbacconfigv3.Principal
 	for i, way := range ways {
 		known[i], full[i] = way.known(), allOf(append([]*rbacconfigv3.Principal{way.known()}, way.asked()...))
+		if route.Ways[i].Calls() == "" {
+			judged = append(judged, full[i])
+		}
 	}
-	r.unless(envoy.RefusedIdentity, anyOf(known))
+	if !slices.ContainsFunc(ways, nativeWay.anybody) && !onlyTokens(ways) {
+		r.unless(refusedCaller(route), anyOf(known))
+	}
+	if route.IdentityCalls() != "" && route.CheckAway() == gateway.Open {
+		r.unless(envoy.RefusedDecision, anyOf(append(judged, decided(route))))
+	}
+	if !route.TakesToken() && len(route.Issuers(gateway.ByJWT)) > 0 { // Policies and the upstream are told of it, whoever calls.
+		r.when(envoy.RefusedToken, allOf([]*rbacconfigv3.Principal{claim(present(), "iss"), not(soleToken())}))
+	}
+	r.addLacking(ways, known, full)
+}
+
+// addLacking refuses who is known by a way and lacks what it asks for besides, unless another way is complete.
+func (r refusals) addLacking(ways []nativeWay, known, full []*rbacconfigv3.Principal) {
 	for i, way := range ways {
 		lacking := func(name string, holds *rbacconfigv3.Principal) {
 			if len(ways) == 1 {
 				r.unless(name, holds)
 				return
 			}
-			others := append(append([]*rbacconfigv3.Principal{}, full[:i]...), full[i+1:]...)
+			others := slices.Delete(slices.Clone(full), i, i+1)
 			r.when(name, allOf([]*rbacconfigv3.Principal{known[i], not(holds), not(anyOf(others))}))
 		}
 		for _, p := range way {
@@ -118,48 +104,22 @@ func (r refusals) addIdentity(route *gateway.Route) {
 			}
 		}
 	}
-	switch {
-	case route.TakesToken():
-		r.unless(envoy.RefusedToken, soleToken())
-	case len(route.Issuers(gateway.ByJWT)) > 0:
-		r.when(envoy.RefusedToken, allOf([]*rbacconfigv3.Principal{claim(present(), "iss"), not(soleToken())}))
-	}
 }
 
-// decisionEvidence holds when the authorization service allowed under these very rules, or, on a route that fails open, when
-// Envoy says that it could not be asked. Who calls is never left open: a way must hold then that Envoy can judge by itself.
-func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
-	decided := metadata(envoy.MetadataAuthz, exactly(r.Rules), envoy.MetadataAuthzRules)
-	if r.CheckSpends() {
-		decided = allOf([]*rbacconfigv3.Principal{decided, spendEvidence(r)})
-	}
-	if r.CheckAway() != gateway.Open {
-		return decided
-	}
-	away := header(envoy.HeaderFailureModeAllowed, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"}})
-	if r.Public || r.IdentityCalls() == "" {
-		return anyOf([]*rbacconfigv3.Principal{decided, away})
-	}
-	var judged []*rbacconfigv3.Principal
-	for i, way := range nativeWays(r) {
-		if r.Ways[i].Calls() == "" {
-			judged = append(judged, allOf(append([]*rbacconfigv3.Principal{way.known()}, way.asked()...)))
-		}
-	}
-	if len(judged) == 0 {
-		return decided
-	}
-	return anyOf([]*rbacconfigv3.Principal{decided, allOf([]*rbacconfigv3.Principal{away, anyOf(judged)})})
+// onlyTokens reports whether ways are tokens alone, on which the token filter insists, and of which nothing is asked that it does
+// not look at.
+func onlyTokens(ways []nativeWay) bool {
+	return !slices.ContainsFunc(ways, func(w nativeWay) bool {
+		return slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool {
+			return p.Kind != gateway.ByJWT || len(p.Issuer.Algorithms)+len(p.Issuer.Types) > 0
+		})
+	})
 }
 
-// spendEvidence holds when the authorization service counted the request by the route's limits, or, where these fail open, says
-// that they could not be asked.
-func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
-	became := func(word string) *rbacconfigv3.Principal {
-		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
+// refusedCaller returns the name of the refusal of who proves nothing: where a token would do, its answer asks for one.
+func refusedCaller(r *gateway.Route) string {
+	if len(r.Issuers(gateway.ByJWT))+len(r.Issuers(gateway.ByIntrospection)) > 0 {
+		return envoy.RefusedIdentity
 	}
-	if r.WhenAway.Limits == gateway.Closed {
-		return became(envoy.LimitsCounted)
-	}
-	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})
+	return envoy.RefusedCertificate
 }

@@ -190,6 +190,9 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		return out
 	}
 	set(envoy.FilterGuard, guardOn(r))
+	if refused := refusalsOf(r); len(refused) > 0 {
+		set(envoy.FilterPolicy, refused.judge())
+	}
 	if name := b.requirement(r); name != "" {
 		set(envoy.FilterJWT, &jwtv3.PerRouteConfig{
 			RequirementSpecifier: &jwtv3.PerRouteConfig_RequirementName{RequirementName: name},

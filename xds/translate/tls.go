@@ -49,6 +49,27 @@ func (c Certificate) secret(chain, key *corev3.DataSource) *tlsv3.Secret {
 	}}
 }
 
+// Authorities are those who may have issued the certificates of a listener's clients.
+type Authorities struct {
+	Name string
+	PEM  []byte
+}
+
+// Secret returns the resource by which Envoys get them (SDS). There is nothing secret in it.
+func (a Authorities) Secret() *tlsv3.Secret {
+	return &tlsv3.Secret{Name: a.Name, Type: &tlsv3.Secret_ValidationContext{
+		ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: &corev3.DataSource{
+			Specifier: &corev3.DataSource_InlineBytes{InlineBytes: a.PEM},
+		}},
+	}}
+}
+
+// authoritiesName returns the name under which a listener's authorities are delivered. No Certificate has it, and it stays when
+// they change.
+func authoritiesName(g *gateway.Gateway, l *gateway.Listener) string {
+	return ListenerName(g, l) + "~clients"
+}
+
 // chainName returns the name of the filter chain that shows a certificate, and of its route configuration.
 func chainName(g *gateway.Gateway, l *gateway.Listener, certificate string) string {
 	return ListenerName(g, l) + "~" + certificate
@@ -64,22 +85,30 @@ func tlsInspector() *listenerv3.ListenerFilter {
 
 // tlsSocket ends TLS with one certificate. It names nothing that changes when the certificate or its hosts do: a changed filter
 // chain drains its connections.
-func tlsSocket(t *gateway.ListenerTLS, certificate string) *corev3.TransportSocket {
+func tlsSocket(g *gateway.Gateway, l *gateway.Listener, certificate string) *corev3.TransportSocket {
+	t := l.TLS
 	least := tlsv3.TlsParameters_TLSv1_2
 	if t.Minimum == gateway.TLS13 {
 		least = tlsv3.TlsParameters_TLSv1_3
 	}
+	context := &tlsv3.DownstreamTlsContext{
+		CommonTlsContext: &tlsv3.CommonTlsContext{
+			TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3},
+			AlpnProtocols: []string{"h2", "http/1.1"},
+			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
+				Name: certificate, SdsConfig: adsSource(initialFetchTimeout),
+			}},
+		},
+	}
+	if t.Clients != nil {
+		context.RequireClientCertificate = wrapperspb.Bool(t.Clients.Required)
+		context.CommonTlsContext.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContextSdsSecretConfig{
+			ValidationContextSdsSecretConfig: &tlsv3.SdsSecretConfig{Name: authoritiesName(g, l), SdsConfig: adsSource(initialFetchTimeout)},
+		}
+	}
 	return &corev3.TransportSocket{
-		Name: "envoy.transport_sockets.tls",
-		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(&tlsv3.DownstreamTlsContext{
-			CommonTlsContext: &tlsv3.CommonTlsContext{
-				TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3},
-				AlpnProtocols: []string{"h2", "http/1.1"},
-				TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
-					Name: certificate, SdsConfig: adsSource(initialFetchTimeout),
-				}},
-			},
-		})},
+		Name:       "envoy.transport_sockets.tls",
+		ConfigType: &corev3.TransportSocket_TypedConfig{TypedConfig: packed(context)},
 	}
 }
 

@@ -32,6 +32,7 @@ type Resources struct {
 	Routes       []*routev3.RouteConfiguration // Their virtual hosts come by VHDS.
 	VirtualHosts []*routev3.VirtualHost        // Named "ROUTE-CONFIGURATION/HOST".
 	Certificates []Certificate                 // What the listeners show, by name. They hold private keys.
+	Authorities  []Authorities                 // Who may have issued what clients show, for each listener that asks for it.
 	// Origins tells from which document a resource came, by its name.
 	Origins map[string]gateway.Place
 
@@ -143,6 +144,10 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 				continue
 			}
 			out.Listeners = append(out.Listeners, listener(g, l, shown))
+			if c := l.TLS.Clients; c != nil {
+				a := Authorities{Name: authoritiesName(g, l), PEM: c.Authorities}
+				out.Authorities, out.Origins[a.Name] = append(out.Authorities, a), out.Origins[name]
+			}
 			for _, s := range shown {
 				chain := chainName(g, l, s.Certificate)
 				out.Origins[chain] = out.Origins[name]
