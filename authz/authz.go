@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
+	"github.com/gatehouse/gatehouse/authz/bundle"
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
@@ -59,6 +60,9 @@ type Service struct {
 	held      atomic.Pointer[held]
 	caller    func(context.Context) (fleet string, known bool, err error)
 	recorder  *recorder // nil: nobody is told of decisions.
+
+	bundling sync.Mutex // Held by Use and UseBundle, before mu.
+	bundles  map[string]*bundle.Bundle
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -115,6 +119,9 @@ func New(o Options) *Service {
 
 // Use adds a table to what Checks are answered by, in one swap. Rules that none of the last 50 tables had are forgotten.
 func (s *Service) Use(t *Table) {
+	s.bundling.Lock()
+	defer s.bundling.Unlock()
+	s.fill(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used++

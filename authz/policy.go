@@ -23,6 +23,8 @@ type policy struct {
 	// txn is one read transaction for the policy's whole life: nothing ever writes to the store.
 	txn   storage.Transaction
 	input build[*request]
+
+	bundled *bundled // It sees a bundle, and is another policy with each; nil: it does not.
 }
 
 // answer is the variable of the query that holds the decision.

@@ -30,6 +30,9 @@ func (t *Table) Len() int {
 type content [sha256.Size]byte
 
 func contentOf(p *gateway.Policy) content {
+	if p.Bundle != "" {
+		return sha256.Sum256(bundledContent(p))
+	}
 	text, err := json.Marshal([]any{p.Source, p.Entry, p.Data})
 	if err != nil { // Data that is not JSON is found by compilePolicy; its text is all there is to tell it by.
 		text = []byte(p.Source + "\x00" + p.Entry + "\x00" + err.Error())
@@ -120,7 +123,11 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 	for range min(len(missing), runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for c := range queue {
-				p, wrong := compilePolicy(missing[c], allowed)
+				compile := func(p *gateway.Policy) (*policy, []mistake) { return compilePolicy(p, allowed) }
+				if missing[c].Bundle != "" {
+					compile = newBundled
+				}
+				p, wrong := compile(missing[c])
 				mu.Lock()
 				if p != nil {
 					done[c] = p

@@ -212,6 +212,8 @@ func (a *assembler) applied(p *Policy, z Authorization, platform bool) AppliedPo
 	switch {
 	case z.Percent > 0:
 		out.Why = "it counts for a part of the requests"
+	case p.Bundle != "":
+		out.Why = "it sees the bundle " + p.Bundle + ", which may change at any time"
 	case a.reduce != nil:
 		out.Native, out.Why = a.reduce(p, out.Parameters)
 	}
