@@ -89,6 +89,7 @@ type Server struct {
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
 	observed  *observed.Observer
+	bundles   *bundles
 	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
@@ -189,6 +190,7 @@ func New(o Options) (*Server, error) {
 	s.alone = append(s.alone, s.rollingOut(), s.noting(), s.chores(choresFirst))
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
+	s.bundles = &bundles{server: s, followed: map[string]*followedBundle{}}
 	s.register()
 	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s))
 	if s.shared != nil {
@@ -240,6 +242,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.restore(ctx); err != nil {
 		s.closeDoors()
 		s.observed.Stop()
+		s.bundles.stop()
 		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
 	}
 	if s.cluster != nil {
@@ -285,6 +288,7 @@ func (s *Server) serve(ctx context.Context) error {
 		s.closeDoors()
 		s.tasks.Wait()
 		s.observed.Stop()
+		s.bundles.stop()
 		return errors.Join(err, s.closeStore())
 	}
 	if s.remote != nil {
@@ -373,6 +377,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		failed = append(failed, s.forward.Close())
 	}
 	s.observed.Stop()
+	s.bundles.stop()
 	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")
