@@ -8,6 +8,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/gatehouse/gatehouse/envoy"
 )
 
 // Bounds of what is taken from an entry.
@@ -49,6 +51,7 @@ func (t *Table) record(e *entry, arrived time.Time) Record {
 	}
 	r.Class = classOf(r.Status)
 	r.Answered = responder(&r)
+	r.Limited = r.Details == detailsLimited || r.Details == detailsDenied && e.checkLimits == envoy.LimitsRefused
 	if e.start.IsValid() && arrived.Sub(e.start.AsTime()).Abs() <= maxSkew {
 		r.Time = e.start.AsTime()
 	}
@@ -62,17 +65,24 @@ func (t *Table) record(e *entry, arrived time.Time) Record {
 // letThrough finds out which calls to Gatehouse failed on a request that reached its upstream. The authorization filter
 // adds a request header where it lets a request go on after a failure, and translate has that header logged. The rate limit
 // filter leaves no trace then; so the evidence is the other way round: each answer of the rate limit service carries the
-// rules as dynamic metadata, of which entries hold all, and a limited route's request without them was not limited.
+// rules as dynamic metadata, of which entries hold all, and a limited route's request without them was not limited. A Check that
+// spends the limits says whether they counted the request.
 func (t *Table) letThrough(r *Record, e *entry) LetThrough {
 	if r.Answered != Upstream && !e.reachedUpstream {
 		return LetThrough{}
 	}
-	_, limited := t.rulesOf(r)
-	return LetThrough{Authorization: e.letThrough, Limits: limited && e.limitRules != r.Rules}
+	known := t.rules[r.Rules]
+	return LetThrough{
+		Authorization: e.letThrough,
+		Limits:        known.limited && e.limitRules != r.Rules || known.spends && e.checkLimits != envoy.LimitsCounted,
+	}
 }
 
-// detailsDenied is what Envoy's response code details say of a request that the authorization service denied.
-const detailsDenied = "ext_authz_denied"
+// What Envoy's response code details say of a request that the authorization service or the rate limit service refused.
+const (
+	detailsDenied  = "ext_authz_denied"
+	detailsLimited = "request_rate_limited"
+)
 
 // responder tells who answered by Envoy's response code details. Only what came from an upstream says so
 // ("via_upstream", or with a cache "insert_via_upstream"); an answer that broke off came from it as well.
@@ -82,7 +92,7 @@ func responder(r *Record) Responder {
 		return Nobody
 	case strings.HasSuffix(r.Details, "via_upstream"), strings.HasPrefix(r.Details, "upstream_reset_after_response_started"):
 		return Upstream
-	case r.Details == detailsDenied, r.Details == "request_rate_limited":
+	case r.Details == detailsDenied, r.Details == detailsLimited:
 		return Gatehouse
 	}
 	return Envoy

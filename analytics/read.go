@@ -21,6 +21,7 @@ type entry struct {
 
 	api, version, operation, rules string
 	limitRules                     string // The rules that the rate limit service repeated in its answer.
+	checkLimits                    string // What the authorization service says became of the limits.
 	limit                          string // The limit that it says is reached.
 	letThrough                     bool   // By the authorization filter, after a failure.
 
@@ -122,7 +123,7 @@ func (e *entry) route(text string) {
 	e.api, e.version, e.operation = gateway.SplitRouteName(name)
 }
 
-// metadata takes what the rate limit service answered, and keeps what the token filter and Envoy's access rules wrote.
+// metadata takes what Gatehouse's services answered about limits, and keeps what the token filter and Envoy's access rules wrote.
 func (e *entry) metadata(number protowire.Number, f field) error {
 	if number != metadataFilter {
 		return nil
@@ -142,9 +143,16 @@ func (e *entry) metadata(number protowire.Number, f field) error {
 			}
 			return nil
 		})
+	case envoy.MetadataAuthz:
+		return walkStruct(fields, func(key string, value []byte) error {
+			if key == envoy.MetadataAuthzLimits {
+				e.checkLimits = textOf(value)
+			}
+			return nil
+		})
 	case envoy.MetadataJWT:
 		e.claims = fields
-	case metadataRBAC:
+	case envoy.MetadataRBAC:
 		e.guarded = fields
 	}
 	return nil

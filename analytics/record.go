@@ -42,6 +42,7 @@ type Record struct {
 	BytesOut  uint64        // Body of the answer.
 
 	Answered   Responder
+	Limited    bool `json:",omitzero"` // Refused because a limit is reached, whichever of Gatehouse's services said so.
 	LetThrough LetThrough
 
 	entry *entry // For Evidence.
@@ -68,7 +69,7 @@ type LetThrough struct {
 func (r *Record) Denied() bool {
 	switch r.Answered {
 	case Gatehouse:
-		return r.Details == detailsDenied && r.Status < 500
+		return r.Details == detailsDenied && !r.Limited && r.Status < 500
 	case Envoy:
 		return r.Status == 401 || r.Status == 403
 	}

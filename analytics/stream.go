@@ -174,7 +174,7 @@ func (s *Service) take(src *source, message []byte) error {
 func (s *Service) count(table *Table, r *Record, now time.Time) {
 	o := table.operation(r)
 	s.recent.add(r, now)
-	rules, _ := table.rulesOf(r)
+	rules := table.rulesOf(r)
 	if !r.routed() {
 		s.unrouted.Add(1)
 	}

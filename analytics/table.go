@@ -35,6 +35,7 @@ type Table struct {
 type ruled struct {
 	generation uint64
 	limited    bool // Requests of the route wait for a rate limit call.
+	spends     bool // Their Check spends the limits.
 }
 
 // Compile returns the table for a revision, which remembers the names of the 49 tables before it (prev and those from
@@ -61,7 +62,7 @@ func (t *Table) add(r *gateway.Route) {
 	t.operations[operation{r.API, r.Version, r.Operation}] = t.generation
 	t.operations[operation{r.API, r.Version, Other}] = t.generation
 	t.operations[operation{r.API, Other, Other}] = t.generation
-	t.rules[r.Rules] = ruled{generation: t.generation, limited: r.CallsLimits()}
+	t.rules[r.Rules] = ruled{generation: t.generation, limited: r.CallsLimits(), spends: r.CheckSpends()}
 }
 
 // same reports whether prev's newest generation has exactly the names of t. A rules hash covers the names of its route, so
@@ -115,13 +116,13 @@ func (t *Table) operation(r *Record) operation {
 	return operation{Other, Other, Other}
 }
 
-// rulesOf returns the rules a record is counted under, and whether they hold limits.
-func (t *Table) rulesOf(r *Record) (name string, limited bool) {
+// rulesOf returns the rules a record is counted under.
+func (t *Table) rulesOf(r *Record) string {
 	if r.Rules == "" {
-		return None, false
+		return None
 	}
-	if known, ok := t.rules[r.Rules]; ok {
-		return r.Rules, known.limited
+	if _, ok := t.rules[r.Rules]; ok {
+		return r.Rules
 	}
-	return Other, false
+	return Other
 }

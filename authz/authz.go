@@ -47,6 +47,7 @@ type Options struct {
 	// Caller tells for which fleet a Check's Envoy may ask, where its connection proves one: it is answered for that fleet's
 	// routes alone. An error tells that the call contradicts its connection. nil: no connection proves anything.
 	Caller func(context.Context) (fleet string, known bool, err error)
+	Limits Limits // Spends what requests cost; nil: routes that have limits are answered as if these could not be asked.
 	// Recorder is told of every decision; nil: nobody is.
 	Recorder Recorder
 }
@@ -59,6 +60,7 @@ type Service struct {
 	tally     tally
 	held      atomic.Pointer[held]
 	caller    func(context.Context) (fleet string, known bool, err error)
+	limits    Limits
 	recorder  *recorder // nil: nobody is told of decisions.
 
 	bundling sync.Mutex // Held by Use and UseBundle, before mu.
@@ -102,12 +104,21 @@ func New(o Options) *Service {
 	if o.Caller == nil {
 		o.Caller = func(context.Context) (string, bool, error) { return "", false, nil }
 	}
+	if o.Limits == nil {
+		o.Limits = noLimits{}
+	}
 	size := cachedValues
-	s := &Service{caller: o.Caller, apis: map[[2]string]*apiTally{}}
+	s := &Service{caller: o.Caller, limits: o.Limits, apis: map[[2]string]*apiTally{}}
 	s.evaluator = evaluator{
 		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
+		slots: make(chan struct{}, slots()),
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
+		}),
+		fetched: cache.NewInterQueryCache(&cache.Config{
+			InterQueryBuiltinCache: cache.InterQueryBuiltinCacheConfig{
+				MaxSizeBytes: new(int64(maxCached)), ForcedEvictionThresholdPercentage: new(int64(100)), StaleEntryEvictionPeriodSeconds: new(int64),
+			},
 		}),
 	}
 	if o.Recorder != nil {
@@ -161,9 +172,10 @@ func (s *Service) stranger(ctx context.Context, e *entry) bool {
 	return err != nil || known && !e.of(fleet)
 }
 
-// Check answers whether a request may go on. The error is always nil: Envoy treats an error as the filter's failure mode
-// says, which may be to let the request pass. The answer may be one that many requests get, so it must not be changed.
-func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
+// Check answers whether a request may go on. There is no error but one, that limits cannot be asked on a route that is closed
+// then: Envoy treats an error as the filter's failure mode says, which for all other routes may be to let the request pass. The
+// answer may be one that many requests get, so it must not be changed.
+func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, err error) {
 	r := request{attributes: check.GetAttributes()}
 	began := s.began()
 	e := (*s.held.Load())[r.attributes.GetContextExtensions()[envoy.KeyRules]]
@@ -188,23 +200,40 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
-			response = s.recovered(ctx, &r, e, cause)
+			response, err = s.recovered(ctx, &r, e, cause), nil
 			s.record(ctx, &r, began, fail("evaluation-error"))
 		}
 	}()
 	d := s.evaluator.decide(ctx, &r)
+	var limits *counted
+	if (d == nil || d.result == Allowed) && r.spendsLimits() {
+		var refusal *decision
+		if limits, refusal = s.spend(ctx, &r, d); refusal != nil {
+			d = refusal
+		}
+	}
 	s.record(ctx, &r, began, d)
-	if d == nil {
+	return s.answer(e, &r, d, limits)
+}
+
+// answer returns the answer for a decision, and counts it.
+func (s *Service) answer(e *entry, r *request, d *decision, limits *counted) (*authv3.CheckResponse, error) {
+	switch {
+	case d != nil && d.result != Allowed:
+		e.tally.results[d.result].Add(1)
+		if err := d.unasked(); err != nil {
+			return nil, err
+		}
+		return d.refuse(r.grpc(), &s.tally), nil
+	case limits != nil:
+		e.tally.results[Allowed].Add(1)
+		return limits.allow(d, e.rules.hash, &s.tally), nil
+	case d == nil:
 		e.tally.results[Allowed].Add(1)
 		return e.rules.allowed, nil
 	}
-	if d.result == Allowed {
-		response = d.allow(e.rules.hash, &s.tally)
-	} else {
-		response = d.refuse(r.grpc(), &s.tally)
-	}
-	e.tally.results[d.result].Add(1)
-	return response, nil
+	e.tally.results[Allowed].Add(1)
+	return d.allow(e.rules.hash, &s.tally), nil
 }
 
 // recovered returns the refusal of a request during which code panicked.
@@ -219,7 +248,7 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 		s.evaluator.logger.ErrorContext(ctx, "check panicked", "api", r.rules.api, "version", r.rules.version,
 			"operation", r.rules.operation, "rules", r.rules.hash, "panic", what, "stack", string(debug.Stack()))
 	}
-	return fail("evaluation-error").refuse(r.grpc(), &s.tally)
+	return fail(reasonError).refuse(r.grpc(), &s.tally)
 }
 
 // Register makes a gRPC server answer Checks by this Service.

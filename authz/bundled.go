@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -21,6 +22,8 @@ type bundled struct {
 	source  string // The Policy's own Rego; empty: none.
 	entry   string
 	data    map[string]any
+	limit   time.Duration
+	bodies  *descriptors
 	current atomic.Pointer[policy] // nil: no bundle has come that it compiles with.
 }
 
@@ -34,7 +37,7 @@ func (p *policy) now() *policy {
 
 // bundledContent is what identifies a policy that sees a bundle. What the bundle holds is no part of it.
 func bundledContent(p *gateway.Policy) []byte {
-	text, err := json.Marshal([]any{"bundle", p.Bundle, p.Source, p.Entry, p.Data})
+	text, err := json.Marshal([]any{"bundle", p.Bundle, p.Source, p.Entry, p.Data, p.Limit, p.Descriptors})
 	if err != nil {
 		return []byte(p.Bundle + "\x00" + p.Source + "\x00" + p.Entry)
 	}
@@ -43,7 +46,12 @@ func bundledContent(p *gateway.Policy) []byte {
 
 // newBundled returns a policy that waits for its bundle. What can be wrong with it before that is its own text.
 func newBundled(p *gateway.Policy) (*policy, []mistake) {
-	b := &bundled{name: p.Bundle, source: p.Source, entry: p.Entry, data: p.Data}
+	b := &bundled{name: p.Bundle, source: p.Source, entry: p.Entry, data: p.Data, limit: p.Limit}
+	described, err := readDescriptors(p.Descriptors)
+	if err != nil {
+		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the descriptors cannot be read: %v", err), field: "descriptors"}}
+	}
+	b.bodies = described
 	if _, err := toObject(p.Data); err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data is not JSON: %v", err)}}
 	}
@@ -86,7 +94,7 @@ func (b *bundled) with(seen *bundle.Bundle) (*policy, error) {
 	if !base.answers(query) {
 		return nil, fmt.Errorf("the bundle has no rule %s, which is to decide", query)
 	}
-	base.input = inputBuilder(inputNeed(base.compiler.Modules))
+	base.input, base.limit, base.descriptors = inputBuilder(inputNeed(base.compiler.Modules)), b.limit, b.bodies
 	return base.asking(query)
 }
 

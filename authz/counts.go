@@ -14,7 +14,8 @@ const (
 	Unauthenticated        // No token, or of an issuer that the route does not accept: 401.
 	Forbidden              // A token without a scope that the route needs: 403.
 	Malformed              // A request that the policy must read and that cannot be read: 400.
-	Failed                 // The policy came to no decision.
+	Failed                 // The policy came to no decision, or limits that must be asked cannot be.
+	Limited                // A limit is reached: 429. Nobody was denied anything.
 	results
 )
 
@@ -33,6 +34,8 @@ func (r Result) String() string {
 		return "malformed"
 	case Failed:
 		return "failed"
+	case Limited:
+		return "limited"
 	}
 	return "unknown"
 }

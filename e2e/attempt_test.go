@@ -64,9 +64,9 @@ func (a *attempt) status(t *testing.T, p probe, headers http.Header) int {
 // strangerGets returns what must hold of the status for a caller who proves nothing.
 func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 	switch guarded := !r.Public || r.CallsAuthorization(); {
-	case away && r.Public && r.WhenAway.Authorization == gateway.Open && a.mutation == nil:
+	case away && r.Public && r.CheckAway() == gateway.Open && a.mutation == nil:
 		return passed
-	case away && r.Public && r.WhenAway.Authorization == gateway.Open:
+	case away && r.Public && r.CheckAway() == gateway.Open:
 		return anything
 	case guarded || a.mutation != nil && a.evidence:
 		return refused
@@ -78,14 +78,14 @@ func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 
 // callerGets returns what must hold of the status for a caller who proves all that the route asks for.
 func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
-	closed := r.CallsAuthorization() && r.WhenAway.Authorization == gateway.Closed ||
+	closed := r.CallsAuthorization() && r.CheckAway() == gateway.Closed ||
 		r.CallsLimits() && r.WhenAway.Limits == gateway.Closed
 	switch {
 	case away && closed:
 		return refused
 	case a.mutation == nil:
 		return passed
-	case a.evidence && (!away || r.WhenAway.Authorization != gateway.Open):
+	case a.evidence && (!away || r.CheckAway() != gateway.Open):
 		return refused
 	}
 	return anything

@@ -112,6 +112,9 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 		}
 	}
 	add("no rules", true, check(nil))
+	if r.CheckSpends() {
+		add("limits not spent", true, check(map[string]string{envoy.KeyRules: r.Rules}))
+	}
 	add("misspelt rules", true, check(map[string]string{envoy.KeyRules + misspelling: r.Rules}))
 	add("unknown rules", true, check(map[string]string{envoy.KeyRules: r.Rules + misspelling}))
 	for _, other := range lax {
@@ -138,7 +141,7 @@ func used(r *gateway.Route) []string {
 }
 
 func authzFilter(r *gateway.Route) string {
-	if r.WhenAway.Authorization == gateway.Open {
+	if r.CheckAway() == gateway.Open {
 		return envoy.FilterAuthzOpen
 	}
 	return envoy.FilterAuthzClosed

@@ -5,6 +5,8 @@
 // It knows nothing of APIs, policies or revisions.
 package envoy
 
+import "strings"
+
 // Clusters of the bootstrap through which an Envoy reaches Gatehouse.
 const (
 	ClusterXDS       = "gatehouse_xds"
@@ -35,6 +37,8 @@ const (
 	MetadataAuthz = "envoy.filters.http.ext_authz"
 	// MetadataAuthzRules is the key of the rules hash that an allowing CheckResponse repeats: the guard's evidence.
 	MetadataAuthzRules = "rules"
+	// MetadataAuthzLimits is the key of what became of the route's limits, where the Check spends them: one of the words below.
+	MetadataAuthzLimits = "gatehouse.limits"
 	// MetadataRateLimit is the namespace in which the rate limit filters store what a RateLimitResponse carries as
 	// dynamic_metadata.
 	MetadataRateLimit = "envoy.filters.http.ratelimit"
@@ -59,10 +63,43 @@ const (
 	RefusedToken    = "(token)"    // Beside the verified token stands something else.
 	RefusedScope    = "scope="     // Then the scopes in quotes, as in RFC 6750 3.
 	RefusedClaim    = "claim:"     // Then the claim's path.
+	// KeyShadow is where the guard leaves what it would have refused had the policies in shadow mode counted.
+	KeyShadow = PrefixGuard + "shadow_effective_policy_id"
+	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
+	RefusedPlain = "denied"
 )
 
-// KeyRules is the context extension of a CheckRequest that holds the rules hash of its route.
-const KeyRules = "rules"
+// PolicyRefusal returns the name of the refusal by a policy that Envoy decides: POLICY/REASON, as no other refusal is named.
+func PolicyRefusal(policy, reason string) string {
+	if reason == "" {
+		reason = RefusedPlain
+	}
+	return policy + "/" + reason
+}
+
+// SplitPolicyRefusal takes the name of a refusal apart. ok is false where it is not that of a policy. A reason is as in
+// PolicyRefusal; in response code details an underscore stands for each blank of it.
+func SplitPolicyRefusal(name string) (policy, reason string, ok bool) {
+	policy, reason, ok = strings.Cut(name, "/")
+	if !ok || policy == "" || strings.Trim(policy, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return "", "", false
+	}
+	return policy, reason, true
+}
+
+// Context extensions of a CheckRequest.
+const (
+	KeyRules  = "rules"  // The rules hash of its route.
+	KeyLimits = "limits" // LimitsSpend where the Check spends the route's limits; nothing where another call does.
+)
+
+// Values of KeyLimits and of MetadataAuthzLimits.
+const (
+	LimitsSpend   = "spend"
+	LimitsCounted = "counted" // They counted the request.
+	LimitsRefused = "refused" // One is reached, and the request was refused for that.
+	LimitsUnasked = "unasked" // They could not be asked, and the request went on.
+)
 
 // Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
 // one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.
@@ -76,9 +113,11 @@ const (
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
 const (
-	HeaderPrefix  = "x-gatehouse-"
-	HeaderNode    = "x-gatehouse-node"    // FLEET/NODE, on every call from an Envoy to Gatehouse
-	HeaderCall    = "x-gatehouse-call"    // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	HeaderPrefix = "x-gatehouse-"
+	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
+	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
+	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
+	HeaderClient  = "x-gatehouse-client"
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.

@@ -29,8 +29,9 @@ func TestAssemble(t *testing.T) {
 	if get.Limits[0].Scope != "payments/v1" {
 		t.Errorf("the API's limit counts in scope %q", get.Limits[0].Scope)
 	}
-	if hops := get.Hops(); len(hops) != 2 || hops[0].Service != "authorization" || hops[1].Service != "limits" {
-		t.Errorf("hops of getPayment: %v", hops)
+	hops := []gateway.Hop{{Service: "authorization", Why: "policy bank.payments; it spends limit per-customer"}}
+	if diff := cmp.Diff(hops, get.Hops()); diff != "" {
+		t.Errorf("hops of getPayment (-want +got):\n%s", diff)
 	}
 	if site := rev.Routes[5]; !site.Public || site.API != "-" || len(site.Hops()) != 0 {
 		t.Errorf("website is %+v", site)

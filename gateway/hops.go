@@ -16,13 +16,31 @@ func (r *Route) CallsAuthorization() bool {
 
 // CallsLimits reports whether requests of the route wait for a rate limit call. Where authorization is called anyway, that call
 // spends the limits.
-func (r *Route) CallsLimits() bool { return r.Action == ActionForward && len(r.Limits) > 0 }
+func (r *Route) CallsLimits() bool {
+	return r.Action == ActionForward && len(r.Limits) > 0 && !r.CallsAuthorization()
+}
 
-// Hops returns the calls to Gatehouse that a request of the route waits for, in their order.
+// CheckSpends reports whether the ext_authz call of the route spends its limits.
+func (r *Route) CheckSpends() bool { return len(r.Limits) > 0 && r.CallsAuthorization() }
+
+// CheckAway returns what becomes of requests while the ext_authz call of the route is not answered. Where that call spends the
+// limits too, the stricter of both failure modes holds: an unanswered call tells nothing about either.
+func (r *Route) CheckAway() FailureMode {
+	if r.WhenAway.Authorization != Open || r.CheckSpends() && r.WhenAway.Limits == Closed {
+		return Closed
+	}
+	return Open
+}
+
+// Hops returns the calls to Gatehouse that a request of the route waits for: one at most.
 func (r *Route) Hops() []Hop {
 	var hops []Hop
 	if r.CallsAuthorization() {
-		hops = append(hops, Hop{Service: "authorization", Why: r.whyAuthorization()})
+		why := r.whyAuthorization()
+		if r.CheckSpends() {
+			why += "; it spends limit " + names(r.Limits, func(l Limit) string { return l.Name })
+		}
+		hops = append(hops, Hop{Service: "authorization", Why: why})
 	}
 	if r.CallsLimits() {
 		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.Limits, func(l Limit) string { return l.Name })})

@@ -61,7 +61,7 @@ func TestPlatformPoliciesEncloseEveryRoute(t *testing.T) {
 // TestHopsTellThePlatformsPolicies tells why a route without policies of its own waits for authorization.
 func TestHopsTellThePlatformsPolicies(t *testing.T) {
 	for _, r := range assemble(t, guarded(t)).Routes {
-		want := "policy bank.payments, and the Gateway's policy guard and 1 more"
+		want := "policy bank.payments, and the Gateway's policy guard and 1 more; it spends limit per-customer"
 		if r.Public && r.Action == gateway.ActionForward {
 			want = "the Gateway's policy guard and 1 more"
 		}

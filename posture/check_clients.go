@@ -35,7 +35,7 @@ func unlimited(r *review) {
 
 func failsOpen(r *review) {
 	for route, api := range r.forwarding {
-		if route.CallsAuthorization() && route.WhenAway.Authorization == gateway.Open {
+		if route.CallsAuthorization() && route.CheckAway() == gateway.Open {
 			r.api(api, "when-away.authorization", "%s passes its policies by while Gatehouse cannot be asked", api.Ref())
 		}
 	}

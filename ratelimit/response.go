@@ -12,6 +12,9 @@ import (
 	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
 
+// headerRetry tells a refused client how many seconds to wait.
+const headerRetry = "retry-after"
+
 // few is how many descriptors a response holds without further allocations.
 const few = 2
 
@@ -56,7 +59,7 @@ func respond(ok bool, limits []*limit, results []limiter.Result) *rlsv3.RateLimi
 	if !ok {
 		a.response.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT
 		a.response.ResponseHeadersToAdd = []*corev3.HeaderValue{
-			{Key: "retry-after", Value: strconv.FormatInt(seconds(retry), 10)},
+			{Key: headerRetry, Value: strconv.FormatInt(seconds(retry), 10)},
 		}
 	}
 	return &a.response

@@ -120,7 +120,8 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
 	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
-	ok, err := s.spend(ctx, w)
+	call, named := callOf(ctx)
+	ok, err := s.spend(ctx, w, call, named)
 	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
 		return (*next).ShouldRateLimit(onwards(ctx), req)
 	}
@@ -134,8 +135,7 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 
 // spend asks the store. A call that Envoy makes once more, as it did not get the answer, has spent already: it only looks, and
 // its charges cost nothing.
-func (s *Service) spend(ctx context.Context, w *work) (ok bool, err error) {
-	call, named := callOf(ctx)
+func (s *Service) spend(ctx context.Context, w *work, call CallID, named bool) (ok bool, err error) {
 	if store, remembers := s.store.(Rememberer); named && remembers {
 		ok, again, err := store.SpendOnce(ctx, call, w.charges, w.results)
 		if again {

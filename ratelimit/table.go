@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
@@ -36,10 +37,12 @@ type rules []*limit
 // limit is one limit of one route, ready to be charged.
 type limit struct {
 	name    string
+	parts   []string // Of its key, as in documents, in order.
 	entries []string // Keys of the descriptor's entries for the parts of the limit's key, in order.
 	prefix  []byte   // What its buckets' keys begin with.
 	window  limiter.Window
 	answer  *rlsv3.RateLimitResponse_RateLimit // Shared by all responses; never changed.
+	told    string                             // The header x-ratelimit-limit where this is the limit of which least remains.
 	counter *counter
 	// evidence repeats the rules hash in every answer: the access log tells by it that the call was answered. Shared by all
 	// limits of a route; never changed.
@@ -84,13 +87,17 @@ func (t *Table) compile(r *gateway.Route) rules {
 	for i, l := range r.Limits {
 		w := limiter.Window{Limit: int64(l.Limit), Per: l.Per}
 		compiled[i] = &limit{
-			name: l.Name, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
+			name: l.Name, parts: l.Key, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
 			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
 			evidence: evidence,
 			reached: &structpb.Struct{Fields: map[string]*structpb.Value{
 				envoy.MetadataRateLimitRules: structpb.NewStringValue(r.Rules), envoy.MetadataRateLimitLimit: structpb.NewStringValue(l.Name),
 			}},
 		}
+	}
+	windows := windowsText(compiled)
+	for _, l := range compiled {
+		l.told = strconv.FormatInt(l.window.Limit, 10) + windows
 	}
 	return compiled
 }

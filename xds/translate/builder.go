@@ -29,7 +29,7 @@ func newBuilder() *builder {
 		filters: map[string]bool{}, notFound: notFound(gateway.Headers{}), misdirected: misdirected(gateway.Headers{}), routes: map[*gateway.Route]*routev3.Route{},
 		wires: map[*routev3.Route][]byte{},
 	}
-	for _, f := range httpFilters(gateway.Timeouts{}) {
+	for _, f := range httpFilters(&gateway.Gateway{}) {
 		b.filters[f.Name] = true
 	}
 	return b

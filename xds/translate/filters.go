@@ -24,7 +24,8 @@ import (
 
 // httpFilters returns the filters of every listener, in their one order. All but the guard and the router are off until a
 // route switches them on; the guard stands after all authentication and denies until a route allows.
-func httpFilters(t gateway.Timeouts) []*hcmv3.HttpFilter {
+func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
+	t := g.Timeouts
 	return []*hcmv3.HttpFilter{
 		{
 			Name:     envoy.FilterJWT,
@@ -34,8 +35,8 @@ func httpFilters(t gateway.Timeouts) []*hcmv3.HttpFilter {
 				TypeUrls:     []string{packed(emptyJWT()).TypeUrl},
 			}},
 		},
-		off(envoy.FilterAuthzClosed, extAuthz(t.Authorization, gateway.Closed)),
-		off(envoy.FilterAuthzOpen, extAuthz(t.Authorization, gateway.Open)),
+		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),
+		off(envoy.FilterAuthzOpen, extAuthz(g, gateway.Open)),
 		on(envoy.FilterGuard, guard()),
 		off(envoy.FilterRateLimitClosed, rateLimit(t.Limits, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(t.Limits, gateway.Open)),
@@ -55,9 +56,9 @@ func off(name string, config proto.Message) *hcmv3.HttpFilter {
 
 // extAuthz returns the filter that asks Gatehouse's authorization service. Envoy knows no failure mode per route, so there
 // is one instance for each mode.
-func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAuthz {
+func extAuthz(g *gateway.Gateway, mode gateway.FailureMode) *extauthzv3.ExtAuthz {
 	return &extauthzv3.ExtAuthz{
-		Services:                  &extauthzv3.ExtAuthz_GrpcService{GrpcService: unary(envoy.ClusterAuthz, timeout)},
+		Services:                  &extauthzv3.ExtAuthz_GrpcService{GrpcService: checks(g, g.Timeouts.Authorization)},
 		TransportApiVersion:       corev3.ApiVersion_V3,
 		FailureModeAllow:          mode == gateway.Open,
 		FailureModeAllowHeaderAdd: mode == gateway.Open,
@@ -71,6 +72,16 @@ func extAuthz(timeout time.Duration, mode gateway.FailureMode) *extauthzv3.ExtAu
 		},
 		StatPrefix: string(mode),
 	}
+}
+
+// checks returns how the authorization service is asked. A replica that cannot ask for limits that must be asked says so:
+// another one may. The peer's address goes with every Check; where the Gateway trusts others about the client's, that too.
+func checks(g *gateway.Gateway, timeout time.Duration) *corev3.GrpcService {
+	s := unary(envoy.ClusterAuthz, timeout, "unavailable")
+	if g.Trust.Hops > 0 || len(g.Trust.Proxies) > 0 {
+		s.InitialMetadata = []*corev3.HeaderValue{{Key: envoy.HeaderClient, Value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"}}
+	}
+	return s
 }
 
 // rateLimit returns the filter that asks Gatehouse's rate limit service, once for each failure mode.

@@ -81,7 +81,7 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
-		HttpFilters:                  httpFilters(g.Timeouts),
+		HttpFilters:                  httpFilters(g),
 		AccessLog:                    accessLog(),
 		LocalReplyConfig:             localReplies(),
 		ServerHeaderTransformation:   hcmv3.HttpConnectionManager_PASS_THROUGH,

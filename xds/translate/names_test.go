@@ -146,16 +146,24 @@ func TestFiltersAreInOrder(t *testing.T) {
 	g := &gateway.Gateway{Name: "edge"}
 	r := &gateway.Route{
 		Action: gateway.ActionForward, Gateway: g, Ways: []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Name: "nordhaven"}}}},
-		Authorize: []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}, Limits: []gateway.Limit{{Name: "each", Limit: 1, Per: time.Second}},
+		Limits: []gateway.Limit{{Name: "each", Limit: 1, Per: time.Second}},
 	}
+	owners := []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}
 	for _, test := range []struct {
-		away gateway.WhenAway
-		want []string
+		away      gateway.WhenAway
+		authorize []gateway.AppliedPolicy
+		want      []string
 	}{
-		{gateway.WhenAway{}, []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.guard", "gatehouse.ratelimit.open"}},
-		{gateway.WhenAway{Authorization: gateway.Open, Limits: gateway.Closed}, []string{"gatehouse.jwt", "gatehouse.authz.open", "gatehouse.guard", "gatehouse.ratelimit.closed"}},
+		{gateway.WhenAway{}, nil, []string{"gatehouse.jwt", "gatehouse.guard", "gatehouse.ratelimit.open"}},
+		{gateway.WhenAway{Limits: gateway.Closed}, nil, []string{"gatehouse.jwt", "gatehouse.guard", "gatehouse.ratelimit.closed"}},
+		{gateway.WhenAway{}, owners, []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.guard"}},
+		{gateway.WhenAway{Authorization: gateway.Open}, owners, []string{"gatehouse.jwt", "gatehouse.authz.open", "gatehouse.guard"}},
+		{
+			gateway.WhenAway{Authorization: gateway.Open, Limits: gateway.Closed}, owners,
+			[]string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.guard"},
+		},
 	} {
-		r.WhenAway = test.away
+		r.WhenAway, r.Authorize = test.away, test.authorize
 		if got := Filters(r); !slices.Equal(got, test.want) {
 			t.Errorf("when away %+v: filters %v, want %v", test.away, got, test.want)
 		}

@@ -119,7 +119,10 @@ func (r refusals) addIdentity(route *gateway.Route) {
 // Envoy says that it could not be asked. Who calls is never left open: a way must hold then that Envoy can judge by itself.
 func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	decided := metadata(envoy.MetadataAuthz, exactly(r.Rules), envoy.MetadataAuthzRules)
-	if r.WhenAway.Authorization != gateway.Open {
+	if r.CheckSpends() {
+		decided = allOf([]*rbacconfigv3.Principal{decided, spendEvidence(r)})
+	}
+	if r.CheckAway() != gateway.Open {
 		return decided
 	}
 	away := header(envoy.HeaderFailureModeAllowed, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: "true"}})
@@ -136,4 +139,16 @@ func decisionEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 		return decided
 	}
 	return anyOf([]*rbacconfigv3.Principal{decided, allOf([]*rbacconfigv3.Principal{away, anyOf(judged)})})
+}
+
+// spendEvidence holds when the authorization service counted the request by the route's limits, or, where these fail open, says
+// that they could not be asked.
+func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
+	became := func(word string) *rbacconfigv3.Principal {
+		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
+	}
+	if r.WhenAway.Limits == gateway.Closed {
+		return became(envoy.LimitsCounted)
+	}
+	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})
 }

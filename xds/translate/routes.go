@@ -197,7 +197,7 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	}
 	if r.CallsAuthorization() {
 		filter := envoy.FilterAuthzClosed
-		if r.WhenAway.Authorization == gateway.Open {
+		if r.CheckAway() == gateway.Open {
 			filter = envoy.FilterAuthzOpen
 		}
 		set(filter, check(r))
@@ -216,7 +216,7 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 func Filters(r *gateway.Route) []string {
 	named := newBuilder().perFilter(r)
 	var out []string
-	for _, f := range httpFilters(r.Gateway.Timeouts) {
+	for _, f := range httpFilters(r.Gateway) {
 		if named[f.Name] != nil {
 			out = append(out, f.Name)
 		}
@@ -224,15 +224,19 @@ func Filters(r *gateway.Route) []string {
 	return out
 }
 
-// check returns what a route adds to its Check: the rules, the body where a policy reads it, and its own timeout.
+// check returns what a route adds to its Check: the rules, whether it spends the limits, the body where a policy reads it, and
+// its own timeout.
 func check(r *gateway.Route) *extauthzv3.ExtAuthzPerRoute {
 	settings := &extauthzv3.CheckSettings{ContextExtensions: map[string]string{envoy.KeyRules: r.Rules}}
+	if r.CheckSpends() {
+		settings.ContextExtensions[envoy.KeyLimits] = envoy.LimitsSpend
+	}
 	if r.ReadsBody() {
 		settings.WithRequestBody = &extauthzv3.BufferSettings{MaxRequestBytes: maxCheckBody, AllowPartialMessage: true}
 	}
 	if r.Timeouts.Authorization != r.Gateway.Timeouts.Authorization {
 		settings.ServiceOverride = &extauthzv3.CheckSettings_GrpcService{
-			GrpcService: unary(envoy.ClusterAuthz, r.Timeouts.Authorization),
+			GrpcService: checks(r.Gateway, r.Timeouts.Authorization),
 		}
 	}
 	return &extauthzv3.ExtAuthzPerRoute{Override: &extauthzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: settings}}

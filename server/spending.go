@@ -1,0 +1,17 @@
+package server
+
+import (
+	"context"
+
+	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/ratelimit"
+)
+
+// spending lets authorization spend limits.
+type spending struct{ limits *ratelimit.Service }
+
+// Spend asks the rate limit service of this process.
+func (s spending) Spend(ctx context.Context, asked authz.Spending) (authz.Spent, error) {
+	spent, err := s.limits.Spend(ctx, ratelimit.Spending(asked))
+	return authz.Spent(spent), err
+}
