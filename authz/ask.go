@@ -14,6 +14,9 @@ var errSlow = errors.New("the policy did not answer within the limit")
 
 // ask evaluates a policy apart from any Check, at a time of the asker's: the value is nil where the answer is undefined.
 func (p *policy) ask(ctx context.Context, input ast.Object, at time.Time, limit time.Duration) (value ast.Value, err error) {
+	if p = p.now(); p == nil {
+		return nil, errors.New("the policy sees a bundle, which is not here")
+	}
 	cancel := topdown.NewCancel()
 	defer time.AfterFunc(limit, cancel.Cancel).Stop()
 	err = topdown.NewQuery(p.query).WithQueryCompiler(p.queryCompiler).WithCompiler(p.compiler).WithStore(p.store).WithTransaction(p.txn).

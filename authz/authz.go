@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc"
 
+	"github.com/gatehouse/gatehouse/authz/bundle"
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
@@ -65,6 +66,9 @@ type Service struct {
 	caller    func(context.Context) (fleet string, known bool, err error)
 	limits    Limits
 	recorder  *recorder // nil: nobody is told of decisions.
+
+	bundling sync.Mutex // Held by Use and UseBundle, before mu.
+	bundles  map[string]*bundle.Bundle
 
 	mu   sync.Mutex // Held by Use, and for apis.
 	used int        // Tables used so far.
@@ -131,6 +135,9 @@ func New(o Options) *Service {
 
 // Use adds a table to what Checks are answered by, in one swap. Rules that none of the last 50 tables had are forgotten.
 func (s *Service) Use(t *Table) {
+	s.bundling.Lock()
+	defer s.bundling.Unlock()
+	s.fill(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used++

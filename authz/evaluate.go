@@ -76,6 +76,9 @@ func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 
 // ask has one policy decide.
 func (e *evaluator) ask(ctx context.Context, r *request, p applied) *decision {
+	if p.policy = p.now(); p.policy == nil {
+		return unbundled()
+	}
 	r.parameters, r.asked = p.parameters, p.policy
 	input := p.input(r)
 	if r.malformed != "" {

@@ -24,7 +24,7 @@ const inspectLimit = time.Second
 // Inspect looks at a policy of the table by itself. Of one that the table lacks it says nothing good or bad: ok is false.
 func (t *Table) Inspect(p *gateway.Policy) (found Inspection, ok bool) {
 	compiled := t.policies[contentOf(p)]
-	if compiled == nil {
+	if compiled == nil || compiled.bundled != nil {
 		return Inspection{}, false
 	}
 	for _, module := range compiled.compiler.Modules {

@@ -31,6 +31,8 @@ type policy struct {
 	fetches     bool // http.send may be called.
 	run         *running
 	asking      *topdown.Query // What is the same in all evaluations.
+
+	bundled *bundled // It sees a bundle, and is another policy with each; nil: it does not.
 }
 
 // answer is the variable of the query that holds the decision.
@@ -52,6 +54,9 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 			compiled, mistakes = nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the compiler failed (%v): simplify the policy", r)}}
 		}
 	}()
+	if p.Bundle != "" {
+		return newBundled(p)
+	}
 	modules, mistakes := parseModules(p)
 	if len(mistakes) > 0 {
 		return nil, mistakes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -13,7 +14,6 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -131,15 +131,20 @@ func (s *Standalone) decide(ctx context.Context, a *asked) {
 	}
 	began := s.options.Now()
 	a.value, a.wrong = s.evaluator.evaluate(ctx, p, a.input)
-	if topdown.IsCancel(a.wrong) { // As in Service: the limit is in time, not in work.
+	if errors.Is(a.wrong, errTooLong) || errors.Is(a.wrong, errTooLarge) { // As in Service: the limit is in time, not in work.
 		a.value, a.wrong = s.evaluator.evaluate(ctx, p, a.input)
 	}
 	a.took = s.options.Now().Sub(began)
 	switch {
-	case topdown.IsCancel(a.wrong):
+	case errors.Is(a.wrong, errTooLong):
 		s.tally.timeouts.Add(1)
-		a.wrong = fmt.Errorf("the policy did not answer within %s", s.options.Limit)
-		a.decision = fail("timeout")
+		a.decision = fail(reasonTimeout)
+	case errors.Is(a.wrong, errAbandoned):
+		s.tally.timeouts.Add(1)
+		a.decision = fail(reasonBusy)
+	case errors.Is(a.wrong, errTooLarge):
+		s.tally.errors.Add(1)
+		a.decision = fail(reasonMemory)
 	case a.wrong != nil:
 		s.tally.errors.Add(1)
 		a.decision = fail("evaluation-error")

@@ -39,6 +39,9 @@ func (t *Table) Len() int {
 type content [sha256.Size]byte
 
 func contentOf(p *gateway.Policy) content {
+	if p.Bundle != "" {
+		return sha256.Sum256(bundledContent(p))
+	}
 	text, err := json.Marshal([]any{p.Source, p.Entry, p.Data, p.DataFiles, p.Imported, p.Limit, p.Hosts, p.Descriptors})
 	if err != nil { // Data that is not JSON is found by compilePolicy; its text is all there is to tell it by.
 		text = []byte(p.Source + "\x00" + p.Entry + "\x00" + err.Error())

@@ -49,8 +49,9 @@ func archive(t testing.TB, file string) (*txtar.Archive, fstest.MapFS) {
 // environment is where the cases' secrets are looked up.
 func environment(name string) (string, bool) {
 	value, ok := map[string]string{
-		"TEST_KEY": `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
-		"NO_KEY":   "correct horse battery staple",
+		"BUNDLE_TOKEN": "correct horse battery staple",
+		"TEST_KEY":     `{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`,
+		"NO_KEY":       "correct horse battery staple",
 	}[name]
 	return value, ok
 }

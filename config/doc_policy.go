@@ -13,6 +13,7 @@ type policyDocument struct {
 	header      `yaml:",inline"`
 	File        filePath            `yaml:"file" doc:"The file that holds the Rego."`
 	Rego        *regoText           `yaml:"rego" doc:"The Rego itself."`
+	Bundle      name                `yaml:"bundle" doc:"A Bundle whose modules and data the policy sees. Without Rego of its own the rule that decides is the bundle's, and entry names it."`
 	Entry       entry               `yaml:"entry" doc:"The rule that decides, such as bank/payments/allow. The rule allow of the module's package where not said."`
 	With        map[string]any      `yaml:"with" doc:"Parameters, input.gatehouse.parameters in Rego."`
 	Data        map[string]any      `yaml:"data" doc:"What the module sees as data."`
@@ -27,7 +28,7 @@ type policyDocument struct {
 
 func (d *policyDocument) add(o *object, docs *gateway.Documents) {
 	p := &gateway.Policy{
-		Name: string(d.Name), Entry: string(d.Entry), With: d.With, Data: d.Data,
+		Name: string(d.Name), Bundle: string(d.Bundle), Entry: string(d.Entry), With: d.With, Data: d.Data,
 		Team: d.Team, Shared: d.Shared, Locked: d.Locked, Origin: o.origin(),
 	}
 	if d.Locked && d.Team != "" {
@@ -45,8 +46,14 @@ func (d *policyDocument) add(o *object, docs *gateway.Documents) {
 		}
 	case d.Rego != nil:
 		p.Source, p.File, p.Line = d.Rego.text, o.file, d.Rego.line
+	case d.Bundle != "" && d.Entry == "" && !o.blamed("entry"):
+		o.fault(gateway.CodeMissingField, "entry", "the Policy %s has no Rego of its own, so that entry must name the rule of the bundle that decides: write it, as in entry: bank/payments/allow", d.Name)
+	case d.Bundle != "":
 	case !o.blamed("file") && !o.blamed("rego"):
 		o.fault(gateway.CodeMissingField, "", "the Policy %s has no Rego: write file: and its path, or rego:", d.Name)
+	}
+	if d.Bundle != "" && len(d.Imports)+len(d.DataFiles)+len(d.Hosts) > 0 {
+		o.fault(gateway.CodeConflict, "bundle", "bundle excludes imports, data-files and hosts: keep one")
 	}
 	d.engine(o, p)
 	if o.sound(docs) {

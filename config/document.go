@@ -49,6 +49,8 @@ func newDocument(kind gateway.Kind) document {
 		return &apiDocument{}
 	case gateway.KindRoute:
 		return &routeDocument{}
+	case gateway.KindBundle:
+		return &bundleDocument{}
 	case gateway.KindIssuer:
 		return &issuerDocument{}
 	case gateway.KindPolicy:
@@ -62,7 +64,7 @@ func newDocument(kind gateway.Kind) document {
 func kinds() []string {
 	return []string{
 		string(gateway.KindGateway), string(gateway.KindUpstream), string(gateway.KindAPI), string(gateway.KindRoute),
-		string(gateway.KindIssuer), string(gateway.KindPolicy), string(gateway.KindCertificate),
+		string(gateway.KindIssuer), string(gateway.KindPolicy), string(gateway.KindBundle), string(gateway.KindCertificate),
 	}
 }
 

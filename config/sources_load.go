@@ -154,6 +154,7 @@ func (u *union) settle() {
 	d.Upstreams = without(d.Upstreams, gone, func(v *gateway.Upstream) gateway.Ref { return gateway.Ref{Kind: gateway.KindUpstream, Name: v.Name} })
 	d.Issuers = without(d.Issuers, gone, func(i *gateway.Issuer) gateway.Ref { return gateway.Ref{Kind: gateway.KindIssuer, Name: i.Name} })
 	d.Policies = without(d.Policies, gone, func(p *gateway.Policy) gateway.Ref { return gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name} })
+	d.Bundles = without(d.Bundles, gone, func(b *gateway.Bundle) gateway.Ref { return gateway.Ref{Kind: gateway.KindBundle, Name: b.Name} })
 	d.Certificates = without(d.Certificates, gone, func(c *gateway.Certificate) gateway.Ref {
 		return gateway.Ref{Kind: gateway.KindCertificate, Name: c.Name}
 	})
@@ -197,6 +198,9 @@ func objectsOf(d *gateway.Documents) []placed {
 	}
 	for _, p := range d.Policies {
 		all = append(all, placed{gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name}, "", p.Origin})
+	}
+	for _, b := range d.Bundles {
+		all = append(all, placed{gateway.Ref{Kind: gateway.KindBundle, Name: b.Name}, "", b.Origin})
 	}
 	for _, c := range d.Certificates {
 		all = append(all, placed{gateway.Ref{Kind: gateway.KindCertificate, Name: c.Name}, "", c.Origin})

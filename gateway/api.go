@@ -11,6 +11,7 @@ const (
 	KindUpstream    Kind = "Upstream"
 	KindAPI         Kind = "API"
 	KindRoute       Kind = "Route"
+	KindBundle      Kind = "Bundle"
 	KindIssuer      Kind = "Issuer"
 	KindPolicy      Kind = "Policy"
 	KindCertificate Kind = "Certificate"

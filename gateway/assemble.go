@@ -32,6 +32,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 		Gateways: sorted(docs.Gateways, func(g *Gateway) string { return g.Name }),
 		Issuers:  sorted(docs.Issuers, func(i *Issuer) string { return i.Name }),
 		Policies: sorted(docs.Policies, func(p *Policy) string { return p.Name }),
+		Bundles:  sorted(docs.Bundles, func(b *Bundle) string { return b.Name }),
 		APIs:     sorted(docs.APIs, func(api *API) string { return string(api.Kind) + "/" + api.Name + "/" + api.Version }),
 		Certificates: sorted(docs.Certificates, func(c *Certificate) string {
 			return c.Name

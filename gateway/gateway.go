@@ -152,9 +152,13 @@ type Policy struct {
 	Source string // Rego.
 	File   string `json:"-"` // Where Source stands, for compile errors; the document's own file where it is inline.
 	Line   int    `json:"-"` // Line in File on which Source starts, 1 where it is a file of its own.
-	Entry  string // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
-	With   map[string]any
-	Data   map[string]any // Becomes `data` beside the module.
+	// Bundle is the Bundle whose modules and data this one sees, by name; its deciding rule may be there.
+	Bundle string `json:",omitempty"`
+	// Bundled is that Bundle. Assemble fills it. It is part of no rules hash.
+	Bundled *Bundle `json:"-"`
+	Entry   string  // Path of the deciding rule, "bank/payments/allow"; empty: the module's package and "allow".
+	With    map[string]any
+	Data    map[string]any // Becomes `data` beside the module.
 	// DataFiles are files whose content becomes `data` too, each below its own path.
 	DataFiles []DataFile `json:",omitempty"`
 	// Imports are the Policies whose modules and data this one sees, by name.

@@ -9,12 +9,13 @@ import (
 // it was made of is the same, so that what is by it stays the same value too.
 type importing struct {
 	from   []*Policy
+	bundle *Bundle
 	became *Policy
 }
 
 // importedPolicies returns the Policies with what they import in them. Those without imports are the values they were.
 func (a *assembler) importedPolicies(policies []*Policy) ([]*Policy, map[*Policy]*importing) {
-	if !slices.ContainsFunc(policies, func(p *Policy) bool { return len(p.Imports) > 0 }) {
+	if !slices.ContainsFunc(policies, (*Policy).refers) {
 		return policies, nil
 	}
 	var (
@@ -23,18 +24,22 @@ func (a *assembler) importedPolicies(policies []*Policy) ([]*Policy, map[*Policy
 		kept  = map[*Policy]*importing{}
 	)
 	for i, p := range out {
-		if len(p.Imports) == 0 {
+		if !p.refers() {
 			continue
 		}
-		from := a.importsOf(p, named)
+		from, bundle := a.importsOf(p, named), a.bundleOf(p)
 		one := a.importedBefore[p]
-		if one == nil || !slices.Equal(one.from, from) {
-			one = &importing{from: from, became: withImports(p, from)}
+		if one == nil || !slices.Equal(one.from, from) || one.bundle != bundle {
+			one = &importing{from: from, bundle: bundle, became: withImports(p, from)}
+			one.became.Bundled = bundle
 		}
 		kept[p], out[i] = one, one.became
 	}
 	return out, kept
 }
+
+// refers reports whether a Policy refers to other objects.
+func (p *Policy) refers() bool { return len(p.Imports) > 0 || p.Bundle != "" }
 
 // importsOf returns all that a Policy imports and what that imports in turn, by name. What it may not import is a fault.
 func (a *assembler) importsOf(p *Policy, named map[string]*Policy) []*Policy {
@@ -68,6 +73,8 @@ func (a *assembler) checkImport(p *Policy, i int, other *Policy) {
 		a.fault(CodeDangling, object, p.Origin, place, "there is no Policy named %q: write one, or correct the name", name)
 	case other == p:
 		a.fault(CodeConflict, object, p.Origin, place, "the Policy %s imports itself: remove the import", name)
+	case other.Bundle != "":
+		a.fault(CodeConflict, object, p.Origin, place, "the Policy %s sees a bundle, and cannot be imported: name the Bundle %s itself", name, other.Bundle)
 	case other.Team != "" && !other.Shared && other.Team != p.Team:
 		a.fault(CodeNotShared, object, p.Origin, place,
 			"the Policy %s belongs to team %s, which does not share it: have it say shared: true, or name another", name, other.Team)

@@ -10,6 +10,9 @@ import (
 // input.truncated_body) may, and so may one that uses input as a whole (walk(input), input[name]). Lines that are comments
 // do not count. A policy that copies a part of input and then computes the name "body" is not seen, and finds no body.
 func (p *Policy) ReadsBody() bool {
+	if p.Bundle != "" { // Nobody knows what it will hold.
+		return true
+	}
 	if slices.ContainsFunc(p.Imported, (*Policy).ReadsBody) {
 		return true
 	}

@@ -7,6 +7,7 @@ type Documents struct {
 	APIs      []*API // API and Route documents.
 	Issuers   []*Issuer
 	Policies  []*Policy
+	Bundles   []*Bundle
 
 	Certificates []*Certificate
 	// Library are the Policies that ship with Gatehouse. They stand in no document, and each is part of a Revision only where it is
@@ -45,6 +46,7 @@ type Revision struct {
 	APIs      []*API
 	Issuers   []*Issuer
 	Policies  []*Policy
+	Bundles   []*Bundle
 
 	Certificates []*Certificate
 

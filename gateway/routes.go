@@ -216,6 +216,8 @@ func (a *assembler) applied(p *Policy, z Authorization, platform bool) AppliedPo
 	switch {
 	case z.Percent > 0:
 		out.Why = "it counts for a part of the requests"
+	case p.Bundle != "":
+		out.Why = "it sees the bundle " + p.Bundle + ", which may change at any time"
 	case a.reduce != nil:
 		reduced := a.reduce(p, out.Parameters)
 		out.Native, out.Reason, out.Why = reduced.Native, reduced.Reason, reduced.Why

@@ -22,6 +22,7 @@ func (d *Documents) owned() []owned {
 		callers = "says whose tokens are believed"
 		sockets = "leads to a socket of the Envoy's host"
 		locked  = "is locked"
+		secrets = "names a secret or a file of the daemon's host"
 	)
 	var all []owned
 	for _, g := range d.Gateways {
@@ -29,6 +30,13 @@ func (d *Documents) owned() []owned {
 	}
 	for _, c := range d.Certificates {
 		all = append(all, owned{Ref{Kind: KindCertificate, Name: c.Name}, &c.Team, c.Origin, keys})
+	}
+	for _, b := range d.Bundles {
+		o := owned{ref: Ref{Kind: KindBundle, Name: b.Name}, team: &b.Team, origin: b.Origin}
+		if b.Token != "" || b.Path != "" {
+			o.why = secrets
+		}
+		all = append(all, o)
 	}
 	for _, i := range d.Issuers {
 		all = append(all, owned{Ref{Kind: KindIssuer, Name: i.Name}, &i.Team, i.Origin, callers})

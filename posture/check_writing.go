@@ -33,6 +33,9 @@ func (r *review) things(yield func(thing) bool) {
 	for _, p := range rev.Policies {
 		add(gateway.KindPolicy, p.Name, p.Team, p.Origin)
 	}
+	for _, b := range rev.Bundles {
+		add(gateway.KindBundle, b.Name, b.Team, b.Origin)
+	}
 	for _, c := range rev.Certificates {
 		add(gateway.KindCertificate, c.Name, c.Team, c.Origin)
 	}

@@ -333,6 +333,7 @@ func (s *Server) order(ctx context.Context, do func() error) error {
 
 // takeObserved takes over what other replicas have observed or were told.
 func (s *Server) takeObserved(ctx context.Context, todo *unread) error {
+	s.bundles.poke(todo.wants)
 	if err := s.observed.Recall(ctx, todo.wants); err != nil {
 		return err
 	}

@@ -232,14 +232,20 @@ func (s *Server) want() {
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(b.Number, a.Number) })
 	union := *all[0].revision
-	union.Upstreams, union.Issuers, union.Routes = nil, nil, nil
-	upstreams, issuers := map[string]bool{}, map[string]bool{}
+	union.Upstreams, union.Issuers, union.Bundles, union.Routes = nil, nil, nil, nil
+	upstreams, issuers, seen := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, e := range all {
 		union.Routes = append(union.Routes, e.revision.Routes...)
 		for _, u := range e.revision.Upstreams {
 			if !upstreams[u.Name] {
 				upstreams[u.Name] = true
 				union.Upstreams = append(union.Upstreams, u)
+			}
+		}
+		for _, b := range e.revision.Bundles {
+			if !seen[b.Name] {
+				seen[b.Name] = true
+				union.Bundles = append(union.Bundles, b)
 			}
 		}
 		for _, i := range e.revision.Issuers {
@@ -250,4 +256,5 @@ func (s *Server) want() {
 		}
 	}
 	s.observed.Want(&union)
+	s.bundles.want(union.Bundles)
 }

@@ -91,6 +91,7 @@ type Server struct {
 	ratelimit *ratelimit.Service
 	analytics *analytics.Service
 	observed  *observed.Observer
+	bundles   *bundles
 	store     *store.Store // From Start on.
 	registry  *prometheus.Registry
 	remote    *remote       // nil: no Envoys of other hosts.
@@ -202,8 +203,9 @@ func New(o Options) (*Server, error) {
 	s.alone = append(s.alone, s.rollingOut(), s.noting(), s.chores(choresFirst))
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
+	s.bundles = &bundles{server: s, followed: map[string]*followedBundle{}}
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}
@@ -257,6 +259,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := errors.Join(s.restore(ctx), s.keys.catchUp(ctx)); err != nil {
 		s.closeDoors()
 		s.observed.Stop()
+		s.bundles.stop()
 		return errors.Join(fmt.Errorf("take up what the store has: %w", err), s.closeStore())
 	}
 	if s.cluster != nil {
@@ -302,6 +305,7 @@ func (s *Server) serve(ctx context.Context) error {
 		s.closeDoors()
 		s.tasks.Wait()
 		s.observed.Stop()
+		s.bundles.stop()
 		return errors.Join(err, s.closeStore())
 	}
 	if s.remote != nil {
@@ -394,6 +398,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 	s.observed.Stop()
 	s.introspection.Close()
+	s.bundles.stop()
 	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")

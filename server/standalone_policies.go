@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +18,7 @@ import (
 	"github.com/gatehouse/gatehouse/authz/opaconfig"
 	"github.com/gatehouse/gatehouse/authz/opalog"
 	"github.com/gatehouse/gatehouse/config"
+	"github.com/gatehouse/gatehouse/internal/version"
 )
 
 // pieces are what a Standalone's policies are put together from: loose files, and bundles that come each at its own time.
@@ -174,6 +176,13 @@ func verification(c *opaconfig.Config, signing *opaconfig.Signing) *bundle.Verif
 	return v
 }
 
+// labels returns what tells the events of this process apart: OPA puts an id and its version there.
+func labels(own map[string]string) map[string]string {
+	all := map[string]string{"id": rand.Text(), "version": version.Read().Version}
+	maps.Copy(all, own)
+	return all
+}
+
 // useLog makes the decision log that OPA's configuration asks for.
 func (s *Standalone) useLog(settings *authz.StandaloneOptions) error {
 	l := s.config.Logs
@@ -182,7 +191,7 @@ func (s *Standalone) useLog(settings *authz.StandaloneOptions) error {
 	}
 	r := l.Reporting
 	o := opalog.Options{
-		Logger: s.options.Logger, Labels: s.config.Labels, Events: int(r.BufferEvents), Buffer: r.BufferBytes, Upload: r.UploadBytes,
+		Logger: s.options.Logger, Labels: labels(s.config.Labels), Events: int(r.BufferEvents), Buffer: r.BufferBytes, Upload: r.UploadBytes,
 		Min: seconds(r.Min), Max: seconds(r.Max), PerSecond: r.PerSecond,
 	}
 	if l.Console {

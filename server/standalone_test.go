@@ -145,7 +145,7 @@ func TestStandaloneReloads(t *testing.T) {
 		}
 	}
 	stop()
-	if _, err := net.Dial("unix", strings.TrimPrefix(s.Addr(), "unix:")); err == nil { //nolint:noctx // Nobody is there.
+	if _, err := net.Dial("unix", strings.TrimPrefix(s.Addr(), "unix:")); err == nil {
 		t.Error("the socket answers after the end")
 	}
 }

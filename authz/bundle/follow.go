@@ -49,6 +49,8 @@ type Follower struct {
 	Polling Polling
 	// Persist is the file in which the last good archive is kept for a restart; empty: none.
 	Persist string
+	// Keep is told every archive that came into use and was not persisted already; nil: nobody is.
+	Keep func(archive []byte)
 	// Use takes a bundle into use. With an error the one before stays in use, and this one is asked for again.
 	Use    func(*Bundle) error
 	Logger *slog.Logger
@@ -162,6 +164,9 @@ func (f *Follower) use(fetched Fetched, persist bool) error {
 	}
 	f.note(fetched.ETag, sum, b)
 	f.Logger.Info("bundle in use", "bundle", f.Options.Name, "revision", b.Revision, "modules", len(b.Modules))
+	if f.Keep != nil && persist {
+		f.Keep(fetched.Archive)
+	}
 	if f.Persist != "" && persist {
 		if err := write(f.Persist, fetched.Archive); err != nil {
 			f.Logger.Warn("bundle not persisted", "bundle", f.Options.Name, "file", f.Persist, "error", err)

@@ -119,7 +119,7 @@ func (s *Sink) Run(ctx context.Context) {
 		}
 		if err := s.send(ctx); err != nil {
 			failures++
-			s.warn("decision log not sent", err)
+			s.warn("not sent", err)
 		} else {
 			failures = 0
 		}
@@ -150,7 +150,7 @@ func (s *Sink) finish(ctx context.Context) {
 		break
 	}
 	if err := s.send(ctx); err != nil {
-		s.warn("decision log not sent", err)
+		s.warn("not sent", err)
 	}
 }
 
@@ -174,7 +174,7 @@ func (s *Sink) take(e authz.Event) {
 		}
 		if err != nil {
 			s.dropped.Add(1)
-			s.warn("decision log not written", err)
+			s.warn("not written", err)
 		}
 	}
 	if s.options.Send == nil {
@@ -183,7 +183,7 @@ func (s *Sink) take(e authz.Event) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		s.dropped.Add(1)
-		s.warn("decision log not written", err)
+		s.warn("not written", err)
 		return
 	}
 	s.dropped.Add(s.waiting.add(text))
@@ -192,6 +192,6 @@ func (s *Sink) take(e authz.Event) {
 // warn logs, but not for every event.
 func (s *Sink) warn(what string, err error) {
 	if s.complain.Allow() {
-		s.options.Logger.Warn(what, "dropped", s.Dropped(), "error", err)
+		s.options.Logger.Warn("decision log fails", "what", what, "dropped", s.Dropped(), "error", err)
 	}
 }
