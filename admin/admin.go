@@ -62,10 +62,12 @@ type Options struct {
 	Rollouts     Rollouts
 	Changes      Changes
 	Access       Access
+	Accounts     Accounts
 	Events       *Events // What /v1/events tells; nil: nothing.
 	Replicas     Replicas
 	Certificates Certificates
 	Usage        Usage
+	Decisions    Decisions
 	Metrics      http.Handler // Serves /metrics.
 	Failed       func()       // Told of each request that failed beyond all expectation; nil: nobody is.
 	Version      string       // Of Gatehouse, for the OpenAPI document.

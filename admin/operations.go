@@ -122,7 +122,7 @@ func (o operation) template() string {
 	switch o.id {
 	case "changeEndpoints":
 		return o.path
-	case "revokeAccess", "rotateAccess", "revokeToken", "retryNode", "revokeNode", "confirmEntry", "rotateRoot":
+	case "revokeAccess", "rotateAccess", "revokeApplication", "revokeKey", "rotateKey", "revokeToken", "retryNode", "revokeNode", "confirmEntry", "rotateRoot":
 		return o.path[:strings.LastIndex(o.path, "/")]
 	}
 	return ""

@@ -23,6 +23,7 @@ type Question struct {
 	Caller    Caller
 
 	Source *string // Of a proposal; nil while it is not known.
+	Team   *string // That the application belongs to which is changed, or whose keys are; nil while it is not known.
 	Owner  string  // The team that what is changed belongs to; empty: no team, or none is asked for.
 }
 
@@ -38,11 +39,16 @@ type questionKey struct{}
 
 // mayPropose asks again about a proposal, once it is known which source it is for. The error is a problem document.
 func (o *Options) mayPropose(ctx context.Context, source string) error {
+	return o.askAgain(ctx, func(q *Question) { q.Source = &source })
+}
+
+// askAgain asks the question about a request once more, with what is known of it by now.
+func (o *Options) askAgain(ctx context.Context, add func(*Question)) error {
 	q, ok := ctx.Value(questionKey{}).(Question)
 	if !ok {
 		return huma.Error403Forbidden("nobody has asked whether this is allowed")
 	}
-	q.Source = &source
+	add(&q)
 	verdict, err := o.Roles.Decide(ctx, q)
 	if err != nil {
 		return huma.Error503ServiceUnavailable("whether this is allowed cannot be decided")

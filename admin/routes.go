@@ -75,11 +75,14 @@ func (o *Options) describe(api huma.API) {
 	o.describeRollouts(api)
 	o.describeChanges(api)
 	o.describeAccess(api)
+	o.describeApplications(api)
+	o.describeKeys(api)
 	o.describeAudit(api)
 	o.describeEvents(api)
 	o.describeReplicas(api)
 	o.describeCertificates(api)
 	o.describeUsage(api)
+	o.describeDecisions(api)
 }
 
 // nodesQuery selects nodes.

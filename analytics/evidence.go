@@ -8,9 +8,6 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
-// metadataRBAC is the namespace in which Envoy's access rules (the RBAC filter) tell which of them matched.
-const metadataRBAC = "envoy.filters.http.rbac"
-
 // Ends of the keys under which they do: of the rules that count, and of those that are only tried. A filter may put a prefix before
 // them (envoy/extensions/filters/http/rbac/v3, rules_stat_prefix and shadow_rules_stat_prefix).
 const (

@@ -152,7 +152,7 @@ func (e *entry) metadata(number protowire.Number, f field) error {
 		})
 	case envoy.MetadataJWT:
 		e.claims = fields
-	case metadataRBAC:
+	case envoy.MetadataRBAC:
 		e.guarded = fields
 	}
 	return nil

@@ -107,8 +107,14 @@ func New(o Options) *Service {
 	s := &Service{caller: o.Caller, limits: o.Limits, apis: map[[2]string]*apiTally{}}
 	s.evaluator = evaluator{
 		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
+		slots: make(chan struct{}, slots()),
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
+		}),
+		fetched: cache.NewInterQueryCache(&cache.Config{
+			InterQueryBuiltinCache: cache.InterQueryBuiltinCacheConfig{
+				MaxSizeBytes: new(int64(maxCached)), ForcedEvictionThresholdPercentage: new(int64(100)), StaleEntryEvictionPeriodSeconds: new(int64),
+			},
 		}),
 	}
 	if o.Recorder != nil {
@@ -235,7 +241,7 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 		s.evaluator.logger.ErrorContext(ctx, "check panicked", "api", r.rules.api, "version", r.rules.version,
 			"operation", r.rules.operation, "rules", r.rules.hash, "panic", what, "stack", string(debug.Stack()))
 	}
-	return fail("evaluation-error").refuse(r.grpc(), &s.tally)
+	return fail(reasonError).refuse(r.grpc(), &s.tally)
 }
 
 // Register makes a gRPC server answer Checks by this Service.

@@ -11,14 +11,27 @@ import (
 type body struct {
 	term      *ast.Term // null where there is none, it is cut off, or its type is not one that is read.
 	truncated bool      // Envoy sent less than the whole.
+	malformed string    // Why it cannot be read; empty: it can, or there is none.
+	by        *descriptors
 }
 
-// readBody returns the body by its content type: JSON (also +json) and forms, also of several parts, are read. A body that is
-// not what its type says makes the request malformed: nothing is decided by half of it.
+// readBody returns the body by its content type: JSON (also +json), forms, also of several parts, and, where the policy that is
+// asked has descriptors, gRPC. A body that is not what its type says makes the request malformed, for whichever policy reads it:
+// nothing is decided by half of it.
 func (r *request) readBody() *body {
-	if r.body == nil {
-		r.body = &body{term: ast.InternedNullTerm}
+	var by *descriptors
+	if r.asked != nil {
+		by = r.asked.descriptors
+	}
+	if r.body == nil || r.body.by != by {
+		before := r.malformed
+		r.malformed = ""
+		r.body = &body{term: ast.InternedNullTerm, by: by}
 		r.body.read(r)
+		r.body.malformed, r.malformed = r.malformed, before
+	}
+	if r.body.malformed != "" {
+		r.malformed = r.body.malformed
 	}
 	return r.body
 }
@@ -43,6 +56,10 @@ func (b *body) read(r *request) {
 		return
 	}
 	contentType := r.header("content-type")
+	if b.by != nil && r.grpc() {
+		b.readGRPC(r)
+		return
+	}
 	reader := bodyReader(contentType)
 	if reader == nil {
 		return
@@ -63,6 +80,10 @@ func (b *body) read(r *request) {
 }
 
 func (r *request) jsonBody(_, text string) *ast.Term {
+	if longNumber(text) { // Comparing it would take the square of its length.
+		r.malformed = "The body holds a number of too many digits."
+		return nil
+	}
 	term, err := jsonTerm([]byte(text))
 	if err != nil {
 		r.malformed = "The body is not JSON, as its content type says."

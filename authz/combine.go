@@ -34,8 +34,13 @@ func (d *decision) over(under *decision) *decision {
 		metadata = map[string]*structpb.Value{}
 	}
 	maps.Copy(metadata, d.metadata)
+	cost := under.cost
+	if d.cost != nil {
+		cost = d.cost
+	}
 	return &decision{
-		result: d.result, reason: d.reason,
+		result: d.result, reason: d.reason, cost: cost,
+		appended:        append(without(requests, strings.ToLower, under.appended), d.appended...),
 		headers:         append(without(requests, strings.ToLower, under.headers), d.headers...),
 		removeHeaders:   append(withoutNames(requests, strings.ToLower, under.removeHeaders), d.removeHeaders...),
 		responseHeaders: append(without(responses, strings.ToLower, under.responseHeaders), d.responseHeaders...),

@@ -41,6 +41,7 @@ func TestFaults(t *testing.T) {
 		{"lookup", "package a\nallow if net.lookup_ip_addr(\"x.test\")\n", "", []string{"p.rego:2:10: GH303: net.lookup_ip_addr may not be used"}},
 		{"runtime", "package a\nallow if opa.runtime().env.HOME\n", "", []string{"p.rego:2:10: GH303: opa.runtime may not be used"}},
 		{"runtime replaced", "package a\nallow if data.f(1) with data.f as http.send\n", "", []string{"p.rego:2:35: GH303: http.send may not be used"}},
+		{"stands in", "package a\nf(x) := x\nallow if f(1) with data.a.f as json.marshal\n", "", []string{"p.rego:3:15: GH301: json.marshal may not stand in for another function"}},
 		{"named like one", "package a\nimport data.http.send\nallow if data.opa.runtime\n", "", nil},
 		{"harmless", "package a\nallow if {\n\ttrace(\"x\")\n\tprint(input)\n}\n", "", nil},
 		{"entry as a document", "package bank.a\nallowed := true\n", "bank/a", nil},

@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -22,11 +23,26 @@ type decision struct {
 	body   *string // The policy's own; nil: a problem document.
 
 	headers         []header // To the upstream where allowed, else to the client.
+	appended        []header // The same, beside those there are.
 	responseHeaders []header // To the client, besides what the upstream answers.
 	removeHeaders   []string
 	setQuery        []header
 	removeQuery     []string
 	metadata        map[string]*structpb.Value
+
+	// cost is what the request spends of each of its limits; nil: the policy does not say. A request that says nothing spends 1.
+	cost *float64
+}
+
+// maxCost is the most that one request may spend.
+const maxCost = 1_000_000
+
+// spends returns what the request spends of each of its limits.
+func (d *decision) spends() float64 {
+	if d == nil || d.cost == nil {
+		return 1
+	}
+	return *d.cost
 }
 
 // header is a name and a value: of a header, or of a query parameter.
@@ -51,7 +67,8 @@ func fail(reason string) *decision {
 	return d
 }
 
-// readDecision reads what a policy answered: a boolean, or the object that opa-envoy-plugin defines, with reason besides.
+// readDecision reads what a policy answered: a boolean, or the object that opa-envoy-plugin defines, with reason, append and
+// cost besides.
 // An error means that a part has the wrong type.
 func readDecision(answer ast.Value) (*decision, error) {
 	switch answer := answer.(type) {
@@ -67,6 +84,9 @@ func readDecision(answer ast.Value) (*decision, error) {
 }
 
 func readObject(o ast.Object) (*decision, error) {
+	if err := weigh(maxNodes, maxBytes, ast.NewTerm(o)); err != nil {
+		return nil, errors.New("the answer is too large")
+	}
 	p := parts{object: o}
 	allowed, ok := p.get("allowed").(ast.Boolean)
 	if !ok {
@@ -84,12 +104,14 @@ func readObject(o ast.Object) (*decision, error) {
 		d.reason = string(reason)
 	}
 	d.headers = p.headers("headers")
+	d.appended = p.headers("append")
 	d.metadata = p.metadata("dynamic_metadata")
 	if allowed {
 		d.responseHeaders = p.headers("response_headers_to_add")
 		d.removeHeaders = p.names("request_headers_to_remove")
 		d.setQuery = p.query("query_parameters_to_set")
 		d.removeQuery = p.names("query_parameters_to_remove")
+		d.cost = p.cost()
 	}
 	return d, p.err
 }

@@ -16,64 +16,80 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
+// Reasons of refusals for which no policy gave one.
+const (
+	reasonUndefined = "undefined"
+	reasonTimeout   = "timeout"
+	reasonMemory    = "memory"
+	reasonBusy      = "busy"
+	reasonError     = "evaluation-error"
+	reasonWrongType = "wrong-type"
+	reasonPanic     = "panic"
+)
+
 // evaluator asks policies. It is safe for any number of goroutines.
 type evaluator struct {
-	limit  time.Duration
-	now    func() time.Time
-	values cache.InterQueryValueCache // Compiled regular expressions and globs.
-	tally  *tally
-	logger *slog.Logger
-	logged *rate.Limiter
+	limit   time.Duration
+	now     func() time.Time
+	values  cache.InterQueryValueCache // Compiled regular expressions and globs.
+	fetched cache.InterQueryCache      // Answers to http.send.
+	tally   *tally
+	logger  *slog.Logger
+	logged  *rate.Limiter
+	slots   chan struct{} // One is taken by each evaluation under way.
 	// memories are those that no evaluation uses at the moment.
 	memories sync.Pool
 }
 
-// decide says whether a request is allowed: identity first, then every policy in order. The first refusal is the answer.
-// A nil decision allows the request and changes nothing.
+// decide says whether a request is allowed: identity first, then every policy in order. The first refusal is the answer, and
+// of the policies after it only those are asked whose word does not count. A nil decision allows the request and changes nothing.
 func (e *evaluator) decide(ctx context.Context, r *request) *decision {
 	if refusal := r.identify(); refusal != nil {
 		return refusal
 	}
-	var platform, own *decision
+	var platform, own, refusal *decision
 	for _, p := range r.rules.policies {
+		if !p.counts(r) {
+			e.shadow(ctx, r, p)
+			continue
+		}
+		if refusal != nil {
+			continue
+		}
 		d := e.ask(ctx, r, p)
 		switch {
 		case d != nil && d.result != Allowed:
-			d.policy = p.name
-			return d
+			refusal, d.policy = d, p.name
 		case p.platform:
 			platform = platform.and(d)
 		default:
 			own = own.and(d)
 		}
 	}
+	if refusal != nil {
+		return refusal
+	}
 	return own.and(platform)
 }
 
 // ask has one policy decide.
 func (e *evaluator) ask(ctx context.Context, r *request, p applied) *decision {
-	r.parameters = p.parameters
+	r.parameters, r.asked = p.parameters, p.policy
 	input := p.input(r)
 	if r.malformed != "" {
 		return refuse(Malformed, 400, gateway.ProblemBadRequest, r.malformed)
 	}
 	value, err := e.evaluate(ctx, p.policy, input)
-	if topdown.IsCancel(err) {
+	if errors.Is(err, errTooLong) && !p.fetches || errors.Is(err, errTooLarge) {
 		// The limit is in time, not in work: a process that got no processor for that long is not a policy that is slow.
 		value, err = e.evaluate(ctx, p.policy, input)
 	}
-	switch {
-	case topdown.IsCancel(err):
-		e.tally.timeouts.Add(1)
-		e.log(ctx, r, p, errors.New("the policy did not answer within the limit"))
-		return fail("timeout")
-	case err != nil:
-		e.tally.errors.Add(1)
-		e.log(ctx, r, p, err)
-		return fail("evaluation-error")
-	case value == nil:
+	if err != nil {
+		return e.failed(ctx, r, p, err)
+	}
+	if value == nil {
 		e.tally.undefined.Add(1)
-		return deny("undefined")
+		return deny(reasonUndefined)
 	}
 	d, err := readDecision(value)
 	if err == nil && d != nil && d.result == Allowed && !d.carriable() {
@@ -82,32 +98,77 @@ func (e *evaluator) ask(ctx context.Context, r *request, p applied) *decision {
 	if err != nil {
 		e.tally.errors.Add(1)
 		e.log(ctx, r, p, err)
-		return fail("wrong-type")
+		return fail(reasonWrongType)
 	}
 	return d
 }
 
-// evaluate runs the query of a policy. The value is nil where the answer is undefined.
-func (e *evaluator) evaluate(ctx context.Context, p *policy, input *ast.Term) (value ast.Value, err error) {
+// failed returns the refusal for a policy whose evaluation ended in an error.
+func (e *evaluator) failed(ctx context.Context, r *request, p applied, err error) *decision {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		e.tally.expired.Add(1)
+		return expired()
+	case errors.Is(err, errTooLong):
+		e.tally.timeouts.Add(1)
+		e.log(ctx, r, p, err)
+		return fail(reasonTimeout)
+	case errors.Is(err, errAbandoned):
+		e.tally.timeouts.Add(1)
+		e.log(ctx, r, p, err)
+		return fail(reasonBusy)
+	case errors.Is(err, errTooLarge):
+		e.tally.errors.Add(1)
+		e.log(ctx, r, p, err)
+		return fail(reasonMemory)
+	}
+	e.tally.errors.Add(1)
+	e.log(ctx, r, p, err)
+	return fail(reasonError)
+}
+
+// evaluate runs the query of a policy, here or, for one that may not end in time by itself, aside. The value is nil where the
+// answer is undefined.
+func (e *evaluator) evaluate(ctx context.Context, p *policy, input *ast.Term) (ast.Value, error) {
+	if err := p.run.enter(ctx, e.slots); err != nil {
+		return nil, err
+	}
+	limit := e.limit
+	if p.limit > 0 {
+		limit = p.limit
+	}
+	if p.fetches || p.run.overran.Load() {
+		return e.aside(ctx, p, input, limit)
+	}
+	defer p.run.leave(e.slots)
+	return e.query(ctx, p, input, limit)
+}
+
+// query runs the query of a policy on this goroutine.
+func (e *evaluator) query(ctx context.Context, p *policy, input *ast.Term, limit time.Duration) (value ast.Value, err error) {
 	remember, ok := e.memories.Get().(*memory)
 	if !ok {
 		remember = newMemory()
 	}
-	cancel := topdown.NewCancel()
-	defer time.AfterFunc(e.limit, cancel.Cancel).Stop()
+	stop := &remember.stop
+	stop.begin(limit)
 	query := topdown.NewQuery(p.query).
 		WithQueryCompiler(p.queryCompiler).
 		WithCompiler(p.compiler).
 		WithStore(p.store).
 		WithTransaction(p.txn).
 		WithInput(input).
-		WithCancel(cancel).
+		WithCancel(stop).
 		WithTime(e.now()).
 		WithMetrics(metrics.NoOp()).
+		WithBuiltins(p.builtins).
 		WithVirtualCache(remember).
 		WithInterQueryBuiltinValueCache(e.values)
 	if p.withoutData {
 		query = query.WithBaseCache(noData{})
+	}
+	if p.fetches {
+		query = query.WithInterQueryBuiltinCache(e.fetched)
 	}
 	err = query.Iter(ctx, func(result topdown.QueryResult) error {
 		if term := result[answer]; term != nil {
@@ -115,6 +176,10 @@ func (e *evaluator) evaluate(ctx context.Context, p *policy, input *ast.Term) (v
 		}
 		return nil
 	})
+	if stop.why != nil {
+		err = stop.why
+	}
+	p.run.note(time.Since(stop.begun), limit)
 	remember.forget() // Not deferred: after a panic it is left alone.
 	e.memories.Put(remember)
 	return value, err

@@ -47,7 +47,7 @@ func (p *policy) allowsNothing(with map[string]any) bool {
 	defer time.AfterFunc(inspectLimit, cancel.Cancel).Stop()
 	var value ast.Value
 	err = topdown.NewQuery(p.query).WithQueryCompiler(p.queryCompiler).WithCompiler(p.compiler).WithStore(p.store).WithTransaction(p.txn).
-		WithInput(ast.ObjectTerm([2]*ast.Term{ast.StringTerm("gatehouse"), told})).WithCancel(cancel).
+		WithInput(ast.ObjectTerm([2]*ast.Term{ast.StringTerm("gatehouse"), told})).WithCancel(cancel).WithBuiltins(p.builtins).
 		Iter(context.Background(), func(result topdown.QueryResult) error {
 			if term := result[answer]; term != nil {
 				value = term.Value

@@ -17,6 +17,7 @@ type memory struct {
 	frames []frame
 	values []remembered
 	refs   []*ast.Term // The terms of all references, one behind the other.
+	stop   stop        // Ends the evaluation that uses it.
 }
 
 // frame is what was remembered since a "with" replaced something.

@@ -108,6 +108,20 @@ func (p *parts) names(name string) []string {
 	return read
 }
 
+// cost reads a number of what a request spends.
+func (p *parts) cost() *float64 {
+	switch value := p.get("cost").(type) {
+	case nil:
+		return nil
+	case ast.Number:
+		if cost, ok := value.Float64(); ok && cost >= 0 && cost <= maxCost {
+			return &cost
+		}
+	}
+	p.wrong("cost", "a number from 0 to 1,000,000")
+	return nil
+}
+
 // metadata reads an object into the fields of a Struct.
 func (p *parts) metadata(name string) map[string]*structpb.Value {
 	switch value := p.get(name).(type) {

@@ -116,7 +116,7 @@ func (d *Decided) Decision(input bool) gateway.Decision {
 		ID: d.from.prefix + strconv.FormatUint(d.number, 10), RequestID: r.header(headerRequestID), Time: d.time,
 		Fleet: fleet, Node: node, By: gateway.ByGatehouse, Rules: d.unknownRules, Method: r.http().GetMethod(), Path: path,
 		Policy: d.policy, Identity: identityRecord(r.identity), Result: d.result.String(), Status: d.status, Code: d.code,
-		Reason: d.reason, Detail: d.detail, Duration: d.duration,
+		Reason: d.reason, Detail: d.detail, Duration: d.duration, Shadows: r.shadows,
 	}
 	if out.Status == 0 && d.result != Allowed {
 		out.Status = 403
@@ -124,7 +124,7 @@ func (d *Decided) Decision(input bool) gateway.Decision {
 	if r.rules != nil {
 		out.API, out.Version, out.Operation, out.Rules = r.rules.api, r.rules.version, r.rules.operation, r.rules.hash
 	}
-	if !input || r.rules == nil {
+	if r.rules == nil || !input && !r.rules.full {
 		out.Lacks = []string{gateway.LacksInput}
 		return out
 	}

@@ -6,6 +6,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // request is one CheckRequest while it is decided. What it holds is read when a policy needs it.
@@ -16,6 +18,17 @@ type request struct {
 	parameters *ast.Term // Of the policy about to be evaluated.
 	body       *body     // nil: not read yet.
 	malformed  string    // What could not be read, for the answer 400; empty: nothing.
+	asked      *policy   // The policy about to be evaluated.
+	// shadows are what policies whose word does not count would have done, in their order.
+	shadows []gateway.ShadowDecision
+}
+
+// id returns what tells the request from all others, empty where nothing does.
+func (r *request) id() string {
+	if id := r.header("x-request-id"); id != "" {
+		return id
+	}
+	return r.http().GetId()
 }
 
 func (r *request) http() *httpRequest { return r.attributes.GetRequest().GetHttp() }

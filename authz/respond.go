@@ -2,6 +2,7 @@ package authz
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -11,6 +12,7 @@ import (
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -38,19 +40,15 @@ func evidence(rules string, fields map[string]*structpb.Value) *structpb.Struct 
 // carriable reports whether the headers of an allowing decision can be sent. One that cannot must not be left out: it may
 // be there to replace what the client says of itself.
 func (d *decision) carriable() bool {
-	for _, h := range d.headers {
-		if !isFieldValue(h.value) {
-			return false
-		}
-	}
-	return true
+	wrong := func(h header) bool { return !isFieldValue(h.value) }
+	return !slices.ContainsFunc(d.headers, wrong) && !slices.ContainsFunc(d.appended, wrong)
 }
 
 // allow returns the answer for an allowing decision that changes something.
 func (d *decision) allow(rules string, n *tally) *authv3.CheckResponse {
 	delete(d.metadata, envoy.MetadataAuthzLimits)
 	ok := &authv3.OkHttpResponse{
-		Headers:              options(d.headers, n),
+		Headers:              append(options(d.headers, n), appending(d.appended, n)...),
 		ResponseHeadersToAdd: options(d.responseHeaders, n),
 	}
 	for _, name := range d.removeHeaders {
@@ -82,7 +80,7 @@ func (d *decision) refuse(grpc bool, n *tally) *authv3.CheckResponse {
 	}
 	denied := &authv3.DeniedHttpResponse{
 		Status:  &typev3.HttpStatus{Code: status},
-		Headers: options(d.headers, n),
+		Headers: append(options(d.headers, n), appending(d.appended, n)...),
 	}
 	switch {
 	case d.body != nil:
@@ -134,6 +132,15 @@ func options(headers []header, n *tally) []*corev3.HeaderValueOption {
 			continue
 		}
 		list = append(list, option(h.name, h.value))
+	}
+	return list
+}
+
+// appending returns headers that are put beside those there are.
+func appending(headers []header, n *tally) []*corev3.HeaderValueOption {
+	list := options(headers, n)
+	for _, o := range list {
+		o.Append = wrapperspb.Bool(true) //nolint:staticcheck // Envoy's filter reads this field alone.
 	}
 	return list
 }

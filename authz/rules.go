@@ -20,6 +20,7 @@ type rules struct {
 	challenge string // WWW-Authenticate where a token is missing.
 	policies  []applied
 	secrets   *secrets              // That no record holds.
+	full      bool                  // Records hold the input.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
 	spends    *spends               // nil: the route has no limits.
 }
@@ -33,6 +34,8 @@ type applied struct {
 	name       string
 	parameters *ast.Term
 	platform   bool // The Gateway's.
+	mode       gateway.Mode
+	percent    float64 // Of requests for which it counts; 0: all.
 }
 
 // contractTerm returns what the contract says of an operation, scopes as a list of lists; nil where it says nothing.
@@ -60,7 +63,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 			operation: ast.StringTerm(route.Operation), rules: ast.StringTerm(route.Rules),
 			contract: contractTerm(route.ContractScopes),
 		},
-		secrets: secretsOf(route), path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
+		secrets: secretsOf(route), full: route.Decisions == gateway.RecordedFull, path: route.Match.Path, public: route.Public, allowed: allowPlain(route.Rules), spends: newSpends(route),
 	}
 	realm := route.API
 	if route.Object.Kind == gateway.KindRoute {
@@ -69,10 +72,16 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	r.challenge = challenge(realm)
 	for _, way := range route.Ways {
 		for _, p := range way {
+			if p.Issuer == nil {
+				continue
+			}
 			r.proofs = append(r.proofs, proof{p.Issuer.Issuer, p.Scopes, scopeChallenge(realm, p.Scopes)})
 		}
 	}
 	for _, a := range route.Authorize {
+		if a.Mode == gateway.Off {
+			continue
+		}
 		p := compiled[a.Policy]
 		if p == nil {
 			return nil, nil
@@ -81,7 +90,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 		if err != nil {
 			return nil, fmt.Errorf("the parameters of policy %s are not JSON: %w", a.Policy.Name, err)
 		}
-		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform})
+		r.policies = append(r.policies, applied{p, a.Policy.Name, ast.NewTerm(parameters), a.Platform, a.Mode, a.Percent})
 	}
 	return r, nil
 }

@@ -41,9 +41,10 @@ type Standalone struct {
 	authv3.UnimplementedAuthorizationServer
 
 	options   StandaloneOptions
+	engine    *Service // Without a table: its evaluator and its counters.
 	evaluator *evaluator
 	tally     *tally
-	results   [results]atomic.Int64
+	results   [results]atomic.Uint64
 	set       atomic.Pointer[Set]
 }
 
@@ -56,7 +57,18 @@ func NewStandalone(o StandaloneOptions) *Standalone {
 		o.Now = time.Now
 	}
 	engine := New(Options{Logger: o.Logger, Limit: o.Limit, Now: o.Now})
-	return &Standalone{options: o, evaluator: &engine.evaluator, tally: &engine.tally}
+	return &Standalone{options: o, engine: engine, evaluator: &engine.evaluator, tally: &engine.tally}
+}
+
+// Counts returns what was counted up to now; decisions are of no API.
+func (s *Standalone) Counts() Counts {
+	c := s.engine.Counts()
+	for result := range results {
+		if n := s.results[result].Load(); n > 0 {
+			c.Decisions = append(c.Decisions, DecisionCount{Result: result, Count: n})
+		}
+	}
+	return c
 }
 
 // Use makes a set of policies answer from now on, in one swap.

@@ -111,7 +111,7 @@ func compileModules(b *bundle.Bundle) (compiled *policy, faults gateway.Faults) 
 		}
 	}()
 	for _, name := range slices.Sorted(maps.Keys(b.Modules)) {
-		for _, m := range forbiddenCalls(b.Modules[name]) {
+		for _, m := range forbiddenCalls(b.Modules[name], false) {
 			if !strings.HasPrefix(m.message, "opa.runtime ") {
 				faults = append(faults, m.at(name))
 			}
@@ -130,7 +130,7 @@ func compileModules(b *bundle.Bundle) (compiled *policy, faults gateway.Faults) 
 	if err != nil {
 		return nil, gateway.Faults{{Code: gateway.CodeRego, Message: fmt.Sprintf("the data cannot be read: %v", err)}}
 	}
-	compiler := ast.NewCompiler().WithCapabilities(standaloneCapabilities()).WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
+	compiler := guardedCompiler(standaloneCapabilities()).WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
 	compiler.Compile(b.Modules)
 	if compiler.Failed() {
 		for _, e := range compiler.Errors {
@@ -138,7 +138,7 @@ func compileModules(b *bundle.Bundle) (compiled *policy, faults gateway.Faults) 
 		}
 		return nil, faults
 	}
-	return &policy{compiler: compiler, store: store, txn: txn, withoutData: data.Len() == 0}, nil
+	return &policy{compiler: compiler, store: store, txn: txn, withoutData: data.Len() == 0, builtins: builtinsOf(nil), run: newRunning()}, nil
 }
 
 // standaloneCapabilities returns what policies of a Standalone may use: also opa.runtime, which tells nothing here.

@@ -24,6 +24,12 @@ func newService(limit time.Duration) *authz.Service {
 	return authz.New(authz.Options{Logger: slog.New(slog.DiscardHandler), Limit: limit})
 }
 
+// newServiceWith returns a service with these options.
+func newServiceWith(o authz.Options) *authz.Service {
+	o.Logger = slog.New(slog.DiscardHandler)
+	return authz.New(o)
+}
+
 // quickstart is the route of the quickstart's API that reads or makes a payment of a customer.
 func quickstart(tb testing.TB) *gateway.Revision {
 	tb.Helper()

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -16,6 +18,13 @@ type Table struct {
 	rules    map[string]*rules
 	fleets   map[string][]string // Whose routes have these rules.
 	policies map[content]*policy
+	data     map[string]ast.Value // Of files of data, by their hash.
+}
+
+// compiling is what policies are compiled with.
+type compiling struct {
+	allowed *ast.Capabilities
+	data    *dataFiles
 }
 
 // Len returns the number of routes that the table answers for.
@@ -30,7 +39,7 @@ func (t *Table) Len() int {
 type content [sha256.Size]byte
 
 func contentOf(p *gateway.Policy) content {
-	text, err := json.Marshal([]any{p.Source, p.Entry, p.Data})
+	text, err := json.Marshal([]any{p.Source, p.Entry, p.Data, p.DataFiles, p.Imported, p.Limit, p.Hosts, p.Descriptors})
 	if err != nil { // Data that is not JSON is found by compilePolicy; its text is all there is to tell it by.
 		text = []byte(p.Source + "\x00" + p.Entry + "\x00" + err.Error())
 	}
@@ -92,7 +101,19 @@ func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway
 			missing[c] = p
 		}
 	}
-	mistakes := compileMissing(missing, t.policies)
+	files := &dataFiles{values: map[string]ast.Value{}}
+	if prev != nil {
+		files.before = prev.data
+	}
+	mistakes := compileMissing(missing, t.policies, compiling{allowed: policyCapabilities(), data: files})
+	t.data = files.values
+	for p := range contents { // Those of policies that were taken over are needed on.
+		for _, f := range allFiles(p) {
+			if v := files.before[f.Sum]; v != nil && t.data[f.Sum] == nil {
+				t.data[f.Sum] = v
+			}
+		}
+	}
 	compiled := make(map[*gateway.Policy]*policy, len(contents))
 	var faults []gateway.Fault
 	for p, c := range contents {
@@ -104,23 +125,29 @@ func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway
 	return compiled, faults
 }
 
+// compileAlone compiles one policy apart from any table.
+func compileAlone(p *gateway.Policy) (*policy, []mistake) {
+	with := compiling{policyCapabilities(), &dataFiles{values: map[string]ast.Value{}}}
+	return with.compilePolicy(p)
+}
+
 // compileMissing compiles policies on all processors, adds what compiles to done and returns the mistakes of the rest.
-func compileMissing(missing map[content]*gateway.Policy, done map[content]*policy) map[content][]mistake {
+// One processor is left to the Checks that come meanwhile, and they go first after each policy.
+func compileMissing(missing map[content]*gateway.Policy, done map[content]*policy, with compiling) map[content][]mistake {
 	var (
 		mu       sync.Mutex
 		workers  sync.WaitGroup
 		mistakes = map[content][]mistake{}
-		allowed  = capabilities()
 		queue    = make(chan content, len(missing))
 	)
 	for _, c := range slices.Collect(maps.Keys(missing)) {
 		queue <- c
 	}
 	close(queue)
-	for range min(len(missing), runtime.GOMAXPROCS(0)) {
+	for range min(len(missing), max(1, runtime.GOMAXPROCS(0)-1)) {
 		workers.Go(func() {
 			for c := range queue {
-				p, wrong := compilePolicy(missing[c], allowed)
+				p, wrong := with.compilePolicy(missing[c])
 				mu.Lock()
 				if p != nil {
 					done[c] = p
@@ -128,6 +155,7 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 					mistakes[c] = wrong
 				}
 				mu.Unlock()
+				runtime.Gosched()
 			}
 		})
 	}
@@ -135,16 +163,11 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 	return mistakes
 }
 
-// fault places a mistake in the file of a document that has it.
-func (m mistake) fault(p *gateway.Policy) gateway.Fault {
-	f := gateway.Fault{
-		Code: m.code, Place: p.Origin.At("rego"), Object: gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name}, Message: m.message,
+// allFiles returns the files of data of a policy and of all that it imports.
+func allFiles(p *gateway.Policy) []gateway.DataFile {
+	files := slices.Clone(p.DataFiles)
+	for _, other := range p.Imported {
+		files = append(files, other.DataFiles...)
 	}
-	if m.row > 0 && p.File != "" {
-		f.Place = gateway.Place{Source: p.Origin.Source, File: p.File, Line: max(p.Line, 1) + m.row - 1}
-		if p.File != p.Origin.File { // A block inside a document is indented by what only the document's loader knows.
-			f.Place.Column = m.column
-		}
-	}
-	return f
+	return files
 }

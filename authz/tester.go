@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/tester"
@@ -52,20 +53,29 @@ func TestPolicies(ctx context.Context, files fs.FS) (TestReport, error) {
 	if err != nil {
 		return TestReport{}, err
 	}
+	return runTests(ctx, modules, nil)
+}
+
+// runTests runs the tests of modules. coverage follows them; nil: nobody does.
+func runTests(ctx context.Context, modules map[string]*ast.Module, coverage *cover.Cover) (TestReport, error) {
 	store := inmem.New()
 	txn, err := store.NewTransaction(ctx, storage.WriteParams)
 	if err != nil {
 		return TestReport{}, fmt.Errorf("begin the tests: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	compiler := ast.NewCompiler().WithCapabilities(capabilities()).WithEnablePrintStatements(true)
-	results, err := tester.NewRunner().
+	compiler := guardedCompiler(policyCapabilities()).WithEnablePrintStatements(true)
+	runner := tester.NewRunner().
 		SetCompiler(compiler).
+		AddCustomBuiltins(testedBuiltins()).
 		SetStore(store).
 		SetModules(modules).
 		SetTimeout(testLimit).
-		CapturePrintOutput(true).
-		RunTests(ctx, txn)
+		CapturePrintOutput(true)
+	if coverage != nil {
+		runner = runner.SetCoverageQueryTracer(coverage)
+	}
+	results, err := runner.RunTests(ctx, txn)
 	if err != nil {
 		return TestReport{}, fmt.Errorf("compile the policies: %w", err)
 	}

@@ -27,6 +27,21 @@ type gatewayDocument struct {
 	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
 	Allow     []grantFields    `yaml:"allow" by:"team" order:"none" jsonschema:"minItems=1" doc:"Which team may expose its APIs and Routes on which hosts and bases. Where not said, documents of the platform may name any team, and what a team applied itself may be exposed nowhere. Objects without a team belong to the platform, which may do everything."`
 	Authorize platformFields   `yaml:"authorize" doc:"Policies without a team that must allow every request that is forwarded through this Gateway, whatever its API says. Such requests are refused while Gatehouse cannot be asked."`
+	Decisions *decisionFields  `yaml:"decisions" doc:"What is recorded of decisions about requests. Said by one Gateway of a fleet."`
+}
+
+type decisionFields struct {
+	Mask   name `yaml:"mask" doc:"The name of a Policy without a team whose answer says what is taken out of each record, or replaced, before it is written: that of OPA's decision logs, with entry system/log/mask."`
+	Drop   name `yaml:"drop" doc:"The name of a Policy without a team that says which decisions are not written: that of OPA's decision logs, with entry system/log/drop."`
+	Input  bool `yaml:"input" jsonschema:"default=false" doc:"Whether records hold the policies' input, without credentials and bodies."`
+	Sample int  `yaml:"sample" jsonschema:"minimum=0,maximum=100,default=0" doc:"How many of a hundred requests that Envoys let through by themselves are recorded. Refusals always are."`
+}
+
+func (f *decisionFields) log() *gateway.DecisionLog {
+	if f == nil {
+		return nil
+	}
+	return &gateway.DecisionLog{Mask: string(f.Mask), Drop: string(f.Drop), Input: f.Input, Sample: float64(f.Sample)}
 }
 
 // reserved is the type of fields that are named but not built.
@@ -74,10 +89,11 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Timeouts: gateway.Timeouts{
 			Authorization: d.Timeouts.Authorization.or(authorizationTimeout), Limits: d.Timeouts.Limits.or(limitsTimeout),
 		},
-		Health:  string(d.Health),
-		Rollout: d.Rollout.rollout(o),
-		Headers: d.Headers.headers(o, "headers"),
-		Allow:   grants(d.Allow),
+		Health:    string(d.Health),
+		Rollout:   d.Rollout.rollout(o),
+		Headers:   d.Headers.headers(o, "headers"),
+		Decisions: d.Decisions.log(),
+		Allow:     grants(d.Allow),
 		Authorize: gateway.PlatformPolicies{
 			Before: authorizations(d.Authorize.Before), After: authorizations(d.Authorize.After),
 		},

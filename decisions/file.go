@@ -1,6 +1,7 @@
 package decisions
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -56,11 +57,8 @@ func wholeLines(file *os.File, length int64) (int64, error) {
 		if _, err := file.ReadAt(text, begin); err != nil && !errors.Is(err, io.EOF) {
 			return 0, fmt.Errorf("read the end of the decision log: %w", err)
 		}
-		for i := len(text) - 1; i >= 0; i-- {
-			if text[i] == '\n' {
-				whole = begin + int64(i) + 1
-				break
-			}
+		if i := bytes.LastIndexByte(text, '\n'); i >= 0 {
+			whole = begin + int64(i) + 1
 		}
 	}
 	if whole < length {

@@ -130,7 +130,12 @@ func (l *Log) drop(weight int64) {
 
 // run writes what gathers, until Stop.
 func (l *Log) run() {
-	defer close(l.ended)
+	defer func() {
+		for _, o := range l.outputs {
+			close(o.queue)
+		}
+		close(l.ended)
+	}()
 	gather := time.NewTimer(gatherTime)
 	for {
 		select {
@@ -223,7 +228,7 @@ func (l *Log) Stop(ctx context.Context) error {
 		return fmt.Errorf("write the last decisions: %w", ctx.Err())
 	}
 	for _, o := range l.outputs {
-		if err := o.stop(ctx); err != nil {
+		if err := o.await(ctx); err != nil {
 			return err
 		}
 	}

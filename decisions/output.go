@@ -82,9 +82,8 @@ func (o *output) run() {
 	o.err = o.sink.close()
 }
 
-// stop writes what waits and closes the sink.
-func (o *output) stop(ctx context.Context) error {
-	close(o.queue)
+// await returns once what waited is written and the sink is closed.
+func (o *output) await(ctx context.Context) error {
 	select {
 	case <-o.ended:
 		return o.err

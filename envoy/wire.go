@@ -5,6 +5,8 @@
 // It knows nothing of APIs, policies or revisions.
 package envoy
 
+import "strings"
+
 // Clusters of the bootstrap through which an Envoy reaches Gatehouse.
 const (
 	ClusterXDS       = "gatehouse_xds"
@@ -61,7 +63,29 @@ const (
 	RefusedToken    = "(token)"    // Beside the verified token stands something else.
 	RefusedScope    = "scope="     // Then the scopes in quotes, as in RFC 6750 3.
 	RefusedClaim    = "claim:"     // Then the claim's path.
+	// KeyShadow is where the guard leaves what it would have refused had the policies in shadow mode counted.
+	KeyShadow = PrefixGuard + "shadow_effective_policy_id"
+	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
+	RefusedPlain = "denied"
 )
+
+// PolicyRefusal returns the name of the refusal by a policy that Envoy decides: POLICY/REASON, as no other refusal is named.
+func PolicyRefusal(policy, reason string) string {
+	if reason == "" {
+		reason = RefusedPlain
+	}
+	return policy + "/" + reason
+}
+
+// SplitPolicyRefusal takes the name of a refusal apart. ok is false where it is not that of a policy. A reason is as in
+// PolicyRefusal; in response code details an underscore stands for each blank of it.
+func SplitPolicyRefusal(name string) (policy, reason string, ok bool) {
+	policy, reason, ok = strings.Cut(name, "/")
+	if !ok || policy == "" || strings.Trim(policy, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
+		return "", "", false
+	}
+	return policy, reason, true
+}
 
 // Context extensions of a CheckRequest.
 const (

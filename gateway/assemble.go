@@ -45,6 +45,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 	a.checkListeners(rev.Gateways)
 	a.checkRollouts(rev.Gateways)
 	a.checkAllow(rev.Gateways)
+	a.checkDecisionLogs(rev.Gateways)
 	for _, g := range rev.Gateways {
 		a.platform(g)
 	}

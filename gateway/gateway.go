@@ -25,8 +25,9 @@ type Gateway struct {
 	Headers Headers  `json:",omitzero"`  // On every answer; an API and an operation decide before it.
 	// Allow says which team may expose its APIs where; nil: every team everywhere.
 	Allow     []Grant          `json:",omitempty"`
-	Authorize PlatformPolicies `json:",omitzero"` // Around the policies of every API that is exposed here.
-	Team      string           `json:"-"`         // Empty: the platform.
+	Decisions *DecisionLog     `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	Authorize PlatformPolicies `json:",omitzero"`  // Around the policies of every API that is exposed here.
+	Team      string           `json:"-"`          // Empty: the platform.
 	Origin    Origin           `json:"-"`
 }
 

@@ -26,9 +26,10 @@ type Attribute string
 // The attributes.
 const (
 	OfMethod  Attribute = "method"
-	OfPath    Attribute = "path" // As Envoy normalised it, without the query.
-	OfHost    Attribute = "host"
-	OfHeader  Attribute = "header"
+	OfPath    Attribute = "path"   // As Envoy normalised it, without the query.
+	OfTarget  Attribute = "target" // The path with the query, as it came through normalisation: the :path header.
+	OfHost    Attribute = "host"   // The :authority header, with the port where there is one.
+	OfHeader  Attribute = "header" // Its values joined with a comma, where there are several.
 	OfClaim   Attribute = "claim"   // Of the verified token.
 	OfAddress Attribute = "address" // Of the client, as the Gateway's trust says.
 	OfSPIFFE  Attribute = "spiffe"  // URI names of the client's certificate.
@@ -49,6 +50,15 @@ const (
 	OpPresent  Op = "present"
 )
 
-// Reduce says of a policy with its parameters how Envoy can decide it by itself. native is nil where it cannot, and why says so
-// in a few words. It must answer alike for alike texts.
-type Reduce func(p *Policy, parameters map[string]any) (native *Predicate, why string)
+// Reduce says of a policy with its parameters how Envoy can decide it by itself. It must answer alike for alike texts.
+type Reduce func(p *Policy, parameters map[string]any) Reduction
+
+// Reduction is how Envoy can decide a policy by itself, or why it cannot.
+type Reduction struct {
+	Native *Predicate // Holds of the requests that the policy allows; nil where Envoy cannot decide it.
+	Reason string     // What the policy gives as the reason of every denial, or DenialUndefined; empty: none.
+	Why    string     // Why Envoy cannot decide it: a clause about the policy, "it reads input.parsed_body".
+}
+
+// DenialUndefined is the reason of a denial by a policy of which no rule holds.
+const DenialUndefined = "undefined"

@@ -24,7 +24,7 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 		switch {
 		case f.Object.Kind == KindAPI || f.Object.Kind == KindRoute:
 			byAPI[f.Object] = append(byAPI[f.Object], f)
-		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream) && len(owners) == 1 && !docs.platformPolicy(f.Object):
+		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream) && len(owners) == 1 && !docs.platformPolicy(f.Object) && !docs.imported(f.Object):
 			byAPI[owners[0]] = append(byAPI[owners[0]], f)
 			unused[f.Object] = true
 		default:
@@ -128,6 +128,11 @@ func (d *Documents) platformPolicy(object Ref) bool {
 	return object.Kind == KindPolicy && slices.ContainsFunc(d.Gateways, func(g *Gateway) bool {
 		return slices.ContainsFunc(g.Authorize.all(), func(z Authorization) bool { return z.Policy == object.Name })
 	})
+}
+
+// imported reports whether an object is a Policy that another imports, and so concerns whoever applies that one.
+func (d *Documents) imported(object Ref) bool {
+	return object.Kind == KindPolicy && slices.ContainsFunc(d.Policies, func(p *Policy) bool { return slices.Contains(p.Imports, object.Name) })
 }
 
 // owners returns the APIs that refer to a Policy or an Upstream by name.

@@ -120,5 +120,6 @@ type AppliedPolicy struct {
 	Mode       Mode
 	Percent    float64    // As in Authorization.
 	Native     *Predicate // How Envoy decides it by itself; nil where it cannot.
+	Reason     string     // Of every denial, where Native is set: see Reduction.
 	Why        string     // Why it cannot.
 }

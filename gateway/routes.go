@@ -41,6 +41,7 @@ func (a *assembler) routes(api *API) []*Route {
 				r.Timeouts.Authorization = api.Timeout
 			}
 			a.enclose(&r, g)
+			r.settle()
 			r.Rules = a.hash.rules(&r)
 			return &r
 		}
@@ -213,7 +214,8 @@ func (a *assembler) applied(p *Policy, z Authorization, platform bool) AppliedPo
 	case z.Percent > 0:
 		out.Why = "it counts for a part of the requests"
 	case a.reduce != nil:
-		out.Native, out.Why = a.reduce(p, out.Parameters)
+		reduced := a.reduce(p, out.Parameters)
+		out.Native, out.Reason, out.Why = reduced.Native, reduced.Reason, reduced.Why
 	}
 	return out
 }

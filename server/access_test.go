@@ -205,10 +205,10 @@ func TestRolesTable(t *testing.T) {
 	boss := as(t, s, first)
 	want := map[string]admin.Role{}
 	for role, names := range map[admin.Role]string{
-		admin.Viewer: "compareEntries exportFleet explain getCaller getDocuments getEndpoints getEntry getNode getRevision listEndpoints " +
-			"listHistory listNodes listReplicas listRollouts listRoots listUsage watchEvents",
-		admin.Member:   "applyChange planChange changeEndpoints",
-		admin.Operator: "confirmEntry getToken listAudit listCertificates listTokens orderRollout retryNode revokeNode rollBack verifyAudit",
+		admin.Viewer: "compareEntries exportFleet explain getApplication getCaller getDocuments getEndpoints getEntry getKey getNode getRevision listApplications listEndpoints " +
+			"listHistory listKeys listNodes listReplicas listRollouts listRoots listUsage watchEvents",
+		admin.Member:   "applyChange planChange changeEndpoints createApplication createKey revokeApplication revokeKey rotateKey",
+		admin.Operator: "confirmEntry getDecision getToken listAudit listCertificates listDecisions listTokens orderRollout retryNode revokeNode rollBack verifyAudit",
 		admin.Admin:    "createAccess createToken getAccess listAccess revokeAccess revokeToken rotateAccess rotateRoot",
 	} {
 		for name := range strings.FieldsSeq(names) {

@@ -134,8 +134,8 @@ func TestMembersChangeWhatIsTheirs(t *testing.T) {
 	}
 }
 
-// keys is a key set whose key has an id.
-func keys(id string) []byte {
+// keySet is a key set whose key has an id.
+func keySet(id string) []byte {
 	return []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"` + id + `","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
 }
 
@@ -148,7 +148,7 @@ func TestRollbackLeavesKeys(t *testing.T) {
 	apply := func(path, key string) int64 {
 		t.Helper()
 		a, err := m.Apply(t.Context(), admin.Proposal{Source: "bank", Files: map[string][]byte{
-			"edge.yaml": []byte(edge), "idp.yaml": []byte(issuer), "idp.jwks.json": keys(key),
+			"edge.yaml": []byte(edge), "idp.yaml": []byte(issuer), "idp.jwks.json": keySet(key),
 			"api.yaml": []byte(strings.ReplaceAll(strings.Replace(string(teamFiles("bank")["api.yaml"]), "authenticate: none", "authenticate: {any: [{jwt: idp}]}", 1), "/items", path)),
 		}})
 		if err != nil {

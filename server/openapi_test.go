@@ -39,6 +39,9 @@ func TestSchemathesis(t *testing.T) {
 	if _, err := as(t, s, token).CreateAccess(t.Context(), admin.AccessGrant{Name: "one", Role: admin.Viewer}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := as(t, s, token).CreateApplication(t.Context(), admin.ApplicationGrant{ID: "till"}); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), schemathesisLimit)
 	defer cancel()
 	settings, err := filepath.Abs("testdata/schemathesis.toml")

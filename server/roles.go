@@ -37,6 +37,9 @@ func (r roles) Decide(ctx context.Context, q admin.Question) (admin.Verdict, err
 	if q.Source != nil {
 		input["source"] = *q.Source
 	}
+	if q.Team != nil {
+		input["team"] = *q.Team
+	}
 	verdict, err := r.rules.Decide(ctx, input)
 	return admin.Verdict{Allow: verdict.Allow, Need: admin.Role(verdict.Need), Why: verdict.Why}, err
 }

@@ -66,6 +66,7 @@ type Options struct {
 	Refresh    time.Duration               // Between two lookups of a name; 0: 5 s.
 	Replica    string                      // Name of this process among those that share a store; empty: the host's.
 	Lease      time.Duration               // How long the leader of several replicas may be silent before another leads; 0: 5 s.
+	Decisions  DecisionLog                 // Where decisions are written.
 	Used       func(*gateway.Revision)     // Told of each revision that is used; must return at once. nil: nobody is told.
 
 	SocketRoles map[uint32]SocketRole // What SocketUIDs may do through the management API; who is not named is an operator.
@@ -96,10 +97,12 @@ type Server struct {
 	buckets   *memory.Store // nil: shared.
 	shared    *redis.Store  // nil: buckets.
 	counting  counting
+	decided   *decisionLog
 	alone     []alone
 	rollouts  *rollout.Engine
 	events    *admin.Events
 	shown     *shownTokens
+	keys      *accountKeys
 
 	cluster   *cluster // What it has as one of several replicas; nil: it shares its store with nobody.
 	ledger    *ledger
@@ -151,17 +154,12 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	records, err := analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode, Step: o.Step})
-	if err != nil {
-		return nil, fmt.Errorf("access log service: %w", err)
-	}
 	if o.Used == nil {
 		o.Used = func(*gateway.Revision) {}
 	}
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
-		analytics: records,
 		registry:  prometheus.NewRegistry(),
 		ended:     make(chan error, 1),
 		retry:     make(chan struct{}, 1),
@@ -170,11 +168,18 @@ func New(o Options) (*Server, error) {
 		reloading: newTurn(),
 		counting:  newCounting(),
 	}
+	s.decided = &decisionLog{server: s, settings: logSettings{server: s}}
+	var err error
+	s.analytics, err = analytics.New(analytics.Options{Log: o.Logger, Now: o.Now, Caller: callerNode, Step: o.Step, Records: s.recordNative})
+	if err != nil {
+		return nil, fmt.Errorf("access log service: %w", err)
+	}
 	s.events = admin.NewEvents(o.Now)
 	s.shown = &shownTokens{server: s, known: map[string]knownToken{}}
+	s.keys = &accountKeys{server: s}
 	s.ledger = &ledger{server: s, last: map[string]*line{}}
 	s.openLimits()
-	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}})
+	s.authz = authz.New(authz.Options{Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
 		s.nodesChanged.Store(true)
@@ -190,7 +195,7 @@ func New(o Options) (*Server, error) {
 	s.live.Store(&live{})
 	s.observed = s.newObserver()
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}
@@ -205,6 +210,7 @@ func (s *Server) Start(ctx context.Context) error {
 	err := s.start(ctx)
 	if err != nil {
 		s.closeLimits()
+		err = errors.Join(err, s.decided.stop(ctx))
 	}
 	p := s.options.Predecessor
 	if p == nil {
@@ -220,6 +226,9 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) start(ctx context.Context) error {
 	if err := makeState(s.options.State); err != nil {
 		return fmt.Errorf("state directory: %w", err)
+	}
+	if err := s.decided.open(); err != nil {
+		return err
 	}
 	if err := s.openStore(ctx); err != nil {
 		return err
@@ -237,10 +246,10 @@ func (s *Server) start(ctx context.Context) error {
 		return errors.Join(err, s.closeStore())
 	}
 	s.observed.Start()
-	if err := s.restore(ctx); err != nil {
+	if err := errors.Join(s.restore(ctx), s.keys.catchUp(ctx)); err != nil {
 		s.closeDoors()
 		s.observed.Stop()
-		return errors.Join(fmt.Errorf("take up the history: %w", err), s.closeStore())
+		return errors.Join(fmt.Errorf("take up what the store has: %w", err), s.closeStore())
 	}
 	if s.cluster != nil {
 		s.log.Info("one of several replicas", "replica", s.cluster.name) // The leader loads documents.
@@ -292,6 +301,8 @@ func (s *Server) serve(ctx context.Context) error {
 		s.tasks.Go(func() { s.followRevocations(running) })
 	}
 	s.tasks.Go(func() { s.countUsage(running) })
+	s.tasks.Go(func() { s.keys.follow(running) })
+	s.tasks.Go(func() { s.keys.keepUses(running) })
 	if err := s.begin(); err != nil {
 		s.log.Error("not everything runs", "error", err)
 	}
@@ -369,6 +380,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	failed = append(failed, s.stopDoors(ctx))
 	s.tasks.Wait()
 	s.writeLastUsage(ctx)
+	failed = append(failed, s.decided.stop(ctx))
 	if s.forward != nil {
 		failed = append(failed, s.forward.Close())
 	}

@@ -2,15 +2,26 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// RevokeApplication ends an application, RevokeCredential a credential and Unsubscribe a subscription, or they return
-// ErrNotFound. What is revoked stays as it is.
+// RevokeApplication ends an application with its credentials and subscriptions, RevokeCredential a credential and Unsubscribe a
+// subscription, or they return ErrNotFound. What is revoked stays as it is.
 func (a *Accounts) RevokeApplication(ctx context.Context, id string) error {
-	return a.revoke(ctx, "application", id)
+	return a.change(ctx, "revoke", "application", id, func(ctx context.Context, tx *transaction) error {
+		if err := a.end(ctx, tx, "application", "id", id); err != nil {
+			return err
+		}
+		for _, kind := range []string{"credential", "subscription"} {
+			if err := a.end(ctx, tx, kind, "application", id); err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // RevokeCredential ends a credential: see RevokeApplication.
@@ -24,18 +35,21 @@ func (a *Accounts) Unsubscribe(ctx context.Context, id string) error {
 }
 
 func (a *Accounts) revoke(ctx context.Context, kind, id string) error {
-	return a.change(ctx, "revoke", kind, id, func(ctx context.Context, tx *transaction) error {
-		number, err := nextChange(ctx, tx)
-		if err != nil {
-			return err
-		}
-		changed, err := exec(ctx, tx, "UPDATE "+kind+`s SET changed = CASE WHEN revoked = 0 THEN $1 ELSE changed END,
-			revoked = CASE WHEN revoked = 0 THEN $2 ELSE revoked END WHERE id = $3`, number, moment(a.db.now()), id)
-		if err == nil && changed == 0 {
-			err = ErrNotFound
-		}
+	return a.change(ctx, "revoke", kind, id, func(ctx context.Context, tx *transaction) error { return a.end(ctx, tx, kind, "id", id) })
+}
+
+// end revokes all of a kind with a value in a column, by one change. It returns ErrNotFound where there is none.
+func (a *Accounts) end(ctx context.Context, tx *transaction, kind, column, value string) error {
+	number, err := nextChange(ctx, tx)
+	if err != nil {
 		return err
-	})
+	}
+	changed, err := exec(ctx, tx, "UPDATE "+kind+`s SET changed = CASE WHEN revoked = 0 THEN $1 ELSE changed END,
+		revoked = CASE WHEN revoked = 0 THEN $2 ELSE revoked END WHERE `+column+` = $3`, number, moment(a.db.now()), value)
+	if err == nil && changed == 0 {
+		err = ErrNotFound
+	}
+	return err
 }
 
 // Use is about when a credential was used last.

@@ -26,7 +26,7 @@ var ErrSize = errors.New("larger than it may be")
 
 // Bundle is a set of modules and data. It is not changed after it was read.
 type Bundle struct {
-	Name     string
+	Name     string                 // Empty: of loose files.
 	Modules  map[string]*ast.Module // By the path of the file.
 	Data     map[string]any
 	Revision string   // What the manifest says; empty: nothing.
@@ -122,11 +122,15 @@ func (o Options) version() ast.RegoVersion {
 	return ast.RegoV1
 }
 
-// Merge puts bundles together as OPA does: each owns its roots, and no two may own the same.
+// Merge puts bundles together as OPA does: each owns its roots, and no two may own the same. One without a name is loose files,
+// and owns nothing.
 func Merge(bundles []*Bundle) (*Bundle, error) {
 	merged := &Bundle{Modules: map[string]*ast.Module{}, Data: map[string]any{}}
 	for i, b := range bundles {
 		for _, other := range bundles[:i] {
+			if b.Name == "" || other.Name == "" { // Loose files own nothing.
+				continue
+			}
 			if a, c, clash := overlap(b.roots(), other.roots()); clash {
 				return nil, fmt.Errorf("the bundles %s and %s both own data.%s and data.%s: give each its own roots in its manifest", other.Name, b.Name, c, a)
 			}

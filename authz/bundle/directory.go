@@ -64,7 +64,9 @@ func hidden(at string, _ os.FileInfo, _ int) bool {
 	return strings.HasPrefix(name, ".")
 }
 
-func isArchive(at string) bool { return strings.HasSuffix(at, ".tar.gz") || strings.HasSuffix(at, ".tgz") }
+func isArchive(at string) bool {
+	return strings.HasSuffix(at, ".tar.gz") || strings.HasSuffix(at, ".tgz")
+}
 
 // readFile reads a file that is not larger than it may be.
 func readFile(at string, limit int64) ([]byte, error) {

@@ -89,10 +89,3 @@ type Row struct {
 	Expires     time.Time // Zero for never.
 	Revoked     bool
 }
-
-// Application is one that has keys.
-type Application struct {
-	ID            string
-	Revoked       bool // None of its keys counts.
-	Subscriptions []Subscription
-}

@@ -23,7 +23,7 @@ func fill(t testing.TB, perApplication int) (*keys.Table, []string, uint64) {
 	var texts []string
 	for i := range many {
 		if i%perApplication == 0 {
-			table.PutApplication(keys.Application{ID: fmt.Sprintf("application-%d", i/perApplication)})
+			table.PutApplication(fmt.Sprintf("application-%d", i/perApplication), false)
 		}
 		id, secret := keys.Fresh()
 		row := keys.Row{ID: id, Hash: table.Hash(secret), Application: fmt.Sprintf("application-%d", i/perApplication), Scopes: []string{"payments:read", fmt.Sprint("scope-", i%50)}}
@@ -107,7 +107,7 @@ func BenchmarkFindAmongAMillion(b *testing.B) {
 
 func TestFindAllocatesNothing(t *testing.T) {
 	table, _ := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	_, text := add(t, table, keys.Row{Application: "shop", Scopes: []string{"pay"}})
 	if n := testing.AllocsPerRun(1000, func() { _, _ = table.Find(text) }); n > 0 {
 		t.Errorf("finding a key allocates %v times", n)

@@ -59,20 +59,41 @@ func (n *names) let(a *application, of *terms) {
 }
 
 // put takes in what is known of an application.
-func (n *names) put(one Application) {
+func (n *names) put(id string, revoked bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := n.application(one.ID)
-	if len(one.Subscriptions) > 0 {
-		all := append([]Subscription(nil), one.Subscriptions...)
-		a.subscriptions.Store(&all)
-	} else {
+	a := n.application(id)
+	a.revoked.Store(revoked)
+	if a.rows == 0 && revoked {
+		delete(n.applications, id)
+	}
+}
+
+// subscribe takes in a subscription of an application, or lets it go. Lists that were told stay as they are.
+func (n *names) subscribe(id string, one Subscription, gone bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a, known := n.applications[id]
+	if gone && !known {
+		return
+	}
+	a = n.application(id)
+	var all []Subscription
+	if had := a.subscriptions.Load(); had != nil {
+		for _, s := range *had {
+			if s.ID != one.ID {
+				all = append(all, s)
+			}
+		}
+	}
+	if !gone {
+		all = append(all, one)
+	}
+	if len(all) == 0 {
 		a.subscriptions.Store(nil)
+		return
 	}
-	a.revoked.Store(one.Revoked)
-	if a.rows == 0 && one.Revoked {
-		delete(n.applications, one.ID)
-	}
+	a.subscriptions.Store(&all)
 }
 
 // application returns the one with an id, a new one where there is none. The mutex is locked.

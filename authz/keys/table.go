@@ -180,8 +180,18 @@ func (t *Table) Remove(id string) {
 	t.held.Add(-1)
 }
 
-// PutApplication takes in an application, or what has changed of it.
-func (t *Table) PutApplication(one Application) { t.names.put(one) }
+// PutApplication takes in an application, or that it is revoked: then none of its keys counts.
+func (t *Table) PutApplication(id string, revoked bool) { t.names.put(id, revoked) }
+
+// Subscribe takes in a subscription of an application. Unsubscribe forgets it.
+func (t *Table) Subscribe(application string, one Subscription) {
+	t.names.subscribe(application, one, false)
+}
+
+// Unsubscribe forgets a subscription. One that is not there is no error.
+func (t *Table) Unsubscribe(application, id string) {
+	t.names.subscribe(application, Subscription{ID: id}, true)
+}
 
 // Hash returns what is kept of a secret, as the Table compares it.
 func (t *Table) Hash(secret string) (sum Hash) {

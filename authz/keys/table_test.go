@@ -56,7 +56,10 @@ func refused(t *testing.T, table *keys.Table, text string, want error) {
 func TestFindsAKey(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication(keys.Application{ID: "shop", Subscriptions: []keys.Subscription{{ID: "s1", API: "payments", Plan: "gold"}}})
+	table.Subscribe("shop", keys.Subscription{ID: "s1", API: "payments", Plan: "gold"})
+	table.Subscribe("shop", keys.Subscription{ID: "s2", API: "orders", Plan: "gold"})
+	table.Unsubscribe("shop", "s2")
+	table.PutApplication("shop", false)
 	row, text := add(t, table, keys.Row{
 		Application: "shop", Scopes: []string{"pay"}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		Expires: clock.Now().Add(time.Hour),
@@ -89,7 +92,7 @@ func TestAPlanOfAVersionCountsBeforeThatOfTheAPI(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	row, text := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(time.Minute)})
 	_, other := keys.Fresh()
 	refused(t, table, keys.Text(row.ID, other), keys.ErrUnknown)
@@ -129,18 +132,18 @@ func TestAKeyCountsAsItsApplicationDoes(t *testing.T) {
 	table, _ := newTable()
 	_, text := add(t, table, keys.Row{Application: "shop"})
 	refused(t, table, text, keys.ErrRevoked) // Nothing is known of the application.
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	if _, err := table.Find(text); err != nil {
 		t.Error(err)
 	}
-	table.PutApplication(keys.Application{ID: "shop", Revoked: true})
+	table.PutApplication("shop", true)
 	refused(t, table, text, keys.ErrRevoked)
 }
 
 func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 	t.Parallel()
 	table, _ := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	row, text := add(t, table, keys.Row{Application: "shop", Scopes: []string{"a,b"}})
 	row.Scopes = []string{"a", "b"}
 	if err := table.Put(row); err != nil || table.Len() != 1 {
@@ -159,7 +162,7 @@ func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 func TestTellsEachUseOnce(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	row, text := add(t, table, keys.Row{Application: "shop"})
 	_, second := add(t, table, keys.Row{Application: "shop"})
 	for range 3 {
@@ -185,7 +188,7 @@ func TestTellsEachUseOnce(t *testing.T) {
 func TestChangesWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	_, kept := add(t, table, keys.Row{Application: "shop"})
 	var group sync.WaitGroup
 	for range 4 {
@@ -212,7 +215,7 @@ func TestChangesWhileItIsRead(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	table, _ := newTable()
-	table.PutApplication(keys.Application{ID: "shop"})
+	table.PutApplication("shop", false)
 	row, text := add(f, table, keys.Row{Application: "shop"})
 	f.Add(text)
 	f.Add("")

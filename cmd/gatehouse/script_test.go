@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,7 +72,7 @@ func runScripts(t *testing.T, dir, binary string, more ...func(*testscript.Env))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page, "hold": hold, "certificate": certificate,
+			"exits": exits, "await": await, "ports": ports, "expand": expand, "quit": quit, "replace": replace, "page": page, "hold": hold, "certificate": certificate, "word": word,
 		},
 	})
 }
@@ -118,6 +119,15 @@ func ports(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Defer(release)
 		ts.Setenv(name, fmt.Sprint(port))
 	}
+}
+
+// word NAME PATTERN sets a variable to what the first group of a pattern is in the last output.
+func word(ts *testscript.TestScript, _ bool, args []string) {
+	found := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) < 2 {
+		ts.Fatalf("%s is not in the last output", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // quit SOCKET ends the Envoy whose admin listens there, as if it had ended by itself.

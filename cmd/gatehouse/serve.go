@@ -24,6 +24,7 @@ type serveOptions struct {
 	token     string
 	store     storePlace
 	limits    string
+	decisions decisionFlags
 	check     bool
 	logLevel  choice
 	logFormat choice
@@ -72,6 +73,7 @@ asked whether it is ready, as a health check.`,
 	addRemote(c, &o.server.Remote)
 	o.store.add(c)
 	addLimits(c, &o.limits)
+	o.decisions.add(c)
 	f.StringVar(&o.server.Replica, "replica", "", "`NAME` of this daemon among those that share the store (default: the host's)")
 	orEnvironment(f, "replica", "GATEHOUSE_REPLICA")
 	f.DurationVar(&o.server.Drain, "drain", 10*time.Second, "`DURATION` that calls under way may take once the daemon is to end")
@@ -121,6 +123,9 @@ func (o *serveOptions) run(ctx context.Context) error {
 	o.server.Lookup = o.env.lookup
 	o.server.Logger = newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)
 	if err := o.succession(); err != nil {
+		return err
+	}
+	if o.server.Decisions, err = o.decisions.open(o.env.stdout); err != nil {
 		return err
 	}
 	s, err := server.New(o.server)

@@ -2,7 +2,8 @@
 # title: Who may do what through the management API
 # description: |
 #   Input: operation, method, path, query (all values of each name), caller (name, role, team, read_only, source), and where
-#   they are known: source (which a proposal is for), owner (the team of what is changed).
+#   they are known: source (which a proposal is for), owner (the team of what is changed), team (of the application that is
+#   changed, or whose keys are).
 #   Output: verdict, with allow, need (the role that the operation needs) and why (the reason of a denial).
 package gatehouse.admin
 
@@ -73,6 +74,19 @@ denials contains sprintf("it belongs to %s, not to the team %s: the role operato
 	object.get(input, "owner", "") != input.caller.team
 	owner := owner_name
 }
+
+# Of applications and their keys a member handles those of the team. Whose it is, is known once the request is read: then it is
+# asked again.
+denials contains sprintf("the application belongs to %s, not to the team %s: the role operator is needed for what is another's", [team, input.caller.team]) if {
+	input.caller.role == "member"
+	input.operation in accounts
+	input.team != object.get(input.caller, "team", "")
+	team := application_team
+}
+
+default application_team := "no team"
+
+application_team := sprintf("the team %s", [input.team]) if input.team != ""
 
 default owner_name := "no team"
 

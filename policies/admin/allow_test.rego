@@ -82,6 +82,16 @@ test_a_member_pushes_endpoints_of_the_team if {
 	allowed("changeEndpoints", holding("operator"))
 }
 
+test_a_member_handles_applications_of_the_team if {
+	every operation in admin.accounts {
+		admin.verdict.allow with input as object.union(asked(operation, paula), {"team": "payments"})
+		not admin.verdict.allow with input as object.union(asked(operation, paula), {"team": "orders"})
+		not admin.verdict.allow with input as object.union(asked(operation, paula), {"team": ""})
+		admin.verdict.allow with input as object.union(asked(operation, holding("operator")), {"team": "orders"})
+		not admin.verdict.allow with input as object.union(asked(operation, holding("viewer")), {"team": "payments"})
+	}
+}
+
 test_a_member_without_a_team_changes_nothing if {
 	every operation in admin.writes {
 		denied(operation, holding("member"))

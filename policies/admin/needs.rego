@@ -13,16 +13,20 @@ viewing := {
 	"compareEntries",
 	"exportFleet",
 	"explain",
+	"getApplication",
 	"getCaller",
 	"getDocuments",
 	"getEndpoints",
 	"getEntry",
+	"getKey",
 	"getMetrics",
 	"getNode",
 	"getOpenAPI",
 	"getRevision",
+	"listApplications",
 	"listEndpoints",
 	"listHistory",
+	"listKeys",
 	"listNodes",
 	"listReplicas",
 	"listRollouts",
@@ -36,14 +40,25 @@ teamwork := {
 	"applyChange",
 	"changeEndpoints",
 	"planChange",
+} | accounts
+
+# accounts changes applications and their keys: a member those of the own team.
+accounts := {
+	"createApplication",
+	"createKey",
+	"revokeApplication",
+	"revokeKey",
+	"rotateKey",
 }
 
 # operating is everybody's business.
 operating := {
 	"confirmEntry",
+	"getDecision",
 	"getToken",
 	"listAudit",
 	"listCertificates",
+	"listDecisions",
 	"listTokens",
 	"orderRollout",
 	"profile",
@@ -71,7 +86,7 @@ reads := {operation |
 	not operation in writes
 }
 
-writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "revokeNode", "rollBack"} | administering) - {"getAccess", "listAccess"}
+writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "revokeNode", "rollBack"} | accounts | administering) - {"getAccess", "listAccess"}
 
 # sourced are the operations that name a source; a caller bound to a source may write by no other.
 sourced := {"applyChange", "planChange"}

@@ -71,7 +71,12 @@ func accountsRefused(t *testing.T, s Subject) {
 	done(t, s.Accounts.RevokeCredential(ctx, "c1"))
 	equal(t, "revoked", must(s.Accounts.Credential(ctx, "c1"))(t).Revoked, revoked)
 	is(t, "revoking none", s.Accounts.RevokeCredential(ctx, "c9"), store.ErrNotFound)
+	done(t, add("c5", "a1", 'z'))
 	done(t, s.Accounts.RevokeApplication(ctx, "a1"))
+	now := s.Clock.Now()
+	equal(t, "what was revoked before", must(s.Accounts.Credential(ctx, "c1"))(t).Revoked, revoked)
+	equal(t, "a credential of a revoked application", must(s.Accounts.Credential(ctx, "c5"))(t).Revoked, now)
+	equal(t, "a subscription of a revoked application", must(s.Accounts.Subscription(ctx, "s2"))(t).Revoked, now)
 	is(t, "a revoked application", add("c3", "a1", 'y'), store.ErrRevoked)
 	is(t, "a revoked application", subscribe("s3", "a1"), store.ErrRevoked)
 }

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gatehouse/gatehouse/admin"
+	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/gateway"
+)
+
+// policyDiffOptions are what `gatehouse policy diff` is told.
+type policyDiffOptions struct {
+	env      surroundings
+	daemon   daemon
+	format   *choice
+	old, new string
+	file     string
+	last     time.Duration
+	api      string
+}
+
+// newPolicyDiff returns `gatehouse policy diff`.
+func newPolicyDiff(env surroundings) *cobra.Command {
+	o := policyDiffOptions{env: env}
+	c := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Tell what other policies would have decided about recorded requests",
+		Long: `Takes recorded decisions again, by the policies of two directories of documents, and tells which
+would be other ones: by API and consumer. Who called stays as it was recorded.
+
+The records are those of a decision log (--decisions), or what the running daemon still has
+(--last). They need their input: write decisions: {input: true} on the Gateway, or decisions:
+full on an API, and wait. Credentials and bodies are never recorded; where a policy looks at
+one, what it would have decided is uncertain, which is told.
+Exit codes: 0 nothing differs, 2 something does, 1 it could not be told.`,
+		Example: `  gatehouse policy diff /etc/gatehouse documents --last 1h
+  gatehouse policy diff before after --decisions decisions.jsonl --api payments`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("write two directories of documents: the one with the old policies and the one with the new")
+			}
+			return nil
+		},
+	}
+	o.format = newFormat(c)
+	f := c.Flags()
+	f.StringVar(&o.file, "decisions", "", "`FILE` of decisions as JSON lines; - for the standard input")
+	f.DurationVar(&o.last, "last", 0, "the daemon's records of the last `DURATION`")
+	f.StringVar(&o.api, "api", "", "only this API, by its `NAME`")
+	c.MarkFlagsMutuallyExclusive("decisions", "last")
+	c.MarkFlagsOneRequired("decisions", "last")
+	o.daemon.add(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		o.old, o.new = args[0], args[1]
+		return o.run(c.Context())
+	}
+	return c
+}
+
+func (o *policyDiffOptions) run(ctx context.Context) error {
+	before, err := o.replayer(o.old)
+	if err != nil {
+		return err
+	}
+	after, err := o.replayer(o.new)
+	if err != nil {
+		return err
+	}
+	d := &policyDiff{before: before, after: after, changes: map[policyChange]*PolicyChange{}}
+	if err := o.each(ctx, func(one *gateway.Decision) error { return d.add(ctx, one) }); err != nil {
+		return err
+	}
+	d.tell(o.env.stderr)
+	changes := d.sorted()
+	if len(changes) > 0 || o.format.value != "table" {
+		if err := o.format.write(o.env.stdout, changes, func(w io.Writer) error { return policyDiffTable(w, changes) }); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.compared == 0:
+		return errors.New("no decision could be compared")
+	case len(changes) > 0:
+		return changesError{}
+	}
+	return nil
+}
+
+// replayer compiles the policies of a directory.
+func (o *policyDiffOptions) replayer(dir string) (*authz.Replayer, error) {
+	checked, err := o.env.check(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, faults := authz.NewReplayer(checked.Revision)
+	if len(faults) > 0 {
+		return nil, inDirectory(dir, faults)
+	}
+	return r, nil
+}
+
+// each reads the decisions.
+func (o *policyDiffOptions) each(ctx context.Context, visit func(*gateway.Decision) error) error {
+	if o.file == "" {
+		client, err := o.daemon.dial(o.env)
+		if err != nil {
+			return err
+		}
+		all, err := client.Decisions(ctx, admin.DecisionQuery{Since: o.env.now().Add(-o.last), API: o.api})
+		if err != nil {
+			return away(err)
+		}
+		for i := range all {
+			if err := visit(&all[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	from := o.env.stdin
+	if o.file != "-" {
+		file, err := os.Open(o.file)
+		if err != nil {
+			return fmt.Errorf("--decisions: %w", err)
+		}
+		defer func() { _ = file.Close() }() // Only read from.
+		from = file
+	}
+	return readDecisions(from, o.file, o.api, visit)
+}
+
+// maxRecord bounds a line of a decision log.
+const maxRecord = 4 << 20
+
+// readDecisions reads JSON lines. Half a line at the end, as a log has that is written to, is passed over.
+func readDecisions(from io.Reader, name, api string, visit func(*gateway.Decision) error) error {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, maxRecord)
+	var wrong error
+	for number := 1; lines.Scan(); number++ {
+		if wrong != nil {
+			return wrong
+		}
+		if len(strings.TrimSpace(lines.Text())) == 0 {
+			continue
+		}
+		var d gateway.Decision
+		if err := json.Unmarshal(lines.Bytes(), &d); err != nil {
+			wrong = fmt.Errorf("%s:%d is no decision: %w", name, number, err)
+			continue
+		}
+		if api != "" && d.API != api {
+			continue
+		}
+		if err := visit(&d); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+// PolicyChange is how many recorded decisions would become other ones, of one operation and consumer.
+type PolicyChange struct {
+	API       string   `json:"api"`
+	Version   string   `json:"version,omitempty"`
+	Operation string   `json:"operation"`
+	Consumer  string   `json:"consumer,omitempty"`
+	Before    string   `json:"before"`
+	After     string   `json:"after"`
+	Requests  int      `json:"requests"`
+	Example   string   `json:"example"` // A request's id.
+	Uncertain int      `json:"uncertain,omitempty"`
+	Unsure    []string `json:"unsure,omitempty"` // Places that policies look at and records do not have.
+}
+
+// policyChange is what requests are added up by.
+type policyChange struct{ api, version, operation, consumer, before, after string }
+
+// policyDiff compares decisions.
+type policyDiff struct {
+	before, after                          *authz.Replayer
+	changes                                map[policyChange]*PolicyChange
+	compared, without, elsewhere           int
+	identity, uncertain, otherThanRecorded int
+	unsure                                 []string
+}
+
+// add compares one decision.
+func (d *policyDiff) add(ctx context.Context, one *gateway.Decision) error {
+	if one.Refused() && one.Policy == "" {
+		d.identity++
+		return nil
+	}
+	before, err := d.before.Replay(ctx, one)
+	if err != nil {
+		return d.skip(err)
+	}
+	after, err := d.after.Replay(ctx, one)
+	if err != nil {
+		return d.skip(err)
+	}
+	d.compared++
+	unsure := slices.Concat(before.Unsure, after.Unsure)
+	if len(unsure) > 0 {
+		d.uncertain++
+		for _, place := range unsure {
+			if !slices.Contains(d.unsure, place) {
+				d.unsure = append(d.unsure, place)
+			}
+		}
+	} else if (before.Result == authz.Allowed) != !one.Refused() {
+		d.otherThanRecorded++
+	}
+	if was, is := verdict(before), verdict(after); was != is {
+		d.change(one, was, is, unsure)
+	}
+	return nil
+}
+
+// skip counts what cannot be compared.
+func (d *policyDiff) skip(err error) error {
+	switch {
+	case errors.Is(err, authz.ErrNoInput):
+		d.without++
+	case errors.Is(err, authz.ErrNoRoute):
+		d.elsewhere++
+	default:
+		return err
+	}
+	return nil
+}
+
+func (d *policyDiff) change(one *gateway.Decision, was, is string, unsure []string) {
+	key := policyChange{api: one.API, version: one.Version, operation: one.Operation, before: was, after: is}
+	if one.Identity != nil {
+		key.consumer = one.Identity.Consumer
+	}
+	c := d.changes[key]
+	if c == nil {
+		c = &PolicyChange{
+			API: one.API, Version: one.Version, Operation: one.Operation, Consumer: key.consumer, Before: was, After: is, Example: one.RequestID,
+		}
+		d.changes[key] = c
+	}
+	c.Requests++
+	if len(unsure) > 0 {
+		c.Uncertain++
+		c.Unsure = slices.Compact(slices.Sorted(slices.Values(slices.Concat(c.Unsure, unsure))))
+	}
+}
+
+// verdict is a decision in a few words.
+func verdict(r authz.Replay) string {
+	text := r.Result.String()
+	if r.Policy != "" {
+		text += " by " + r.Policy
+	}
+	if r.Reason != "" {
+		text += " (" + r.Reason + ")"
+	}
+	return text
+}
+
+func (d *policyDiff) sorted() []*PolicyChange {
+	all := make([]*PolicyChange, 0, len(d.changes))
+	for _, c := range d.changes {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *PolicyChange) int {
+		return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.Version, b.Version), cmp.Compare(b.Requests, a.Requests),
+			cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Consumer, b.Consumer), cmp.Compare(a.Before, b.Before), cmp.Compare(a.After, b.After))
+	})
+	return all
+}
+
+// tell says what was compared, and what could not be.
+func (d *policyDiff) tell(w io.Writer) {
+	fmt.Fprintf(w, "%d decisions compared\n", d.compared)
+	for _, n := range []struct {
+		count int
+		text  string
+	}{
+		{d.without, "were recorded without their input: write decisions: {input: true} on the Gateway"},
+		{d.elsewhere, "are of operations that one of the directories does not have"},
+		{d.identity, "were refused before any policy was asked"},
+		{d.otherThanRecorded, "are decided by the old policies otherwise than recorded: these are not the policies that were in force, or their data was other"},
+		{d.uncertain, "are uncertain, as policies look at what is never recorded: " + strings.Join(d.unsure, ", ")},
+	} {
+		if n.count > 0 {
+			fmt.Fprintf(w, "%d %s\n", n.count, n.text)
+		}
+	}
+}
+
+// policyDiffTable writes one line for each change.
+func policyDiffTable(w io.Writer, all []*PolicyChange) error {
+	fmt.Fprintln(w, "API\tVERSION\tOPERATION\tCONSUMER\tBEFORE\tAFTER\tREQUESTS\tUNCERTAIN\tEXAMPLE")
+	for _, c := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\n", c.API, dash(c.Version), c.Operation, dash(c.Consumer), c.Before, c.After,
+			c.Requests, c.Uncertain, dash(c.Example))
+	}
+	return nil
+}
