@@ -103,7 +103,7 @@ func (k *bank) flooded(ctx context.Context, service string, by caller, all ...fl
 		}
 	}
 	err = k.bench.profiled(k.gatehouse, service, func() (err error) {
-		taken, err = inTurns(ctx, k.bench.turns, k.bench.pace.calls, subjects...)
+		taken, err = inTurns(ctx, k.bench.turns, k.bench.calls, subjects...)
 		return err
 	})
 	return taken, err

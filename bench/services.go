@@ -35,7 +35,7 @@ func newGatehouse(ctx context.Context, documents, state, decisions string, log *
 	}
 	s, err := server.New(server.Options{
 		Decisions: recorded,
-		Config: documents, State: state, Lookup: os.LookupEnv, Logger: log,
+		Config:    documents, State: state, Lookup: os.LookupEnv, Logger: log,
 		// What is measured is delivery, not the watching of waves: each change goes to all nodes at once.
 		Rollout: rollout.Strategy{Waves: []rollout.Wave{{Percent: 100}}, Soak: time.Millisecond},
 	})
