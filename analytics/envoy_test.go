@@ -91,7 +91,7 @@ func TestRealEnvoy(t *testing.T) {
 		{
 			edgeRoute{"over", "over", toPayments, "{gatehouse.ratelimit.open: " + strings.Replace(limit, "RULES", "over", 1) + "}"},
 			[]gateway.Limit{limits},
-			analytics.Record{Status: 429, Details: "request_rate_limited", Flags: "RL", Answered: analytics.Gatehouse},
+			analytics.Record{Status: 429, Details: "request_rate_limited", Flags: "RL", Answered: analytics.Gatehouse, Limited: true},
 		},
 		{
 			edgeRoute{"limits-open", "r8", toPayments, "{gatehouse.ratelimit.away: " + strings.Replace(limit, "RULES", "r8", 1) + "}"},

@@ -6,11 +6,15 @@ import (
 	"testing"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/analytics"
+	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // answered returns an entry with a status and Envoy's details of it.
@@ -49,6 +53,41 @@ func TestDenials(t *testing.T) {
 		f := s.Figures("edge", []analytics.Span{{Node: "edge-1"}})
 		if f.Requests != 1 || f.Errors != tt.errors || f.Denials != tt.denials {
 			t.Errorf("%d %s: %+v", tt.status, tt.details, f)
+		}
+	}
+}
+
+// TestLimitsOfChecks tells a limit that a Check found reached from a denial, and a request that it let through without asking the
+// limits from one that it counted.
+func TestLimitsOfChecks(t *testing.T) {
+	t.Parallel()
+	spends := route("get", "r1", gateway.Limit{Name: "each"})
+	spends.Authorize = []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}
+	for _, tt := range []struct {
+		status           uint32
+		details, limits  string
+		denials, through uint64
+	}{
+		{200, "via_upstream", envoy.LimitsCounted, 0, 0},
+		{200, "via_upstream", envoy.LimitsUnasked, 0, 1},
+		{200, "via_upstream", "", 0, 1},
+		{429, "ext_authz_denied", envoy.LimitsRefused, 0, 0},
+		{429, "ext_authz_denied", "", 1, 0},
+		{403, "ext_authz_denied", "", 1, 0},
+	} {
+		s := newService(t, analytics.Options{}, spends)
+		e := answered(tt.status, tt.details, time.Millisecond)
+		e.CommonProperties.RouteName = envoy.RouteName("payments/v1/get", "r1")
+		e.CommonProperties.Metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{envoy.MetadataAuthz: {
+			Fields: map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(tt.limits)},
+		}}}
+		s.Feed("edge", "edge-1", batch(e))
+		through := uint64(0)
+		for _, l := range s.LetThrough() {
+			through += l.Limits
+		}
+		if f := s.Figures("edge", []analytics.Span{{Node: "edge-1"}}); f.Denials != tt.denials || through != tt.through {
+			t.Errorf("%d %s, limits %q: %+v, %d let through", tt.status, tt.details, tt.limits, f, through)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,86 +14,99 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 // inFlight is how many calls are under way at once, all on one connection, as one worker of an Envoy makes them.
 const inFlight = 16
 
-// Targets of the services, in CPU time of the floor's.
-const (
-	checkTarget = 3
-	limitTarget = 1.6
-)
-
-// check measures a Check of the quickstart's policy against one of an empty server.
-func (b *bench) check(ctx context.Context) error {
-	return b.calls(ctx, "Check", "authz", checkTarget, func(c *grpc.ClientConn, sent *captured) func(context.Context) error {
-		client := authv3.NewAuthorizationClient(c)
-		return func(ctx context.Context) error {
-			a, err := client.Check(ctx, sent.check)
-			if err == nil && a.GetOkResponse() == nil {
-				err = fmt.Errorf("refused: %v", a)
-			}
-			return err
-		}
-	})
-}
-
-// limit measures a ShouldRateLimit of the quickstart's limit against one of an empty server.
-func (b *bench) limit(ctx context.Context) error {
-	return b.calls(ctx, "ShouldRateLimit", "ratelimit", limitTarget, func(c *grpc.ClientConn, sent *captured) func(context.Context) error {
-		client := rlsv3.NewRateLimitServiceClient(c)
-		return func(ctx context.Context) error {
-			a, err := client.ShouldRateLimit(ctx, sent.limit)
-			if err == nil && a.GetOverallCode() != rlsv3.RateLimitResponse_OK {
-				err = fmt.Errorf("refused: %v", a)
-			}
-			return err
-		}
-	})
-}
+// limitTarget is that of a limit call, in CPU time of the floor's.
+const limitTarget = 1.6
 
 // caller makes a call of a service over a connection.
 type caller func(*grpc.ClientConn, *captured) func(context.Context) error
 
-// calls measures the calls of one service of the daemon against the same calls of an empty server.
-func (b *bench) calls(ctx context.Context, what, service string, goal float64, caller caller) (err error) {
-	k, err := b.openBank(ctx, service)
+// checks makes Checks. Each is of another request, as no two of an Envoy have one id.
+func checks(c *grpc.ClientConn, sent *captured) func(context.Context) error {
+	client := authv3.NewAuthorizationClient(c)
+	pool := sync.Pool{New: func() any { return proto.CloneOf(sent.check) }}
+	var id atomic.Uint64
+	return func(ctx context.Context) error {
+		q, _ := pool.Get().(*authv3.CheckRequest)
+		defer pool.Put(q)
+		q.Attributes.Request.Http.Id = strconv.FormatUint(1<<62+id.Add(1), 10)
+		a, err := client.Check(ctx, q)
+		if err == nil && a.GetOkResponse() == nil {
+			err = fmt.Errorf("refused: %v", a)
+		}
+		return err
+	}
+}
+
+// limits makes limit calls.
+func limits(c *grpc.ClientConn, sent *captured) func(context.Context) error {
+	client := rlsv3.NewRateLimitServiceClient(c)
+	return func(ctx context.Context) error {
+		a, err := client.ShouldRateLimit(ctx, sent.limit)
+		if err == nil && a.GetOverallCode() != rlsv3.RateLimitResponse_OK {
+			err = fmt.Errorf("refused: %v", a)
+		}
+		return err
+	}
+}
+
+// limit measures a ShouldRateLimit of the quickstart's limit against one of an empty server.
+func (b *bench) limit(ctx context.Context) (err error) {
+	k, err := b.openBank(ctx, "ratelimit")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
-	sent, err := k.capture(ctx)
+	sent, err := k.capture(ctx, wanted{"/limited", k.token})
 	if err != nil {
 		return fmt.Errorf("record what an Envoy sends: %w", err)
 	}
-	dir, err := b.subdir(filepath.Join("floor", service))
+	floor, err := k.emptyServer(ctx, "ratelimit")
 	if err != nil {
 		return err
 	}
-	floor, err := k.spawn(ctx, "empty", dir)
+	taken, err := k.flooded(ctx, "ratelimit", limits, flooding{floor, sent[0]}, flooding{k.gatehouse, sent[0]})
 	if err != nil {
 		return err
 	}
-	ours, err := callsOf(k.gatehouse, service, caller, sent)
+	b.table.compare("ShouldRateLimit, CPU of the server per request", "us", of(taken[1], sample.cost), of(taken[0], sample.cost), target{bound: limitTarget})
+	b.table.compare("ShouldRateLimit, requests/s", "/s", of(taken[1], sample.rate), of(taken[0], sample.rate), target{})
+	return nil
+}
+
+// emptyServer starts the floor of a service.
+func (k *bank) emptyServer(ctx context.Context, service string) (*child, error) {
+	dir, err := k.bench.subdir(filepath.Join("floor", service))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	theirs, err := callsOf(floor, service, caller, sent)
-	if err != nil {
-		return err
+	return k.spawn(ctx, "empty", dir)
+}
+
+// flooding is a server under test, and the calls that flood it.
+type flooding struct {
+	server *child
+	sent   *captured
+}
+
+// flooded measures servers in turns.
+func (k *bank) flooded(ctx context.Context, service string, by caller, all ...flooding) (taken [][]sample, err error) {
+	subjects := make([]subject, len(all))
+	for i, f := range all {
+		if subjects[i], err = callsOf(f.server, service, by, f.sent); err != nil {
+			return nil, err
+		}
 	}
-	var taken [][]sample
-	err = b.profiled(k.gatehouse, service, func() (err error) {
-		taken, err = inTurns(ctx, b.turns, b.pace.calls, theirs, ours)
+	err = k.bench.profiled(k.gatehouse, service, func() (err error) {
+		taken, err = inTurns(ctx, k.bench.turns, k.bench.calls, subjects...)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	b.table.compare(what+", CPU of the server per request", "us", of(taken[1], sample.cost), of(taken[0], sample.cost), target{bound: goal})
-	b.table.compare(what+", requests/s", "/s", of(taken[1], sample.rate), of(taken[0], sample.rate), target{})
-	return nil
+	return taken, err
 }
 
 // callsOf returns the subject that floods a child's service with calls.
@@ -127,24 +142,37 @@ func flood(ctx context.Context, span time.Duration, call func(context.Context) e
 	timer := time.AfterFunc(span, func() { over.Store(true) })
 	defer timer.Stop()
 	start := time.Now()
-	for range inFlight {
+	waits := make([][]time.Duration, inFlight)
+	for i := range inFlight {
 		callers.Go(func() {
 			for !over.Load() {
+				began := time.Now()
 				if err := call(ctx); err != nil {
 					over.Store(true)
 					failed <- err
 					return
 				}
+				waits[i] = append(waits[i], time.Since(began))
 				done.Add(1)
 			}
 		})
 	}
 	callers.Wait()
-	s := sample{requests: int(done.Load()), took: time.Since(start)}
+	s := sample{requests: int(done.Load()), took: time.Since(start), slow: slowest(waits)}
 	select {
 	case err := <-failed:
 		return s, err
 	default:
 		return s, nil
 	}
+}
+
+// slowest returns what one call in a hundred exceeds.
+func slowest(waits [][]time.Duration) time.Duration {
+	all := slices.Concat(waits...)
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)*99/100]
 }

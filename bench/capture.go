@@ -51,8 +51,11 @@ func (r *recorder) ShouldRateLimit(ctx context.Context, q *rlsv3.RateLimitReques
 	return r.limits.ShouldRateLimit(ctx, q)
 }
 
-// capture sends one request through a real Envoy to the quickstart, and keeps the calls that the Envoy makes for it.
-func (k *bank) capture(ctx context.Context) (*captured, error) {
+// wanted is a request whose calls are to be captured.
+type wanted struct{ base, token string }
+
+// capture sends requests through a real Envoy, and keeps the calls that the Envoy makes for each.
+func (k *bank) capture(ctx context.Context, requests ...wanted) ([]*captured, error) {
 	authz, err := dial(k.gatehouse.hello.Addresses["authz"])
 	if err != nil {
 		return nil, err
@@ -74,31 +77,40 @@ func (k *bank) capture(ctx context.Context) (*captured, error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
-	err = k.requestThrough(ctx, envoy.SocketScheme+path)
+	all, err := k.requestsThrough(ctx, envoy.SocketScheme+path, r, requests)
 	s.Stop()
-	if err := errors.Join(err, <-served); err != nil {
-		return nil, err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.seen.check == nil || r.seen.limit == nil {
-		return nil, errors.New("the Envoy did not ask both services")
-	}
-	return &r.seen, nil
+	return all, errors.Join(err, <-served)
 }
 
-// requestThrough starts an Envoy that asks the services at an address, sends a request through it, and stops it.
-func (k *bank) requestThrough(ctx context.Context, address string) error {
+// requestsThrough starts an Envoy that asks the services at an address, sends requests through it, and stops it.
+func (k *bank) requestsThrough(ctx context.Context, address string, r *recorder, requests []wanted) ([]*captured, error) {
 	services := k.services()
 	services.Authz, services.RateLimit = []string{address}, []string{address}
 	e, err := k.join(ctx, "edge", "recorded", services)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := get(ctx, k.url("/payments"), k.token); err != nil {
-		return err
+	var all []*captured
+	for _, q := range requests {
+		if err := get(ctx, k.url(q.base), q.token); err != nil {
+			return nil, err
+		}
+		got := r.take()
+		if got.check == nil && got.limit == nil {
+			return nil, fmt.Errorf("the Envoy asked nobody about %s", q.base)
+		}
+		all = append(all, got)
 	}
-	return stopEnvoy(e)
+	return all, stopEnvoy(e)
+}
+
+// take returns what was kept since it was asked last.
+func (r *recorder) take() *captured {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := r.seen
+	r.seen = captured{}
+	return &seen
 }
 
 // get sends one request that must be answered with 200.

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -49,41 +52,13 @@ func (b *bench) bankDocuments(name string, port int, backends map[string]string)
 		return writeFile(filepath.Join(dir, to), replace.Replace(string(text)))
 	})
 	if err == nil {
-		err = writeFile(filepath.Join(dir, "variants.yaml"), variants)
+		err = writeFile(filepath.Join(dir, "variants.yaml"), variantDocuments())
 	}
 	if err != nil {
 		return "", fmt.Errorf("write the documents: %w", err)
 	}
 	return dir, nil
 }
-
-// variants are the quickstart's API with less and less before it.
-const variants = `schema: 1
-kind: API
-name: policy
-version: v1
-contract: ./payments.openapi.yaml
-expose: [{gateway: edge, base: /policy}]
-to: payments
-authenticate: {jwt: nordhaven}
-authorize: [{policy: bank.payments, with: {teller: teller}}]
----
-kind: API
-name: token
-version: v1
-contract: ./payments.openapi.yaml
-expose: [{gateway: edge, base: /token}]
-to: payments
-authenticate: {jwt: nordhaven}
----
-kind: API
-name: open
-version: v1
-contract: ./payments.openapi.yaml
-expose: [{gateway: edge, base: /open}]
-to: payments
-authenticate: none
-`
 
 func writeFile(path, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -106,6 +81,19 @@ func (b *bench) token() (string, error) {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	return "Bearer " + signed, nil
+}
+
+// secret signs the tokens of the policy that verifies them itself.
+const secret = "an invented secret of the benchmark"
+
+// symmetricToken returns an authorization header with a token signed by HS256.
+func symmetricToken() string {
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(fmt.Appendf(nil,
+		`{"iss":"https://login.nordhaven.test","sub":%q,"aud":"payments","role":"customer","exp":%d}`, customer, time.Now().Add(time.Hour).Unix()))
+	sum := hmac.New(sha256.New, []byte(secret))
+	sum.Write([]byte(signed))
+	return "Bearer " + signed + "." + encode(sum.Sum(nil))
 }
 
 // freePort returns a port on which nobody listens.

@@ -41,7 +41,7 @@ func (b *bench) sharedLimits(ctx context.Context) (err error) {
 		return err
 	}
 	for _, callers := range []int{1, inFlight} {
-		taken, err := inTurns(ctx, b.turns, b.pace.calls,
+		taken, err := inTurns(ctx, b.turns, b.calls,
 			subject{"Spend", func(ctx context.Context, span time.Duration) (sample, error) {
 				return together(callers, span, func(caller int) (func() error, func(), error) {
 					return spending(ctx, shared, caller), func() {}, nil

@@ -53,7 +53,9 @@ func newService(args []string) (*service, error) {
 	case len(args) == 2 && args[0] == "empty":
 		return newEmpty(ctx, args[1])
 	case len(args) == 3 && args[0] == "gatehouse":
-		return newGatehouse(ctx, args[1], args[2], log)
+		return newGatehouse(ctx, args[1], args[2], "", log)
+	case len(args) == 4 && args[0] == "gatehouse":
+		return newGatehouse(ctx, args[1], args[2], args[3], log)
 	case len(args) == 1 && args[0] == "backends":
 		return newBackends(ctx, log)
 	case len(args) == 2 && args[0] == "loader":

@@ -22,10 +22,20 @@ import (
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
 
-// newGatehouse starts the daemon on a directory of documents, with its sockets in state.
-func newGatehouse(ctx context.Context, documents, state string, log *slog.Logger) (*service, error) {
+// newGatehouse starts the daemon on a directory of documents, with its sockets in state. Decisions are written into a file, or
+// nowhere where it has no name.
+func newGatehouse(ctx context.Context, documents, state, decisions string, log *slog.Logger) (*service, error) {
+	recorded := server.DecisionLog{Journal: -1}
+	if decisions != "" {
+		file, err := os.OpenFile(decisions, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // In this run's directory.
+		if err != nil {
+			return nil, fmt.Errorf("open the decision log: %w", err)
+		}
+		recorded.Lines = file
+	}
 	s, err := server.New(server.Options{
-		Config: documents, State: state, Lookup: os.LookupEnv, Logger: log,
+		Decisions: recorded,
+		Config:    documents, State: state, Lookup: os.LookupEnv, Logger: log,
 		// What is measured is delivery, not the watching of waves: each change goes to all nodes at once.
 		Rollout: rollout.Strategy{Waves: []rollout.Wave{{Percent: 100}}, Soak: time.Millisecond},
 	})

@@ -13,6 +13,7 @@ type sample struct {
 	took     time.Duration
 	cpu      time.Duration // Of the processes under test.
 	part     time.Duration // Of cpu, the last process's.
+	slow     time.Duration // What one request in a hundred exceeded; 0: not known.
 }
 
 // rate is requests per second.
@@ -23,6 +24,9 @@ func (s sample) time() float64 { return float64(s.took.Microseconds()) / float64
 
 // cost is microseconds of CPU time for each request.
 func (s sample) cost() float64 { return float64(s.cpu.Microseconds()) / float64(s.requests) }
+
+// slowest is slow, in microseconds.
+func (s sample) slowest() float64 { return float64(s.slow.Nanoseconds()) / 1000 }
 
 // partCost is that of the last process alone.
 func (s sample) partCost() float64 { return float64(s.part.Microseconds()) / float64(s.requests) }

@@ -82,7 +82,7 @@ func exposures(list []exposureFields) []gateway.Exposure {
 
 type whenAwayFields struct {
 	Authorization string `yaml:"authorization" jsonschema:"enum=closed,enum=open,default=closed" doc:"While authorization cannot be asked: refuse with 503, or let through."`
-	Limits        string `yaml:"limits" jsonschema:"enum=open,enum=closed,default=open" doc:"While limits cannot be asked: let through, or refuse with 503."`
+	Limits        string `yaml:"limits" jsonschema:"enum=open,enum=closed,default=open" doc:"While limits cannot be asked: let through, or refuse with 503. Where authorization is called, that call spends the limits, and while Gatehouse is away the stricter of both holds."`
 }
 
 func (w whenAwayFields) whenAway() gateway.WhenAway {

@@ -13,8 +13,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
 
 	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/internal/needs"
+	"github.com/gatehouse/gatehouse/ratelimit/redis"
+	"github.com/gatehouse/gatehouse/server"
 )
 
 // onehop is an API whose limits are counted by two ways: by the Check where a policy is asked, by a call of their own where
@@ -216,5 +220,73 @@ func TestOneHopTriedAgain(t *testing.T) {
 	}
 	if got := w.get(w.url("PORT", "/token/counted"), alice).header.Get("x-ratelimit-remaining"); got != "959" {
 		t.Errorf("%s remain of the limit, want 959", got)
+	}
+}
+
+// TestOneHopStoreAway stops the store of limits: a Check goes on without limits where the route is open then, and the request is
+// counted as let through; where it is closed the route answers 503, whatever its authorization says.
+func TestOneHopStoreAway(t *testing.T) {
+	t.Parallel()
+	store := needs.Redis(t)
+	address, err := redis.ParseAddress("unix:" + store.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := backend(t, "first", "")
+	w := prepare(t, map[string]string{"bank.yaml": strings.ReplaceAll(outage, "limits: [{", "authorize: [anybody], limits: [{")}, map[string]string{"FIRST": first})
+	w.tune = func(o *server.Options) { o.Limits = &redis.Options{Address: address, Timeout: patience} }
+	w.startServer()
+	w.startEnvoy("edge", "edge-1")
+	for _, path := range []string{"/limited", "/other/limited"} {
+		w.eventually(path+" is counted", func() bool { return w.get(w.url("PORT", path)).header.Get("x-ratelimit-remaining") != "" })
+	}
+	store.Stop()
+	w.eventually("the store is away", func() bool { return strings.Contains(w.metrics(), "gatehouse_limit_store_up 0\n") })
+	if a := w.get(w.url("PORT", "/limited")); a.status != 200 || a.header.Get("x-ratelimit-limit") != "" {
+		t.Errorf("open, with the store away: %+v", a)
+	}
+	if a := w.get(w.url("PORT", "/other/limited")); a.status != 503 || a.header.Get("retry-after") == "" || a.problem(t) != "authorization-away" {
+		t.Errorf("closed, with the store away: %+v", a)
+	}
+	if a := w.get(w.url("PORT", "/denied")); a.status != 403 {
+		t.Errorf("denied, with the store away: %+v", a)
+	}
+	w.eventually("the request is counted as let through", func() bool {
+		return strings.Contains(w.metrics(), `gatehouse_let_through_total{api="bank",call="limits"} 1`)
+	})
+	store.Start(t)
+	for _, path := range []string{"/limited", "/other/limited"} {
+		w.eventually(path+" is counted again", func() bool { return w.get(w.url("PORT", path)).header.Get("x-ratelimit-remaining") == "999" })
+	}
+}
+
+// TestOneHopDaemonAway stops the daemon: of an API's two failure modes the stricter holds for routes whose Check spends limits.
+func TestOneHopDaemonAway(t *testing.T) {
+	t.Parallel()
+	first, _ := backend(t, "first", "")
+	documents := strings.ReplaceAll(outage, "limits: [{", "authorize: [anybody], limits: [{")
+	documents += strings.NewReplacer("name: other", "name: lax", "/other", "/lax", "limits: closed}", "limits: open}").Replace(documents[strings.LastIndex(documents, "---"):])
+	w := newWorld(t, map[string]string{"bank.yaml": documents}, map[string]string{"FIRST": first})
+	w.startEnvoy("edge", "edge-1")
+	w.stopServer()
+	for path, want := range map[string]int{
+		"/limited": 503, "/other/limited": 503, "/other/decided": 200, "/lax/limited": 200, "/lax/decided": 200,
+	} {
+		if a := w.get(w.url("PORT", path)); a.status != want {
+			t.Errorf("%s: %+v, want %d", path, a, want)
+		}
+	}
+}
+
+// TestOneHopGRPC refuses a caller by gRPC beyond a limit as the rate limit filter does.
+func TestOneHopGRPC(t *testing.T) {
+	t.Parallel()
+	w := newOneHop(t)
+	for range 4 {
+		w.get(w.url("PORT", "/checked"))
+	}
+	byCall, byCheck := w.call("/counted"), w.call("/checked")
+	if byCall.Code() != codes.ResourceExhausted || byCheck.Code() != byCall.Code() || byCheck.Message() != byCall.Message() {
+		t.Errorf("by a call of its own %v, by the Check %v", byCall, byCheck)
 	}
 }

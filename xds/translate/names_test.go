@@ -159,7 +159,8 @@ func TestFiltersAreInOrder(t *testing.T) {
 		{gateway.WhenAway{}, owners, []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.guard"}},
 		{gateway.WhenAway{Authorization: gateway.Open}, owners, []string{"gatehouse.jwt", "gatehouse.authz.open", "gatehouse.guard"}},
 		{
-			gateway.WhenAway{Authorization: gateway.Open, Limits: gateway.Closed}, owners,
+			gateway.WhenAway{Authorization: gateway.Open, Limits: gateway.Closed},
+			owners,
 			[]string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.guard"},
 		},
 	} {

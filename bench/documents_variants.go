@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// variants are the quickstart's API with less and less before it, and with other policies. Those whose Checks are measured
+// record decisions in full: Envoy would decide the simplest of them itself.
+const variants = `schema: 1
+kind: API
+name: policy
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /policy}]
+to: payments
+authenticate: {jwt: nordhaven}
+authorize: [{policy: bank.payments, with: {teller: teller}}]
+---
+kind: API
+name: token
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /token}]
+to: payments
+authenticate: {jwt: nordhaven}
+---
+kind: API
+name: open
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /open}]
+to: payments
+authenticate: none
+---
+kind: API
+name: limited
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /limited}]
+to: payments
+authenticate: {jwt: nordhaven}
+limits: [{name: per-customer, key: [token.sub], limit: 1000000000, per: 1m}]
+---
+kind: API
+name: role
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /role}]
+to: payments
+authenticate: {jwt: nordhaven}
+authorize: [bench.role]
+---
+kind: API
+name: constant-check
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /constant-check}]
+to: payments
+authenticate: none
+decisions: full
+authorize: [bench.constant]
+---
+kind: API
+name: role-check
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /role-check}]
+to: payments
+authenticate: {jwt: nordhaven}
+decisions: full
+authorize: [bench.role]
+---
+kind: API
+name: signed-check
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /signed-check}]
+to: payments
+authenticate: none
+decisions: full
+authorize: [bench.signed]
+---
+kind: Policy
+name: bench.constant
+rego: |
+  package bench.constant
+  allow := true
+---
+kind: Policy
+name: bench.role
+rego: |
+  package bench.role
+  default allow := false
+  allow if {
+    input.attributes.request.http.method == "GET"
+    input.gatehouse.identity.claims.role in ["customer", "teller"]
+  }
+---
+kind: Policy
+name: bench.signed
+rego: |
+  package bench.signed
+  default allow := false
+  bearer := substring(input.attributes.request.http.headers.authorization, 7, -1)
+  claims := payload if {
+    [valid, _, payload] := io.jwt.decode_verify(bearer, {"secret": "SECRET", "alg": "HS256", "aud": "payments"})
+    valid
+  }
+  allow if {
+    input.attributes.request.http.method == "GET"
+    claims.role in ["customer", "teller"]
+  }
+`
+
+// variantDocuments returns them, with the secret that signs tokens for the policy that verifies them itself.
+func variantDocuments() string { return strings.ReplaceAll(variants, "SECRET", secret) }
+
+// manyPolicies returns documents of further policies and the routes that apply them, none of which is asked.
+func manyPolicies(number int) string {
+	var out strings.Builder
+	out.WriteString("schema: 1\n")
+	for i := range number {
+		fmt.Fprintf(&out, `---
+kind: Policy
+name: bench.many.p%[1]d
+rego: |
+  package bench.many.p%[1]d
+  default allow := false
+  allow if input.gatehouse.identity.claims.role == "role-%[1]d"
+---
+kind: API
+name: many-%[1]d
+version: v1
+expose: [{gateway: edge, base: /many/%[1]d}]
+to: payments
+authenticate: {jwt: nordhaven}
+decisions: full
+authorize: [bench.many.p%[1]d]
+operations: [{id: get, method: GET, path: /}]
+`, i)
+	}
+	return strings.Replace(out.String(), "---\n", "", 1)
+}
