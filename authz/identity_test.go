@@ -157,7 +157,7 @@ func TestKeys(t *testing.T) {
 		"mixed": {{byKey(header)}, {{Kind: gateway.ByNobody, Name: "guest"}}},
 	})
 	good := b.key(t, nil)
-	revoked := b.key(t, func(r *keys.Row) { r.Revoked = true })
+	revoked := b.key(t, func(r *keys.Row) { r.Revoked = time.Unix(2, 0) })
 	ended := b.key(t, func(r *keys.Row) { r.Expires = time.Unix(1, 0) })
 	poor := b.key(t, func(r *keys.Row) { r.Scopes = nil })
 	inside := b.key(t, func(r *keys.Row) { r.Addresses = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} })
