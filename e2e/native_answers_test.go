@@ -149,7 +149,7 @@ func TestNativeShadowIsRecorded(t *testing.T) {
 		}
 		id := ""
 		if a.status == http.StatusOK {
-			id = a.echoed(t).Headers["X-Request-Id"][0]
+			id = strings.Join(a.echoed(t).Headers["x-request-id"], "")
 		} else {
 			id = a.requestID(t)
 		}
