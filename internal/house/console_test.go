@@ -27,6 +27,7 @@ func TestConsoleBlocksAreExecuted(t *testing.T) {
 		"README.md":                       {"cmd/gatehouse/testdata/envoy/readme.txtar", "page README.md"},
 		"cmd/gatehouse/project/README.md": {"cmd/gatehouse/testdata/envoy/init.txtar", "page README.md"},
 		"docs/changes.md":                 {"cmd/gatehouse/testdata/script/changes_page.txtar", "page $ROOT/docs/changes.md"},
+		"docs/hops.md":                    {"cmd/gatehouse/testdata/script/hops_page.txtar", "page $ROOT/docs/hops.md"},
 		"docs/keys.md":                    {"cmd/gatehouse/testdata/script/keys_page.txtar", "page $ROOT/docs/keys.md"},
 		"docs/tutorial.md":                {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
 		"examples/gitops/README.md":       {"cmd/gatehouse/testdata/envoy/gitops.txtar", "page README.md"},
