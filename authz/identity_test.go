@@ -327,7 +327,9 @@ func TestCertificates(t *testing.T) {
 	t.Parallel()
 	certificate, thumbprint := clientCertificate(t)
 	issuer := &gateway.Issuer{Name: "i", Issuer: "https://id.bank.test"}
-	by := func(test gateway.CertificateTest) []gateway.Way { return []gateway.Way{{{Kind: gateway.ByCertificate, Certificate: &test}}} }
+	by := func(test gateway.CertificateTest) []gateway.Way {
+		return []gateway.Way{{{Kind: gateway.ByCertificate, Certificate: &test}}}
+	}
 	b := openBank(t, map[string][]gateway.Way{
 		"any": by(gateway.CertificateTest{}), "spiffe": by(gateway.CertificateTest{SPIFFE: []string{"spiffe://bank.test/pay/*"}}),
 		"dns": by(gateway.CertificateTest{DNS: []string{"*.bank.test"}}), "other": by(gateway.CertificateTest{DNS: []string{"bank.test"}}),
