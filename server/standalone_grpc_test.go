@@ -39,19 +39,19 @@ func TestStandaloneReadsGRPCBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	policies := write("authz.rego", []byte(`package envoy.authz
-allow := {"allowed": false, "http_status": 200, "body": object.get(input.parsed_body, "service", "none")}`))
+allow := {"allowed": false, "http_status": 200, "body": json.marshal(input.parsed_body)}`))
 	config := func(path string) []byte {
 		return []byte("plugins: {envoy_ext_authz_grpc: {proto-descriptor: " + path + "}}")
 	}
 	_, conn, _ := alone(t, server.StandaloneOptions{Policies: policies, OPA: config(write("health.binpb", set))})
-	answered(t, conn, "/", "7 none")
+	answered(t, conn, "/", "7 null")
 	response, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
 			Method: "POST", Path: "/grpc.health.v1.Health/Check", Headers: map[string]string{"content-type": "application/grpc"},
 			RawBody: append([]byte{0, 0, 0, 0, byte(len(message))}, message...),
 		}},
 	}})
-	if body := response.GetDeniedResponse().GetBody(); err != nil || body != "ledger" {
+	if body := response.GetDeniedResponse().GetBody(); err != nil || body != `{"service":"ledger"}` {
 		t.Errorf("the policy saw %q (%v), want the message's service", body, err)
 	}
 	for _, path := range []string{write("broken.binpb", []byte("\xff")), filepath.Join(dir, "missing.binpb")} {
