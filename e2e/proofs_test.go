@@ -122,9 +122,15 @@ func newOpaqueIssuer(t *testing.T) *opaqueIssuer {
 // newProving starts the bank, and an Envoy in front of it.
 func newProving(t *testing.T) *proving {
 	t.Helper()
+	return newProvingWith(t, quickstartKeys(t))
+}
+
+// newProvingWith is newProving with keys of the issuer's own.
+func newProvingWith(t *testing.T, keys string) *proving {
+	t.Helper()
 	address, _ := backend(t, "bank", "")
 	issuer := newOpaqueIssuer(t)
-	w := prepare(t, map[string]string{"bank.yaml": proofDocuments}, map[string]string{"BACKEND": address, "KEYS": quickstartKeys(t), "ISSUER": issuer.url})
+	w := prepare(t, map[string]string{"bank.yaml": proofDocuments}, map[string]string{"BACKEND": address, "KEYS": keys, "ISSUER": issuer.url})
 	w.tune = func(o *server.Options) {
 		o.Lookup = func(name string) (string, bool) { return introspectionSecret, name == "INTROSPECTION_SECRET" }
 	}
