@@ -173,7 +173,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.authz = authz.New(authz.Options{
-		Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided, Keys: s.keys, Introspection: s.introspection,
+		Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided.recorder(), Keys: s.keys, Introspection: s.introspection,
 	})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
