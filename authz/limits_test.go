@@ -196,7 +196,7 @@ func TestPolicyThatCannotBeStopped(t *testing.T) {
 	}
 	var b strings.Builder
 	b.WriteString("package a\nx0 := [1]\ny0 := [1]\n")
-	const deep = 28
+	const deep = 27
 	for i := range deep {
 		fmt.Fprintf(&b, "x%d := [x%d, x%d]\ny%d := [y%d, y%d]\n", i+1, i, i, i+1, i, i)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -215,4 +216,20 @@ func TestPanicOfOneDecision(t *testing.T) {
 	if c := l.Counts(); c.Failed != 1 || c.Written != 2 {
 		t.Errorf("%+v", c)
 	}
+}
+
+// TestFullDisk writes where no space is left: every line is counted as lost, and whoever decides waits for nothing.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	full, err := decisions.OpenFile("/dev/full", 1<<20, 1)
+	if err != nil {
+		t.Skip("this system has no device that is always full:", err)
+	}
+	journal := openJournal(t, t.TempDir(), 0)
+	l := newLog(t, decisions.Options{Lines: full, Journal: journal})
+	for i := range 100 {
+		l.Put(pending(refusal(fmt.Sprintf("r-%d", i), noon())))
+	}
+	lost(t, l, 100)
+	known(t, journal, "r-99")
 }
