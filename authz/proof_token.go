@@ -129,7 +129,8 @@ func isBearer(text string) bool {
 	body := strings.TrimRight(text, "=")
 	for i := range len(body) {
 		c := body[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("-._~+/", c) < 0 {
 			return false
 		}
 	}

@@ -31,13 +31,16 @@ type Remark struct {
 	Message string        `json:"message"`
 }
 
-// Examine looks a policy over without a request. What does not compile is a remark too.
+// Examine looks a policy over without a request, and without the bundle that it may see. What does not compile is a remark too.
 func Examine(p *gateway.Policy) []Remark {
 	e := &examination{of: p}
 	compiled, wrong := compileAlone(p)
 	for _, m := range wrong {
 		f := m.fault(p)
 		e.found = append(e.found, Remark{RemarkFault, p.Name, f.Place, f.Message})
+	}
+	if compiled != nil && compiled.bundled != nil {
+		compiled = compiled.bundled.alone()
 	}
 	if compiled == nil {
 		return e.found

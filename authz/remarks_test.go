@@ -66,3 +66,22 @@ func TestLibraryIsWithoutRemarks(t *testing.T) {
 		}
 	}
 }
+
+// TestExamineBundled has policies that see a bundle: they are looked over without it.
+func TestExamineBundled(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ rego, want string }{
+		"data":      {"package a\ndefault allow := false\nallow if input.parsed_path[0] == data.bank.open\n", ""},
+		"a remark":  {"package a\nallow if input.parsed_path[0] == data.bank.open\n", "RG02"},
+		"functions": {"package a\nallow if data.bank.open(input.parsed_path)\n", ""},
+		"no rego":   {"", ""},
+	} {
+		var got []string
+		for _, r := range authz.Examine(&gateway.Policy{Name: name, Source: test.rego, Entry: "a/allow", Bundle: "bank", File: "a.rego", Line: 1}) {
+			got = append(got, r.Code)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: %v, want %q", name, got, test.want)
+		}
+	}
+}

@@ -127,8 +127,12 @@ func (f *RequestFile) Claims(claims map[string]any) error {
 			scopes = append(scopes, value...)
 		}
 	}
+	roles := []any{}
+	for role := range (&identity{claims: values}).roles() {
+		roles = append(roles, role)
+	}
 	f.Identity = map[string]any{
-		"kind": "jwt", "issuer": text("iss"), "subject": text("sub"), "consumer": text("sub"), "scopes": scopes, "claims": claims,
+		"kind": "jwt", "issuer": text("iss"), "subject": text("sub"), "consumer": text("sub"), "scopes": scopes, "roles": roles, "claims": claims,
 	}
 	return nil
 }

@@ -64,6 +64,9 @@ func (t *Table) Try(ctx context.Context, q Question) ([]Trial, error) {
 		if p == nil {
 			return nil, fmt.Errorf("the policy %s is not compiled", a.Policy.Name)
 		}
+		if p = p.now(); p == nil {
+			return nil, fmt.Errorf("the policy %s waits for the Bundle %s", a.Policy.Name, a.Policy.Bundle)
+		}
 		input, err := trialInput(q, a, identity)
 		if err != nil {
 			return nil, err

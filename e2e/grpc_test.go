@@ -53,7 +53,7 @@ func TestGRPCCallers(t *testing.T) {
 		{"no token", "/payments/alice", []string{token(t, map[string]any{"exp": 1})}, codes.Unauthenticated, "Jwt is expired"},
 		{"another audience", "/payments/alice", []string{token(t, map[string]any{"aud": "cards"})}, codes.PermissionDenied, "Audiences in Jwt are not allowed"},
 		{"the policy denies", "/payments/bob", []string{alice}, codes.PermissionDenied, "A policy denied the request."},
-		{"no scope", "/payments/alice/audit", []string{alice}, codes.PermissionDenied, "RBAC: access denied"},
+		{"no scope", "/payments/alice/audit", []string{alice}, codes.PermissionDenied, `forbidden (scope="audit")`},
 		{"the method is not listed", "/payments/alice/latest", []string{alice}, codes.Unknown, "no operation can take this request"},
 		{"the path is not listed", "/payments/a/b/c", []string{alice}, codes.Unimplemented, "no operation can take this request"},
 		{"nothing is there", "/bank.Payments/Pay", nil, codes.Unimplemented, "no operation can take this request"},

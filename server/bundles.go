@@ -124,12 +124,8 @@ func (b *bundles) follow(document *gateway.Bundle, settings string) *followedBun
 	ctx, cancel := context.WithCancel(context.Background())
 	source := &sharedSource{server: b.server, name: document.Source(), from: b.server.bundleSource(document)}
 	out := &followedBundle{document: document, settings: settings, source: source, cancel: cancel, done: make(chan struct{})}
-	options := bundle.Options{Name: document.Name, Limit: bundleLimit}
-	if document.Verify != nil {
-		options.Verify = &bundle.Verification{Keys: map[string]bundle.Key{document.KeyID: {Text: string(document.Verify), Algorithm: algorithm(document.Verify)}}}
-	}
 	out.follower = &bundle.Follower{
-		Options: options, Source: source, Polling: bundle.Polling{Min: document.Interval * 9 / 10, Max: document.Interval * 11 / 10},
+		Options: bundleOptions(document), Source: source, Polling: bundle.Polling{Min: document.Interval * 9 / 10, Max: document.Interval * 11 / 10},
 		Use: b.server.authz.UseBundle, Keep: source.keep, Logger: b.server.log, After: source.after,
 	}
 	if err := out.follower.Step(ctx); err != nil { // From the store.
@@ -140,6 +136,15 @@ func (b *bundles) follow(document *gateway.Bundle, settings string) *followedBun
 		out.follower.Run(ctx)
 	}()
 	return out
+}
+
+// bundleOptions is what a bundle has to be to be used.
+func bundleOptions(document *gateway.Bundle) bundle.Options {
+	options := bundle.Options{Name: document.Name, Limit: bundleLimit}
+	if document.Verify != nil {
+		options.Verify = &bundle.Verification{Keys: map[string]bundle.Key{document.KeyID: {Text: string(document.Verify), Algorithm: algorithm(document.Verify)}}}
+	}
+	return options
 }
 
 // algorithm returns by which algorithm a public key verifies, in the words of OPA's configuration.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/authz"
+	"github.com/gatehouse/gatehouse/authz/bundle"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -19,13 +21,51 @@ type Bench struct {
 	authz    *authz.Table
 }
 
-// Bench compiles documents as serve would. It reports every fault; Bench is nil if there is any.
+// Bench compiles documents as serve would, with the Bundles that lie on this host. It reports every fault; Bench is nil if there is
+// any.
 func (w Work) Bench(lookup func(string) (string, bool)) (*Bench, gateway.Faults) {
 	next, faults := w.compile(lookup)
 	if len(faults) > 0 {
 		return nil, faults.Sort()
 	}
+	if faults := w.bundles(next); len(faults) > 0 {
+		return nil, faults.Sort()
+	}
 	return &Bench{next.revision, next.authz}, nil
+}
+
+// bundles reads the Bundles that lie in directories; what a server has is not fetched.
+func (w Work) bundles(next *compiled) gateway.Faults {
+	var faults gateway.Faults
+	for _, document := range next.revision.Bundles {
+		if document.Path == "" {
+			continue
+		}
+		at := document.Path
+		if !filepath.IsAbs(at) {
+			at = filepath.Join(w.Dir, filepath.FromSlash(at))
+		}
+		read, err := readBundle(document, at)
+		if err == nil {
+			err = next.authz.UseBundle(read)
+		}
+		if err != nil {
+			faults = append(faults, gateway.Fault{
+				Code: gateway.CodeFile, Place: document.Origin.At("directory"), Field: "directory",
+				Object: gateway.Ref{Kind: gateway.KindBundle, Name: document.Name}, Message: fmt.Sprintf("the bundle cannot be used: %v", err),
+			})
+		}
+	}
+	return faults
+}
+
+// readBundle reads a bundle once, as the daemon does again and again.
+func readBundle(document *gateway.Bundle, at string) (*bundle.Bundle, error) {
+	fetched, err := bundle.Directory{Path: at, Limit: bundleLimit}.Fetch(context.Background(), "")
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Read(fetched.Archive, bundleOptions(document))
 }
 
 // Policies returns the policies of the directory.

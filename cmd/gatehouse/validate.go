@@ -173,6 +173,9 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if stem, ok := strings.CutSuffix(what, "cy"); ok {
+		return fmt.Sprintf("%d %scies", n, stem)
+	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
