@@ -256,6 +256,11 @@ func TestIssuerOfOpaqueTokensAway(t *testing.T) {
 	if a := show("/known", ""); a.status != http.StatusUnauthorized {
 		t.Errorf("who shows nothing: %+v", a)
 	}
+	for _, want := range []string{`gatehouse_introspections_total{result="failed"} 5`, `gatehouse_introspections_total{result="answered"} 1`, "gatehouse_wrong_guesses_total 0"} {
+		if !strings.Contains(w.metrics(), want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
 	w.issuer.down.Store(0)
 	w.eventually("the issuer is asked again", func() bool { return show("/opaque", "good-2").status == http.StatusOK })
 }

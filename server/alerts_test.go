@@ -27,7 +27,7 @@ func TestAlertsNameMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	var source strings.Builder
-	for _, name := range []string{"metrics.go", "metrics_remote.go", "metrics_delivery.go", "metrics_limits.go", "metrics_replicas.go", "metrics_keys.go"} {
+	for _, name := range []string{"metrics.go", "metrics_remote.go", "metrics_delivery.go", "metrics_limits.go", "metrics_replicas.go", "metrics_keys.go", "metrics_identity.go"} {
 		code, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -191,7 +191,7 @@ func New(o Options) (*Server, error) {
 	s.observed = s.newObserver()
 	s.bundles = &bundles{server: s, followed: map[string]*followedBundle{}}
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s), newIdentityMetrics(s))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}

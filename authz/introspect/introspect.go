@@ -51,7 +51,7 @@ type Client struct {
 	answers *otter.Cache[[sha256.Size]byte, remembered]
 	calls   singleflight.Group
 	issuers issuers
-	counted struct{ remembered, asked, failed, refused atomic.Uint64 }
+	counted struct{ remembered, answered, failed, refused atomic.Uint64 }
 
 	base   context.Context // Of the calls, which outlive the requests that made them necessary.
 	cancel context.CancelFunc
@@ -62,7 +62,7 @@ type Client struct {
 // Counts are what a Client has done since it was made. Every number only grows.
 type Counts struct {
 	Remembered uint64 // Answers from memory.
-	Asked      uint64 // Calls to issuers.
+	Answered   uint64 // Calls to issuers that brought an answer.
 	Failed     uint64 // Calls that brought no answer.
 	Refused    uint64 // Questions not put to an issuer, as it failed before or has too many open.
 }
@@ -110,7 +110,7 @@ func (c *Client) Close() {
 // Counts returns what was counted up to now.
 func (c *Client) Counts() Counts {
 	return Counts{
-		Remembered: c.counted.remembered.Load(), Asked: c.counted.asked.Load(),
+		Remembered: c.counted.remembered.Load(), Answered: c.counted.answered.Load(),
 		Failed: c.counted.failed.Load(), Refused: c.counted.refused.Load(),
 	}
 }
@@ -174,7 +174,6 @@ func (c *Client) ask(from *issuer, key [sha256.Size]byte, token string) (Answer,
 		c.counted.refused.Add(1)
 		return Answer{}, ErrAway
 	}
-	c.counted.asked.Add(1)
 	claims, size, err := c.call(from, token)
 	now := c.now()
 	if err != nil {
@@ -182,6 +181,7 @@ func (c *Client) ask(from *issuer, key [sha256.Size]byte, token string) (Answer,
 		c.tell(from, from.leave(now, false), err)
 		return Answer{}, ErrAway
 	}
+	c.counted.answered.Add(1)
 	c.tell(from, from.leave(now, true), nil)
 	a, until := from.endpoint.judge(claims, now)
 	c.answers.Set(key, remembered{answer: a, from: now, until: until, weight: uint32(size + entryBytes)})
