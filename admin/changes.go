@@ -97,9 +97,10 @@ type ResourceChange struct {
 
 // RouteChange is a route whose hops change.
 type RouteChange struct {
-	Route  string        `json:"route"`
-	Before []gateway.Hop `json:"before" nullable:"false"`
-	After  []gateway.Hop `json:"after" nullable:"false"`
+	Route    string              `json:"route"`
+	Before   []gateway.Hop       `json:"before" nullable:"false"`
+	After    []gateway.Hop       `json:"after" nullable:"false"`
+	Policies []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route afterwards, and why"`
 }
 
 // PolicyTest is the outcome of one test of a policy.

@@ -109,19 +109,20 @@ type Query struct {
 
 // Answer is the way of a request, in the words of the documents.
 type Answer struct {
-	Fleet       string        `json:"fleet,omitempty"`
-	Gateway     string        `json:"gateway,omitempty"`
-	Listener    string        `json:"listener,omitempty"`
-	VirtualHost string        `json:"virtual_host,omitempty"`
-	Route       string        `json:"route,omitempty"`
-	Origin      string        `json:"origin,omitempty" doc:"Document the route comes from, as file:line:column"`
-	Action      string        `json:"action"`
-	Filters     []string      `json:"filters,omitempty" nullable:"false"`
-	Hops        []gateway.Hop `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
-	Upstreams   []Upstream    `json:"upstreams,omitempty" nullable:"false"`
-	Rules       string        `json:"rules,omitempty" doc:"Hash of what authorization and limits decide by"`
-	Why         string        `json:"why"`
-	Rejected    []Rejected    `json:"rejected,omitempty" nullable:"false" doc:"Routes considered before the one that answers"`
+	Fleet       string              `json:"fleet,omitempty"`
+	Gateway     string              `json:"gateway,omitempty"`
+	Listener    string              `json:"listener,omitempty"`
+	VirtualHost string              `json:"virtual_host,omitempty"`
+	Route       string              `json:"route,omitempty"`
+	Origin      string              `json:"origin,omitempty" doc:"Document the route comes from, as file:line:column"`
+	Action      string              `json:"action"`
+	Filters     []string            `json:"filters,omitempty" nullable:"false"`
+	Hops        []gateway.Hop       `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
+	Policies    []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route, and why"`
+	Upstreams   []Upstream          `json:"upstreams,omitempty" nullable:"false"`
+	Rules       string              `json:"rules,omitempty" doc:"Hash of what authorization and limits decide by"`
+	Why         string              `json:"why"`
+	Rejected    []Rejected          `json:"rejected,omitempty" nullable:"false" doc:"Routes considered before the one that answers"`
 }
 
 // Upstream is where a request may go.

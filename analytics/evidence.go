@@ -46,6 +46,16 @@ func (e *entry) evidence() Evidence {
 	return out
 }
 
+// wouldRefuse reports whether Evidence would tell a Shadow, and reads no more for it than it needs.
+func (e *entry) wouldRefuse() bool {
+	tried := false
+	_ = walkStruct(e.guarded, func(key string, value []byte) error {
+		tried = tried || key == envoy.KeyShadowResult && textOf(value) == envoy.PolicyDenied
+		return nil
+	})
+	return tried
+}
+
 // claim takes a claim of the verified token.
 func (v *Evidence) claim(name string, value []byte) error {
 	switch name {

@@ -56,6 +56,9 @@ func (r *Record) Evidence() Evidence {
 	return r.entry.evidence()
 }
 
+// WouldRefuse reports whether an access rule that is only tried would have refused the request.
+func (r *Record) WouldRefuse() bool { return r.entry != nil && r.entry.wouldRefuse() }
+
 // LetThrough says which calls to Gatehouse failed on a request that went on to its upstream nevertheless, because its API
 // says open.
 type LetThrough struct {

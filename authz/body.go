@@ -12,14 +12,14 @@ type body struct {
 	term      *ast.Term // null where there is none, it is cut off, or its type is not one that is read.
 	truncated bool      // Envoy sent less than the whole.
 	malformed string    // Why it cannot be read; empty: it can, or there is none.
-	by        *descriptors
+	by        *Descriptors
 }
 
 // readBody returns the body by its content type: JSON (also +json), forms, also of several parts, and, where the policy that is
 // asked has descriptors, gRPC. A body that is not what its type says makes the request malformed, for whichever policy reads it:
 // nothing is decided by half of it.
 func (r *request) readBody() *body {
-	var by *descriptors
+	var by *Descriptors
 	if r.asked != nil {
 		by = r.asked.descriptors
 	}

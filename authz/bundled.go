@@ -23,7 +23,7 @@ type bundled struct {
 	entry   string
 	data    map[string]any
 	limit   time.Duration
-	bodies  *descriptors
+	bodies  *Descriptors
 	current atomic.Pointer[policy] // nil: no bundle has come that it compiles with.
 }
 
@@ -47,7 +47,7 @@ func bundledContent(p *gateway.Policy) []byte {
 // newBundled returns a policy that waits for its bundle. What can be wrong with it before that is its own text.
 func newBundled(p *gateway.Policy) (*policy, []mistake) {
 	b := &bundled{name: p.Bundle, source: p.Source, entry: p.Entry, data: p.Data, limit: p.Limit}
-	described, err := readDescriptors(p.Descriptors)
+	described, err := ReadDescriptors(p.Descriptors)
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the descriptors cannot be read: %v", err), field: "descriptors"}}
 	}

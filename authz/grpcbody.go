@@ -17,14 +17,15 @@ import (
 // frameHead is what stands before each message of gRPC: whether it is compressed, and its length in four bytes.
 const frameHead = 5
 
-// descriptors tell what the messages of gRPC services hold.
-type descriptors struct {
+// Descriptors tell what the messages of gRPC services hold. They are immutable.
+type Descriptors struct {
 	files *protoregistry.Files
 	types *dynamicpb.Types
 }
 
-// readDescriptors reads a FileDescriptorSet. Nothing gives nil.
-func readDescriptors(text []byte) (*descriptors, error) {
+// ReadDescriptors reads a FileDescriptorSet (google/protobuf/descriptor.proto), as protoc writes it. Nothing gives nil. The error
+// says what it lacks.
+func ReadDescriptors(text []byte) (*Descriptors, error) {
 	if len(text) == 0 {
 		return nil, nil
 	}
@@ -36,11 +37,11 @@ func readDescriptors(text []byte) (*descriptors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("they are not whole (write them with --include_imports): %w", err)
 	}
-	return &descriptors{files, dynamicpb.NewTypes(files)}, nil
+	return &Descriptors{files, dynamicpb.NewTypes(files)}, nil
 }
 
 // input returns what the method of a path takes, nil where no descriptor tells.
-func (d *descriptors) input(path string) protoreflect.MessageDescriptor {
+func (d *Descriptors) input(path string) protoreflect.MessageDescriptor {
 	service, method, ok := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	if !ok {
 		return nil

@@ -76,14 +76,15 @@ func (h *hidden) cookie(text string) (rest string, found bool) {
 	if len(h.cookies) == 0 {
 		return "", false
 	}
+	isKey := func(pair string) bool { return slices.Contains(h.cookies, cookieName(pair)) }
 	var kept []string
 	for pair := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ';' }) {
-		pair = strings.TrimSpace(pair)
-		if name, _, _ := strings.Cut(pair, "="); slices.Contains(h.cookies, name) {
-			found = true
-			continue
+		joined := strings.Split(pair, ",") // See cookies.
+		rest := slices.DeleteFunc(slices.Clone(joined), isKey)
+		found = found || len(rest) < len(joined)
+		if pair = strings.TrimSpace(strings.Join(rest, ",")); pair != "" {
+			kept = append(kept, pair)
 		}
-		kept = append(kept, pair)
 	}
 	return strings.Join(kept, "; "), found
 }

@@ -292,13 +292,17 @@ func TestOpaqueTokens(t *testing.T) {
 		status       int
 		want         string
 	}{
-		{"any", "Bearer " + goodToken, 200, ""}, {"any", "bearer " + goodToken, 200, ""},
-		{"any", "Bearer unknown", 401, "token-invalid"}, {"any", "Basic YTpi", 401, "token-missing"},
+		{"any", "Bearer " + goodToken, 200, ""},
+		{"any", "bearer " + goodToken, 200, ""},
+		{"any", "Bearer unknown", 401, "token-invalid"},
+		{"any", "Basic YTpi", 401, "token-missing"},
 		{"any", "Bearer " + goodToken + ", Bearer " + goodToken, 401, "token-invalid"},
 		{"any", "Bearer " + strings.Repeat("a", 64<<10), 401, "token-invalid"},
 		{"any", "Bearer a\"b", 401, "token-invalid"},
-		{"scoped", "Bearer " + goodToken, 200, ""}, {"scoped", "Bearer " + shortToken, 403, "scope-missing"},
-		{"claims", "Bearer " + goodToken, 200, ""}, {"claims", "Bearer " + shortToken, 403, "claim-refused"},
+		{"scoped", "Bearer " + goodToken, 200, ""},
+		{"scoped", "Bearer " + shortToken, 403, "scope-missing"},
+		{"claims", "Bearer " + goodToken, 200, ""},
+		{"claims", "Bearer " + shortToken, 403, "claim-refused"},
 		{"bound", "Bearer " + goodToken, 401, "token-unbound"},
 	} {
 		if status, body := show(test.rules, test.token); status != test.status || !strings.Contains(body, test.want) {
@@ -327,7 +331,9 @@ func TestCertificates(t *testing.T) {
 	t.Parallel()
 	certificate, thumbprint := clientCertificate(t)
 	issuer := &gateway.Issuer{Name: "i", Issuer: "https://id.bank.test"}
-	by := func(test gateway.CertificateTest) []gateway.Way { return []gateway.Way{{{Kind: gateway.ByCertificate, Certificate: &test}}} }
+	by := func(test gateway.CertificateTest) []gateway.Way {
+		return []gateway.Way{{{Kind: gateway.ByCertificate, Certificate: &test}}}
+	}
 	b := openBank(t, map[string][]gateway.Way{
 		"any": by(gateway.CertificateTest{}), "spiffe": by(gateway.CertificateTest{SPIFFE: []string{"spiffe://bank.test/pay/*"}}),
 		"dns": by(gateway.CertificateTest{DNS: []string{"*.bank.test"}}), "other": by(gateway.CertificateTest{DNS: []string{"bank.test"}}),

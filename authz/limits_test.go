@@ -101,28 +101,31 @@ func TestLimitOfOnePolicy(t *testing.T) {
 }
 
 // TestOthersAnswerMeanwhile holds that a Check answers in less than 50 ms while another one is slow and a table of 2,000 policies
-// is compiled and used. The best of a few attempts counts: others may use the machine too.
+// is compiled and used. A service that nobody disturbs is asked at the same time: by what its Checks take longer the machine is
+// busy, and no lock is to blame. The best of a few attempts counts.
 func TestOthersAnswerMeanwhile(t *testing.T) {
 	const most, attempts = 50 * time.Millisecond, 4
-	var worst time.Duration
+	var worst, undisturbed time.Duration
 	for range attempts {
-		if worst = slowestMeanwhile(t); worst <= most || raced {
+		if worst, undisturbed = slowestMeanwhile(t); worst <= most+2*undisturbed || raced {
 			return
 		}
 	}
-	t.Errorf("the slowest Check took %s, at best", worst)
+	t.Errorf("the slowest Check took %s, and %s where nobody disturbs", worst, undisturbed)
 }
 
-// slowestMeanwhile returns how long the slowest of many Checks took while another one was slow and 2,000 policies were compiled.
-func slowestMeanwhile(t *testing.T) time.Duration {
+// slowestMeanwhile returns how long the slowest of many Checks took while another one was slow and 2,000 policies were compiled,
+// and how long the slowest of another service's took.
+func slowestMeanwhile(t *testing.T) (worst, undisturbed time.Duration) {
 	t.Helper()
 	slow := publicRoute("slow", "package a\nr := numbers.range(1, 10000)\nallow if { some i in r; some j in r; i * j == -1 }")
 	slow.Authorize[0].Policy.Limit = 1500 * time.Millisecond
 	quick := publicRoute("quick", "package a\nallow if true")
-	service := newServiceWith(authz.Options{})
+	service, other := newServiceWith(authz.Options{}), newServiceWith(authz.Options{})
 	table := compiled(t, revision(slow, quick), nil)
 	service.Use(table)
-	var group sync.WaitGroup
+	other.Use(compiled(t, revision(quick), nil))
+	var group, asking sync.WaitGroup
 	group.Go(func() { _, _ = service.Check(t.Context(), checkOf("slow")) })
 	group.Go(func() {
 		many := manyRoutes(2000)
@@ -132,17 +135,27 @@ func slowestMeanwhile(t *testing.T) time.Duration {
 		service.Use(next)
 	})
 	done := make(chan struct{})
-	go func() { group.Wait(); close(done) }()
-	worst, asked := time.Duration(0), 0
+	asking.Go(func() { undisturbed = slowest(t, other, done) })
+	asking.Go(func() { worst = slowest(t, service, done) })
+	group.Wait()
+	close(done)
+	asking.Wait()
+	t.Logf("the slowest Check took %s, and %s where nobody disturbs", worst, undisturbed)
+	return worst, undisturbed
+}
+
+// slowest asks a service again and again until done, and returns how long its slowest answer took.
+func slowest(t *testing.T, service *authz.Service, done <-chan struct{}) (worst time.Duration) {
+	t.Helper()
 	for {
 		start := time.Now()
-		if status, body := ask(t, service, checkOf("quick")); status != 200 {
-			t.Fatal(status, body)
+		response, err := service.Check(t.Context(), checkOf("quick"))
+		if err != nil || response.GetDeniedResponse() != nil {
+			t.Error(response, err)
 		}
-		worst, asked = max(worst, time.Since(start)), asked+1
+		worst = max(worst, time.Since(start))
 		select {
 		case <-done:
-			t.Logf("%d Checks meanwhile, the slowest took %s", asked, worst)
 			return worst
 		case <-time.After(time.Millisecond):
 		}
@@ -176,28 +189,43 @@ func TestSlowPolicyLeavesRoom(t *testing.T) {
 }
 
 // TestPolicyThatCannotBeStopped holds that a policy whose evaluation goes on inside of one comparison is answered at its limit
-// from the second time on, and takes no more than one evaluation's processor.
+// from the second time on, long before it ends, and takes no more than one evaluation's processor.
 func TestPolicyThatCannotBeStopped(t *testing.T) {
 	if raced {
 		t.Skip("under the race detector what comes before the comparison takes longer than the limit")
 	}
 	var b strings.Builder
 	b.WriteString("package a\nx0 := [1]\ny0 := [1]\n")
-	const deep = 27
+	const deep = 28
 	for i := range deep {
 		fmt.Fprintf(&b, "x%d := [x%d, x%d]\ny%d := [y%d, y%d]\n", i+1, i, i, i+1, i, i)
 	}
 	fmt.Fprintf(&b, "allow if x%d < y%d\n", deep, deep)
 	service := newServiceWith(authz.Options{Limit: 5 * time.Millisecond})
 	service.Use(compiled(t, revision(publicRoute("r", b.String())), nil))
-	if status, _ := ask(t, service, checkOf("r")); status != 403 {
-		t.Fatal(status)
-	}
+	whole := overran(t, service)
 	for range 5 {
 		start := time.Now()
 		status, body := ask(t, service, checkOf("r"))
-		if took := time.Since(start); status != 403 || took > 500*time.Millisecond || !holdsOne(body, []string{"timeout", "busy"}) {
-			t.Errorf("got %d %s after %s", status, body, took)
+		if took := time.Since(start); status != 403 || took > whole/2 || !holdsOne(body, []string{"timeout", "busy"}) {
+			t.Errorf("got %d %s after %s; the whole evaluation took %s", status, body, took, whole)
 		}
 	}
+}
+
+// overran asks until an evaluation went on far beyond its limit, and returns how long it took. On a busy machine what comes
+// before the comparison may take the whole limit, and then is stopped like any other.
+func overran(t *testing.T, service *authz.Service) time.Duration {
+	t.Helper()
+	for range 100 {
+		start := time.Now()
+		if status, body := ask(t, service, checkOf("r")); status != 403 {
+			t.Fatal(status, body)
+		}
+		if took := time.Since(start); took > 300*time.Millisecond {
+			return took
+		}
+	}
+	t.Fatal("no evaluation came to the comparison")
+	return 0
 }

@@ -26,7 +26,7 @@ type policy struct {
 	txn         storage.Transaction
 	input       build[*request]
 	limit       time.Duration // 0: the service's.
-	descriptors *descriptors  // nil: bodies of gRPC calls are not read.
+	descriptors *Descriptors  // nil: bodies of gRPC calls are not read.
 	builtins    map[string]*topdown.Builtin
 	fetches     bool // http.send may be called.
 	run         *running
@@ -65,7 +65,7 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: err.Error(), field: "data"}}
 	}
-	described, err := readDescriptors(p.Descriptors)
+	described, err := ReadDescriptors(p.Descriptors)
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the descriptors cannot be read: %v", err), field: "descriptors"}}
 	}

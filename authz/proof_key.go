@@ -124,14 +124,21 @@ func queryPairs(query string) func(yield func(name, value string) bool) {
 	}
 }
 
-// cookies yields the names and values of a Cookie header (RFC 6265, section 4.2.1).
+// cookies yields the names and values of a Cookie header (RFC 6265, section 4.2.1). No value holds a comma; where there is one, it
+// stands between several headers.
 func cookies(text string) func(yield func(name, value string) bool) {
 	return func(yield func(name, value string) bool) {
-		for pair := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ';' }) {
-			name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-			if !yield(name, value) {
+		for pair := range strings.FieldsFuncSeq(text, func(c rune) bool { return c == ';' || c == ',' }) {
+			_, value, _ := strings.Cut(pair, "=")
+			if !yield(cookieName(pair), strings.TrimSpace(value)) {
 				return
 			}
 		}
 	}
+}
+
+// cookieName returns the name in a pair of a Cookie header. Blanks do not belong to it, as there are upstreams to which they do not.
+func cookieName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return strings.TrimSpace(name)
 }

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatehouse/gatehouse/authz/introspect"
+	"github.com/gatehouse/gatehouse/authz/keys"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -128,11 +129,18 @@ func isBearer(text string) bool {
 	body := strings.TrimRight(text, "=")
 	for i := range len(body) {
 		c := body[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/", c) >= 0) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("-._~+/", c) < 0 {
 			return false
 		}
 	}
 	return body != "" && len(text) <= maxToken
+}
+
+// isKey reports whether text is an API key, good or not.
+func isKey(text string) bool {
+	_, err := keys.ID(text)
+	return err == nil
 }
 
 // opaqueToken is the proof by a token of which its issuer is asked.
@@ -155,7 +163,7 @@ func (p *opaqueToken) prove(ctx context.Context, r *request, w *witnesses) (*ide
 	switch {
 	case token == "":
 		return nil, p.absent
-	case !isBearer(token):
+	case !isBearer(token), isKey(token): // A key is nobody else's business.
 		return nil, p.bad
 	case w.introspection == nil:
 		return nil, p.away

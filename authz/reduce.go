@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,13 +89,16 @@ func reduce(p *gateway.Policy, parameters map[string]any) (found gateway.Reducti
 			found = gateway.Reduction{Why: fmt.Sprintf("its evaluation failed (%v)", cause)}
 		}
 	}()
+	if p.Bundle != "" {
+		return gateway.Reduction{Why: "it sees the bundle " + p.Bundle + ", which may change at any time"}
+	}
 	if p.ReadsBody() {
 		return gateway.Reduction{Why: "it may read the body"}
 	}
 	switch {
-	case len(p.Hosts) > 0:
+	case len(p.Hosts) > 0 || slices.ContainsFunc(p.Imported, func(other *gateway.Policy) bool { return len(other.Hosts) > 0 }):
 		return gateway.Reduction{Why: "it may ask other hosts"}
-	case len(p.DataFiles) > 0:
+	case len(allFiles(p)) > 0:
 		return gateway.Reduction{Why: "it has files of data"}
 	}
 	given, err := toObject(parameters)

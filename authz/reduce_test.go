@@ -71,7 +71,7 @@ func shown(p *gateway.Predicate) string {
 }
 
 // drawnCheck is what Envoy would ask about a request.
-func drawnCheck(t *rapid.T, r *randrego.Request) *authv3.CheckRequest {
+func drawnCheck(t interface{ Fatal(args ...any) }, r *randrego.Request) *authv3.CheckRequest {
 	check := checkOf("r1")
 	headers := map[string]string{":method": r.Method, ":path": r.Path, ":authority": r.Host}
 	for name := range lines(r) {

@@ -73,8 +73,12 @@ func (t *translator) conjunction(body ast.Body) gateway.Predicate {
 			return t.fail("it ties parts of the request together (%s)", strings.Trim(string(v), "_"))
 		}
 	}
+	lists := searched(body)
 	var list []gateway.Predicate
 	for _, expr := range body {
+		if tested, ok := arrayTest(expr); ok && lists[tested] {
+			continue
+		}
 		list = append(list, t.expression(expr))
 	}
 	return all(list)

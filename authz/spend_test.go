@@ -95,6 +95,21 @@ func TestCheckSpends(t *testing.T) {
 	}
 }
 
+// TestCheckSpendsCost spends what the policies say that the request costs, in whole numbers, and nothing where they say 0.
+func TestCheckSpendsCost(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]uint64{
+		`true`: 1, `{"allowed": true, "cost": 7}`: 7, `{"allowed": true, "cost": 2.1}`: 3, `{"allowed": true, "cost": 0}`: 0,
+		`{"allowed": true, "cost": 1000000}`: 1_000_000,
+	} {
+		l := &ledger{answer: within()}
+		s, check := spender(t, l, gateway.Open, "package p\nallow := "+answer)
+		if checkedBy(t, s, check).GetOkResponse() == nil || len(l.spent) != 1 || l.spent[0].Cost != want {
+			t.Errorf("%s: spent %+v, want %d", answer, l.spent, want)
+		}
+	}
+}
+
 // TestCheckSpendsNothing spends of no denied request, and of none whose Envoy makes a call of its own for that.
 func TestCheckSpendsNothing(t *testing.T) {
 	t.Parallel()

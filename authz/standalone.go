@@ -123,6 +123,7 @@ type asked struct {
 // decide asks the policy.
 func (s *Standalone) decide(ctx context.Context, a *asked) {
 	p := a.set.policy
+	a.asked = p // Its descriptors read the body.
 	a.input = p.input(&a.request)
 	if a.malformed != "" {
 		a.wrong = fmt.Errorf("the request cannot be read: %s", a.malformed)

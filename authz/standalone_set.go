@@ -24,6 +24,8 @@ type SetOptions struct {
 	Logged   bool   // There is a decision log, which holds the whole input.
 	Mask     string // The rule that says what the log leaves out; empty: "system/log/mask".
 	Drop     string // The rule that says which decisions the log leaves out; empty: "system/log/drop".
+	// Descriptors are those by which bodies of gRPC calls are read; nil: they are not.
+	Descriptors *Descriptors
 }
 
 // Set is policies and data, compiled and ready for a Standalone. It is immutable.
@@ -64,7 +66,7 @@ func CompileSet(bundles []*bundle.Bundle, o SetOptions) (*Set, gateway.Faults) {
 	if o.Logged {
 		n = &need{all: true}
 	}
-	base.input = object(n, fields...)
+	base.input, base.descriptors = object(n, fields...), o.Descriptors
 	if !base.answers(query) {
 		return nil, gateway.Faults{{Code: gateway.CodeRegoEntry, Message: fmt.Sprintf("no policy has the rule %s, which is to decide: write it, or name another one as the path", query)}}
 	}

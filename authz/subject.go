@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -72,10 +73,8 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	default:
 		return s, fmt.Sprintf("it reads %s as a whole", ref)
 	}
-	for _, step := range s.path {
-		if step == "" {
-			return s, "it reads a claim without a name"
-		}
+	if slices.Contains(s.path, "") {
+		return s, "it reads a claim without a name"
 	}
 	if s.element && (s.of != gateway.OfClaim || s.textual || s.whole) {
 		return s, fmt.Sprintf("it looks into %s", ref)

@@ -62,7 +62,7 @@ func (b *bench) limit(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.close()) }()
-	sent, err := k.capture(ctx, wanted{"/limited", k.token})
+	sent, err := k.capture(ctx, wanted{"/limited", bearer(k.token)})
 	if err != nil {
 		return fmt.Errorf("record what an Envoy sends: %w", err)
 	}
@@ -70,7 +70,7 @@ func (b *bench) limit(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	taken, err := k.flooded(ctx, "ratelimit", limits, flooding{floor, sent[0]}, flooding{k.gatehouse, sent[0]})
+	taken, err := k.flooded(ctx, "ratelimit", "limit", limits, flooding{floor, sent[0]}, flooding{k.gatehouse, sent[0]})
 	if err != nil {
 		return err
 	}
@@ -94,15 +94,15 @@ type flooding struct {
 	sent   *captured
 }
 
-// flooded measures servers in turns.
-func (k *bank) flooded(ctx context.Context, service string, by caller, all ...flooding) (taken [][]sample, err error) {
+// flooded measures servers in turns. The name is that of the daemon's profile.
+func (k *bank) flooded(ctx context.Context, service, name string, by caller, all ...flooding) (taken [][]sample, err error) {
 	subjects := make([]subject, len(all))
 	for i, f := range all {
 		if subjects[i], err = callsOf(f.server, service, by, f.sent); err != nil {
 			return nil, err
 		}
 	}
-	err = k.bench.profiled(k.gatehouse, service, func() (err error) {
+	err = k.bench.profiled(k.gatehouse, name, func() (err error) {
 		taken, err = inTurns(ctx, k.bench.turns, k.bench.calls, subjects...)
 		return err
 	})

@@ -52,7 +52,15 @@ func (r *recorder) ShouldRateLimit(ctx context.Context, q *rlsv3.RateLimitReques
 }
 
 // wanted is a request whose calls are to be captured.
-type wanted struct{ base, token string }
+type wanted struct {
+	base  string
+	proof proof
+}
+
+// proof is the header by which a request shows who makes it.
+type proof struct{ header, value string }
+
+func bearer(token string) proof { return proof{"authorization", token} }
 
 // capture sends requests through a real Envoy, and keeps the calls that the Envoy makes for each.
 func (k *bank) capture(ctx context.Context, requests ...wanted) ([]*captured, error) {
@@ -92,7 +100,7 @@ func (k *bank) requestsThrough(ctx context.Context, address string, r *recorder,
 	}
 	var all []*captured
 	for _, q := range requests {
-		if err := get(ctx, k.url(q.base), q.token); err != nil {
+		if err := get(ctx, k.url(q.base), q.proof); err != nil {
 			return nil, err
 		}
 		got := r.take()
@@ -114,13 +122,13 @@ func (r *recorder) take() *captured {
 }
 
 // get sends one request that must be answered with 200.
-func get(ctx context.Context, url, token string) error {
+func get(ctx context.Context, url string, shown proof) error {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", url, err)
 	}
-	if token != "" {
-		q.Header.Set("authorization", token)
+	if shown.value != "" {
+		q.Header.Set(shown.header, shown.value)
 	}
 	a, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(q)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// variants are the quickstart's API with less and less before it, and with other policies. Those whose Checks are measured
-// record decisions in full: Envoy would decide the simplest of them itself.
+// variants are the quickstart's API with less and less before it, and with other policies. Those of the policies whose Checks
+// are measured are written in a way that Envoy cannot decide by itself, with as much to evaluate.
 const variants = `schema: 1
 kind: API
 name: policy
@@ -58,7 +58,6 @@ contract: ./payments.openapi.yaml
 expose: [{gateway: edge, base: /constant-check}]
 to: payments
 authenticate: none
-decisions: full
 authorize: [bench.constant]
 ---
 kind: API
@@ -68,8 +67,26 @@ contract: ./payments.openapi.yaml
 expose: [{gateway: edge, base: /role-check}]
 to: payments
 authenticate: {jwt: nordhaven}
+authorize: [bench.role-check]
+---
+kind: API
+name: recorded-check
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /recorded-check}]
+to: payments
+authenticate: {jwt: nordhaven}
 decisions: full
-authorize: [bench.role]
+authorize: [bench.role-check]
+---
+kind: API
+name: key-check
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /key-check}]
+to: payments
+authenticate: {key: {header: x-api-key}}
+authorize: [bench.key]
 ---
 kind: API
 name: signed-check
@@ -78,13 +95,13 @@ contract: ./payments.openapi.yaml
 expose: [{gateway: edge, base: /signed-check}]
 to: payments
 authenticate: none
-decisions: full
 authorize: [bench.signed]
 ---
 kind: Policy
 name: bench.constant
 rego: |
   package bench.constant
+  default allow := true
   allow := true
 ---
 kind: Policy
@@ -95,6 +112,26 @@ rego: |
   allow if {
     input.attributes.request.http.method == "GET"
     input.gatehouse.identity.claims.role in ["customer", "teller"]
+  }
+---
+kind: Policy
+name: bench.role-check
+rego: |
+  package bench.rolecheck
+  allow := true if {
+    input.attributes.request.http.method == "GET"
+    input.gatehouse.identity.claims.role in ["customer", "teller"]
+  } else := false
+---
+kind: Policy
+name: bench.key
+rego: |
+  package bench.key
+  default allow := false
+  allow if {
+    input.attributes.request.http.method == "GET"
+    "payments:read" in input.gatehouse.identity.scopes
+    input.gatehouse.identity.application == "bench"
   }
 ---
 kind: Policy
@@ -126,8 +163,9 @@ kind: Policy
 name: bench.many.p%[1]d
 rego: |
   package bench.many.p%[1]d
-  default allow := false
-  allow if input.gatehouse.identity.claims.role == "role-%[1]d"
+  allow := true if {
+    input.gatehouse.identity.claims.role == "role-%[1]d"
+  } else := false
 ---
 kind: API
 name: many-%[1]d
@@ -135,7 +173,6 @@ version: v1
 expose: [{gateway: edge, base: /many/%[1]d}]
 to: payments
 authenticate: {jwt: nordhaven}
-decisions: full
 authorize: [bench.many.p%[1]d]
 operations: [{id: get, method: GET, path: /}]
 `, i)

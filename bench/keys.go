@@ -53,14 +53,14 @@ func (b *bench) apiKeys(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		one, err := each(b.pace.calls/4, func(i int) error {
+		one, err := each(b.calls/4, func(i int) error {
 			_, err := table.Find(texts[i%len(texts)])
 			return err
 		})
 		if err != nil {
 			return fmt.Errorf("a key that was put is not found: %w", err)
 		}
-		least, err := each(b.pace.calls/4, func(int) error {
+		least, err := each(b.calls/4, func(int) error {
 			mac.Reset()
 			mac.Write(secret)
 			sum = mac.Sum(sum[:0])

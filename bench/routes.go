@@ -53,7 +53,7 @@ func (b *bench) routes(ctx context.Context) (err error) {
 			return err
 		}
 		url := fmt.Sprintf("http://127.0.0.1:%d/api-%d/op-%d/7", ports[i], n/operationsPerAPI/2, operationsPerAPI/2)
-		if err := get(ctx, url, ""); err != nil {
+		if err := get(ctx, url, proof{}); err != nil {
 			return err
 		}
 		subjects = append(subjects, b.loadOf(binary, fleetName(n), url, "", e.PID()))

@@ -10,10 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gatehouse/gatehouse/internal/heap"
 )
 
 // service is what a child runs.
@@ -25,6 +28,9 @@ type service struct {
 
 // serveChild runs one child until its standard input ends, and returns the exit code.
 func serveChild(args []string) int {
+	if slices.Contains([]string{"gatehouse", "empty", "pusher"}, args[0]) {
+		defer heap.Begin(os.LookupEnv).Stop() // As the daemon does; its floors too.
+	}
 	s, err := newService(args)
 	first := hello{}
 	if err != nil {

@@ -33,6 +33,9 @@ type child struct {
 	out   *bufio.Reader
 	ended <-chan error
 	kill  func()
+
+	stopping sync.Once
+	stopped  error
 }
 
 // hello is what a child says first: where it serves, or why not.
@@ -138,8 +141,13 @@ func (c *child) cpu() (time.Duration, error) {
 	return used, nil
 }
 
-// stop ends the child and waits until it is gone.
+// stop ends the child and waits until it is gone. Stopped again, it returns what it returned before.
 func (c *child) stop() error {
+	c.stopping.Do(func() { c.stopped = c.end() })
+	return c.stopped
+}
+
+func (c *child) end() error {
 	_ = c.in.Close() // The child ends when nobody asks any more.
 	timer := time.NewTimer(stopLimit)
 	defer timer.Stop()

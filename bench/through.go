@@ -45,7 +45,7 @@ func (b *bench) throughEnvoy(ctx context.Context) (err error) {
 	// The receiver of the bare Envoy's log counts for nothing, the daemon for all it does: the floor is rather too low.
 	subjects := []subject{b.loadOf(binary, "bare", fmt.Sprintf("http://127.0.0.1:%d%s", port, customerPath), "", floor.PID())}
 	for _, v := range variants {
-		if err := get(ctx, k.url(v.base), v.token); err != nil {
+		if err := get(ctx, k.url(v.base), bearer(v.token)); err != nil {
 			return err
 		}
 		subjects = append(subjects, b.loadOf(binary, v.what, k.url(v.base), v.token, ours.PID(), k.gatehouse.pid))

@@ -114,6 +114,11 @@ func (p probe) insufficient(t *testing.T) map[string]http.Header {
 			try("with more than the scope "+scope, b, map[string]any{"scope": strings.Join(rest, " ") + " " + scope + "s x" + scope})
 		}
 	}
+	for _, applied := range p.route.Native() {
+		if p.route.TakesToken() && applied.Mode == gateway.Enforce {
+			try("whom the policy "+applied.Policy.Name+" denies", nordhaven(), map[string]any{"sub": "mallory", "bank": map[string]any{"branch": "south"}})
+		}
+	}
 	for _, r := range p.route.Require {
 		if len(r.Headers) > 0 {
 			out["and without the headers of "+r.Name] = http.Header{"Authorization": p.proven(t)["Authorization"]}

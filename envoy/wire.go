@@ -81,6 +81,8 @@ const (
 	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
 	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
 	RefusedPlain = "denied"
+	// MetadataReasons is the namespace in a route's metadata that has, by the name of a policy's refusal, its reason.
+	MetadataReasons = "gatehouse.reasons"
 )
 
 // PolicyRefusal returns the name of the refusal by a policy that Envoy decides: POLICY/REASON, as no other refusal is named.

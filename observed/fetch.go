@@ -52,17 +52,8 @@ func (o *Observer) fetching(ctx context.Context, issuer *gateway.Issuer, f *fetc
 	defer client.CloseIdleConnections()
 	wait, retry := time.Duration(0), firstRetry
 	for {
-		select {
-		case <-ctx.Done():
+		if !o.turn(ctx, wait) {
 			return
-		case <-o.options.After(wait):
-		}
-		for leads, changed := o.leading(); !leads; leads, changed = o.leading() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-			}
 		}
 		asking, cancel := context.WithTimeout(ctx, fetchTimeout)
 		text, etag, err := o.fetchKeys(asking, client, issuer, f.etag)

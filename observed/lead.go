@@ -124,3 +124,20 @@ func (o *Observer) recallKeys(name string, stored Stored) {
 	k.text, k.written = stored.Value, stored.Value
 	o.changed()
 }
+
+// turn waits so long, and until this process leads. It reports whether it is time to ask: false once ctx has ended.
+func (o *Observer) turn(ctx context.Context, wait time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-o.options.After(wait):
+	}
+	for leads, changed := o.leading(); !leads; leads, changed = o.leading() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changed:
+		}
+	}
+	return true
+}

@@ -68,17 +68,8 @@ func (o *Observer) ask(q question) *name {
 func (o *Observer) follow(ctx context.Context, n *name) {
 	wait := time.Duration(0)
 	for {
-		select {
-		case <-ctx.Done():
+		if !o.turn(ctx, wait) {
 			return
-		case <-o.options.After(wait):
-		}
-		for leads, changed := o.leading(); !leads; leads, changed = o.leading() {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-			}
 		}
 		select {
 		case <-ctx.Done():

@@ -10,7 +10,7 @@ import (
 func openToAll(r *review) {
 	for route, api := range r.forwarding {
 		if route.Public {
-			field := r.said(api, route, "authenticate", func(op *gateway.Operation) bool { return op.Authenticate != nil })
+			field := r.authenticates(api, route)
 			r.api(api, field, "anybody may call %s", calls(route, field))
 		}
 	}
@@ -26,7 +26,7 @@ func calls(route *gateway.Route, field string) string {
 
 func unlimited(r *review) {
 	for route, api := range r.forwarding {
-		if route.Public && len(route.Limits) == 0 {
+		if nameless(route) && len(route.Limits) == 0 {
 			field := r.said(api, route, "limits", func(op *gateway.Operation) bool { return op.Limits != nil })
 			r.api(api, field, "anybody may call %s, as often as they like", calls(route, field))
 		}
@@ -54,7 +54,7 @@ func anyToken(r *review) {
 		if route.Public || len(route.Authorize)+len(route.Require) > 0 || !slices.ContainsFunc(route.Ways, takesAny) {
 			continue
 		}
-		field := r.said(api, route, "authenticate", func(op *gateway.Operation) bool { return op.Authenticate != nil })
+		field := r.authenticates(api, route)
 		r.api(api, field, "%s asks for a token, and for nothing that it must say", calls(route, field))
 	}
 }

@@ -1,6 +1,10 @@
 package posture
 
-import "time"
+import (
+	"time"
+
+	"github.com/gatehouse/gatehouse/gateway"
+)
 
 const (
 	longAnswer        = time.Minute
@@ -35,6 +39,17 @@ func slowAuthorization(r *review) {
 	for _, api := range r.Revision.APIs {
 		if api.Timeout > longAuthorization {
 			r.api(api, "timeouts.authorization", "requests of %s may wait %s for authorization", api.Ref(), api.Timeout)
+		}
+	}
+}
+
+// recordedDearly finds what is asked of Gatehouse for nothing but its record.
+func recordedDearly(r *review) {
+	for route, api := range r.forwarding {
+		usual := *route
+		usual.Decisions = gateway.RecordedUsual
+		if route.CallsAuthorization() && !usual.CallsAuthorization() {
+			r.api(api, "decisions", "requests of %s wait for Gatehouse only to be recorded in full", api.Ref())
 		}
 	}
 }

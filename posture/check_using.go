@@ -20,6 +20,12 @@ func (r *review) used() map[gateway.Ref]bool {
 			note(gateway.KindPolicy, p.Policy.Name)
 		}
 	}
+	for _, p := range r.Revision.Policies {
+		note(gateway.KindBundle, p.Bundle)
+		for _, name := range p.Imports {
+			note(gateway.KindPolicy, name)
+		}
+	}
 	for _, api := range r.Revision.APIs {
 		for _, d := range api.To {
 			note(gateway.KindUpstream, d.Upstream)
@@ -58,6 +64,7 @@ func (r *review) unused(kind gateway.Kind, what string) {
 func unusedUpstreams(r *review)    { r.unused(gateway.KindUpstream, "forwards to") }
 func unusedPolicies(r *review)     { r.unused(gateway.KindPolicy, "applies") }
 func unusedIssuers(r *review)      { r.unused(gateway.KindIssuer, "takes tokens of") }
+func unusedBundles(r *review)      { r.unused(gateway.KindBundle, "looks into") }
 func unusedCertificates(r *review) { r.unused(gateway.KindCertificate, "shows") }
 
 func weightless(r *review) {

@@ -171,6 +171,10 @@ func (r *review) policy(p *gateway.Policy, field, format string, args ...any) {
 	r.find(gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name}, p.Team, p.Origin, field, format, args...)
 }
 
+func (r *review) bundle(b *gateway.Bundle, field, format string, args ...any) {
+	r.find(gateway.Ref{Kind: gateway.KindBundle, Name: b.Name}, b.Team, b.Origin, field, format, args...)
+}
+
 func (r *review) certificate(c *gateway.Certificate, field, format string, args ...any) {
 	r.find(gateway.Ref{Kind: gateway.KindCertificate, Name: c.Name}, c.Team, c.Origin, field, format, args...)
 }

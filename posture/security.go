@@ -4,7 +4,7 @@ import "slices"
 
 // Security returns the rules about how safe a configuration is, by their numbers.
 func Security() []Rule {
-	return slices.Concat(clients(), listeners(), backends(), teams(), waiverRules("GS"))
+	return slices.Concat(clients(), identities(), listeners(), backends(), teams(), waiverRules("GS"))
 }
 
 // clients returns the rules about who may call, and how often.
@@ -58,6 +58,37 @@ func clients() []Rule {
 	}
 }
 
+// identities returns the rules about how callers prove who they are, and what they may do then.
+func identities() []Rule {
+	return []Rule{
+		{
+			ID: "GS010", Title: "Policies only watch", Severity: Warning, check: onlyWatched,
+			Why: "Every policy of the operation is in the mode `shadow`: what they would refuse is recorded, and passes.",
+			Fix: "Remove `mode: shadow` once the decision log shows what the policy would do, or waive it until then",
+		},
+		{
+			ID: "GS011", Title: "API keys travel in the query", Severity: Warning, check: keyInQuery,
+			Why: "What is in a URL ends up in histories, bookmarks and the logs of everything on the way.",
+			Fix: "Take the key in a header: `key: {header: x-api-key}`",
+		},
+		{
+			ID: "GS012", Title: "Nobody in particular may write", Severity: Warning, check: namelessWrites,
+			Why: "The operation takes requests that change something from callers who show nothing, and no policy refuses them any.",
+			Fix: "Keep `anonymous` to operations that read, or apply a Policy that looks at `input.gatehouse.identity`",
+		},
+		{
+			ID: "GS013", Title: "Keys are fetched by plain HTTP", Severity: High, check: keysInClear,
+			Why: "Whoever is on the way can put keys of their own in the place of the issuer's, and then be anybody.",
+			Fix: "Write an https URL, with `ca` where the server's certificate is of your own, and remove `insecure`",
+		},
+		{
+			ID: "GS014", Title: "Policies are fetched by plain HTTP", Severity: High, check: bundlesInClear,
+			Why: "Whoever is on the way can put policies of their own in the place of these, or read the token that is sent. A signature keeps the policies, not the token.",
+			Fix: "Write an https URL and remove `insecure`, or write `verify`",
+		},
+	}
+}
+
 // listeners returns the rules about how clients arrive.
 func listeners() []Rule {
 	return []Rule{
@@ -95,6 +126,11 @@ func listeners() []Rule {
 			ID: "GS026", Title: "The management API is on TCP", Severity: Warning, check: adminOnTCP,
 			Why: "Over a Unix socket the kernel says who calls; over TCP a token does, which can be lost.",
 			Fix: "Serve it on the Unix socket, or keep the port from all but those who operate Gatehouse",
+		},
+		{
+			ID: "GS027", Title: "Nobody looks at the client certificates", Severity: Info, check: unreadCertificates,
+			Why: "The listener asks for client certificates and takes clients without: where no route looks at them they keep nobody out.",
+			Fix: "Write `authenticate: {mtls: ...}` or `bound: true` where they matter, `mode: required`, or remove `clients`",
 		},
 	}
 }

@@ -86,6 +86,11 @@ func using() []Rule {
 			Why: "The team has no API or Route on the Gateway: the grant was not taken back, or the team is misspelt.",
 			Fix: "Remove the entry of `allow`, or correct its team",
 		},
+		{
+			ID: "GL026", Title: "A Bundle that no Policy looks into", Severity: Warning, check: unusedBundles,
+			Why: "It is fetched again and again, and decides nothing.",
+			Fix: "Name it as the `bundle` of a Policy, or remove it",
+		},
 	}
 }
 
@@ -122,6 +127,11 @@ func running() []Rule {
 			ID: "GL062", Title: "Authorization may take long", Severity: Warning, check: slowAuthorization,
 			Why: "Every request waits for the call. One that has not answered in seconds will not.",
 			Fix: "Write `timeouts: {authorization: 1s}` or less",
+		},
+		{
+			ID: "GL063", Title: "Requests wait only to be recorded", Severity: Info, check: recordedDearly,
+			Why: "Envoy could decide these requests by itself. `decisions: full` makes each of them wait for a call to Gatehouse, which costs more than all the rest that a gateway does.",
+			Fix: "Remove `decisions: full` where the record of what Envoy decided will do",
 		},
 	}
 }

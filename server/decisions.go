@@ -42,6 +42,15 @@ type decisionLog struct {
 	settings logSettings
 }
 
+// recorder returns what the authorization service tells of its decisions; nil where they are written nowhere: making records that
+// nobody keeps would cost as much as the Checks.
+func (d *decisionLog) recorder() authz.Recorder {
+	if o := d.server.options.Decisions; o.Lines == nil && o.Journal < 0 {
+		return nil
+	}
+	return d
+}
+
 // Record takes a decision of the authorization service.
 func (d *decisionLog) Record(one *authz.Decided) { d.put(one) }
 
@@ -49,7 +58,7 @@ func (d *decisionLog) put(p decisions.Pending) {
 	d.mu.RLock()
 	log := d.log
 	d.mu.RUnlock()
-	if log != nil {
+	if log != nil && d.recorder() != nil {
 		log.Put(p)
 	}
 }

@@ -102,7 +102,7 @@ func refusedByRules(d *gateway.Decision, r *analytics.Record) {
 }
 
 // nativePassage fills in what is special about a request that went to its upstream and was not recorded by Gatehouse: one that was let
-// through by a failure, or one of those that are sampled.
+// through by a failure, one that a policy in shadow mode would have refused, or one of those that are sampled.
 func (s *Server) nativePassage(d *gateway.Decision, r *analytics.Record) bool {
 	d.Result, d.Status, d.Detail = gateway.ResultAllowed, 0, ""
 	switch {
@@ -114,6 +114,8 @@ func (s *Server) nativePassage(d *gateway.Decision, r *analytics.Record) bool {
 		return true
 	case r.Answered != analytics.Upstream || r.API == "":
 		return false
+	case r.WouldRefuse(): // What a policy is tried for is seen whole.
+		return true
 	}
 	percent := s.decided.settings.sampled(r.Fleet, r.Rules)
 	return percent > 0 && chance(r.RequestID) < percent

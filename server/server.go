@@ -146,21 +146,7 @@ func New(o Options) (*Server, error) {
 	if o.State == "" {
 		return nil, errors.New("no state directory: name the directory in which the sockets are to be")
 	}
-	if o.Drain <= 0 {
-		o.Drain = defaultDrain
-	}
-	if o.Lookup == nil {
-		o.Lookup = func(string) (string, bool) { return "", false }
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Used == nil {
-		o.Used = func(*gateway.Revision) {}
-	}
+	o = o.completed()
 	s := &Server{
 		options:   o,
 		log:       o.Logger,
@@ -187,7 +173,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.authz = authz.New(authz.Options{
-		Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided, Keys: s.keys, Introspection: s.introspection,
+		Logger: o.Logger, Now: o.Now, Caller: s.callerFleet, Limits: spending{s.ratelimit}, Recorder: s.decided.recorder(), Keys: s.keys, Introspection: s.introspection,
 	})
 	s.entries.byNumber, s.known.nodes = map[int64]*entry{}, map[nodeKey]store.Node{}
 	s.xds = cache.New(cache.Settings{Log: o.Logger, Now: o.Now, Shared: true, Identity: callerNode, Grace: o.Grace, Changed: func(fleet string) {
@@ -210,6 +196,26 @@ func New(o Options) (*Server, error) {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	}
 	return s, nil
+}
+
+// completed returns the options with what was left out.
+func (o Options) completed() Options {
+	if o.Drain <= 0 {
+		o.Drain = defaultDrain
+	}
+	if o.Lookup == nil {
+		o.Lookup = func(string) (string, bool) { return "", false }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Used == nil {
+		o.Used = func(*gateway.Revision) {}
+	}
+	return o
 }
 
 // Start listens, loads the configuration and serves. A faulty configuration is not an error: the server is up and not

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -89,19 +90,33 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 		return nil, err
 	}
 	s.service = authz.NewStandalone(settings)
-	s.pieces = newPieces(s.service, s.setOptions(), len(s.config.Bundles))
+	set, err := s.setOptions()
+	if err != nil {
+		return nil, err
+	}
+	s.pieces = newPieces(s.service, set, len(s.config.Bundles))
 	s.registerStandalone()
 	return s, nil
 }
 
-// setOptions says how the policies are asked.
-func (s *Standalone) setOptions() authz.SetOptions {
+// setOptions says how the policies are asked. The error is that of a file that OPA's configuration names.
+func (s *Standalone) setOptions() (authz.SetOptions, error) {
 	p := s.config.Plugins.Envoy
 	o := authz.SetOptions{Path: p.Path, SkipBody: p.SkipBody, Logged: s.log != nil}
 	if s.config.Logs != nil {
 		o.Mask, o.Drop = s.config.Logs.Mask, s.config.Logs.Drop
 	}
-	return o
+	if p.Descriptors == "" {
+		return o, nil
+	}
+	text, err := os.ReadFile(p.Descriptors)
+	if err == nil {
+		o.Descriptors, err = authz.ReadDescriptors(text)
+	}
+	if err != nil {
+		return o, fmt.Errorf("OPA's configuration: plugins.envoy_ext_authz_grpc.proto-descriptor: %w", err)
+	}
+	return o, nil
 }
 
 // Addr returns the address as bound.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse/gatehouse/internal/heap"
 	"github.com/gatehouse/gatehouse/server"
 )
 
@@ -82,6 +83,7 @@ func (o *authzOptions) run(ctx context.Context) error {
 	}
 	o.settings.Logger = newLogger(o.env.failures, o.logFormat.value, o.logLevel.value)
 	o.settings.Console, o.settings.Lookup, o.settings.Drain = o.env.stdout, o.env.lookup, stopTimeout
+	defer heap.Begin(o.env.lookup).Stop()
 	s, err := server.NewStandalone(o.settings)
 	if err != nil {
 		return err

@@ -113,6 +113,9 @@ func table(w io.Writer, a *admin.Answer) {
 	for _, h := range a.Hops {
 		line("", "%s: %s", h.Service, h.Why)
 	}
+	for _, p := range a.Policies {
+		line("policy", "%s", judged(p))
+	}
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
 	}

@@ -180,6 +180,9 @@ func (p *planPrinter) hops(routes []admin.RouteChange) {
 	p.heading("calls to Gatehouse that a request waits for:")
 	for _, r := range routes {
 		p.line("  %s: %s, before %s", r.Route, hopsText(r.After), hopsText(r.Before))
+		for _, j := range r.Policies {
+			p.line("    policy %s", judged(j))
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gatehouse/gatehouse/internal/heap"
 	"github.com/gatehouse/gatehouse/server"
 )
 
@@ -128,6 +129,7 @@ func (o *serveOptions) run(ctx context.Context) error {
 	if o.server.Decisions, err = o.decisions.open(o.env.stdout); err != nil {
 		return err
 	}
+	defer heap.Begin(o.env.lookup).Stop()
 	s, err := server.New(o.server)
 	if err != nil {
 		return err

@@ -30,7 +30,15 @@ func Draw(t *rapid.T) Request {
 		}
 	}
 	lists := []any{
-		[]any{"teller"}, []any{"auditor", "a", 3, true}, []any{}, "teller", []any{[]any{"teller"}}, 3, []any{"GET", "/r/a"}, false, []any{"alice", ""},
+		[]any{"teller"},
+		[]any{"auditor", "a", 3, true},
+		[]any{},
+		"teller",
+		[]any{[]any{"teller"}},
+		3,
+		[]any{"GET", "/r/a"},
+		false,
+		[]any{"alice", ""},
 		map[string]any{"x": "teller", "teller": "x"},
 	}
 	claim(r.Claims, "role", "teller", "auditor", "a", 3, true, false, "", []any{"teller"}, "é!", 3.5, map[string]any{"a": "teller"})

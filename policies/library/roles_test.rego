@@ -21,3 +21,15 @@ test_no_roles if roles.allow.allowed == false with input as said({}, {"any": ["t
 test_nobody if roles.allow.allowed == false with input as {"gatehouse": {"parameters": {"any": ["teller"]}}}
 
 test_no_parameters if roles.allow.allowed == false with input as said({"roles": ["teller"]}, {})
+
+test_a_role_with_signs if roles.allow == true with input as said({"roles": "clerk a.b+c\\"}, {"any": ["a.b+c\\"]})
+
+test_a_sign_is_no_wildcard if roles.allow.allowed == false with input as said({"roles": "axb"}, {"any": ["a.b"]})
+
+test_two_words_are_no_role if roles.allow.allowed == false with input as said({"roles": "senior teller"}, {"any": ["senior teller"]})
+
+test_two_words_in_a_list if roles.allow == true with input as said({"roles": ["senior teller"]}, {"any": ["senior teller"]})
+
+test_an_object_is_no_list if roles.allow.allowed == false with input as said({"roles": {"a": "teller"}}, {"any": ["teller"]})
+
+test_a_deep_claim if roles.allow == true with input as said({"a": {"b": {"c": {"d": ["teller"]}}}}, {"any": ["teller"], "claim": "a.b.c.d"})

@@ -37,10 +37,12 @@ type Answer struct {
 	Action      string        `json:"action"`
 	Filters     []string      `json:"filters,omitempty"`
 	Hops        []gateway.Hop `json:"hops"`
-	Upstreams   []Upstream    `json:"upstreams,omitempty"`
-	Rules       string        `json:"rules,omitempty"`
-	Why         string        `json:"why"`
-	Rejected    []Rejected    `json:"rejected,omitempty"`
+	// Policies say who judges each policy of the route, and why.
+	Policies  []gateway.Judgement `json:"policies,omitempty"`
+	Upstreams []Upstream          `json:"upstreams,omitempty"`
+	Rules     string              `json:"rules,omitempty"`
+	Why       string              `json:"why"`
+	Rejected  []Rejected          `json:"rejected,omitempty"`
 }
 
 // Upstream is where a request may go, with its share.
@@ -249,7 +251,7 @@ func holds(c gateway.Condition, value string) bool { return c.Value == "" || val
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
-	a.Filters = translate.Filters(r)
+	a.Filters, a.Policies = translate.Filters(r), r.Judgements()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
 	}

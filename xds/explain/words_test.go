@@ -49,8 +49,9 @@ func TestAnswerTellsTheWay(t *testing.T) {
 	got.Rules, got.Origin, got.Upstreams[0].Cluster, got.Upstreams[1].Cluster = "", "", "", ""
 	want := explain.Answer{
 		Fleet: "fleet", Gateway: "edge", Listener: "http ([::1]:8080)", VirtualHost: "edge~http/*", Route: "payments/v1/read", Action: "forward",
-		Filters: []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.policy", "gatehouse.guard"},
-		Hops:    []gateway.Hop{{Service: "authorization", Why: "policy owners; it spends limit each"}},
+		Filters:  []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.policy", "gatehouse.guard"},
+		Hops:     []gateway.Hop{{Service: "authorization", Why: "policy owners; it spends limit each"}},
+		Policies: []gateway.Judgement{{Policy: "owners", By: gateway.ByGatehouse}},
 		Upstreams: []explain.Upstream{
 			{Name: "blue", Weight: 90, Endpoints: []string{"127.0.0.1:9001", "unix:/run/blue.sock"}}, {Name: "green", Weight: 10},
 		},

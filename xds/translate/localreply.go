@@ -25,6 +25,7 @@ type reply struct {
 	status    int    // What Envoy answers; 0: whatever it is.
 	becomes   int    // The status in its place; 0: it stays.
 	code      string
+	detail    string // The document's detail; empty: what Envoy says of its answer.
 	reason    string // The document's reason: a text, or what Envoy puts for it; empty: none.
 	challenge string // WWW-Authenticate (RFC 6750 3), or empty.
 	wait      bool   // Tells the client when to come back.
@@ -82,8 +83,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 	for _, r := range replies() {
 		add(r.mapper())
 	}
-	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal, "")})
-	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 400), BodyFormatOverride: problemFormat(gateway.ProblemBadRequest, "")})
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 500), BodyFormatOverride: problemFormat(gateway.ProblemInternal, "", "")})
+	add(&hcmv3.ResponseMapper{Filter: status(accesslogv3.ComparisonFilter_GE, 400), BodyFormatOverride: problemFormat(gateway.ProblemBadRequest, "", "")})
 	return out
 }
 
@@ -99,7 +100,7 @@ func (r reply) mapper() *hcmv3.ResponseMapper {
 	if r.status != 0 {
 		filter = both(filter, status(accesslogv3.ComparisonFilter_EQ, uint32(r.status)))
 	}
-	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code, r.reason)}
+	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code, r.detail, r.reason)}
 	r.head(m)
 	return m
 }
@@ -114,6 +115,9 @@ func (r reply) grpcMapper() *hcmv3.ResponseMapper {
 // message returns what is wrong in words.
 func (r reply) message() string {
 	title := gateway.NewProblem(0, r.code, "").Title
+	if r.detail != "" {
+		title = r.detail // As Gatehouse tells gRPC callers.
+	}
 	if r.reason == "" {
 		return title
 	}
@@ -133,14 +137,17 @@ func (r reply) head(m *hcmv3.ResponseMapper) {
 	}
 }
 
-// problemFormat returns the problem document of a code; Envoy fills in status and detail.
-func problemFormat(code, reason string) *corev3.SubstitutionFormatString {
+// problemFormat returns the problem document of a code; Envoy fills in the status, and the detail where none is given.
+func problemFormat(code, detail, reason string) *corev3.SubstitutionFormatString {
 	p := gateway.NewProblem(0, code, "")
+	if detail == "" {
+		detail = "%LOCAL_REPLY_BODY%"
+	}
 	fields := map[string]*structpb.Value{
 		"type":       structpb.NewStringValue(p.Type),
 		"title":      structpb.NewStringValue(p.Title),
 		"status":     structpb.NewStringValue("%RESPONSE_CODE%"),
-		"detail":     structpb.NewStringValue("%LOCAL_REPLY_BODY%"),
+		"detail":     structpb.NewStringValue(detail),
 		"code":       structpb.NewStringValue(p.Code),
 		"request_id": structpb.NewStringValue("%REQ(X-REQUEST-ID)%"),
 	}

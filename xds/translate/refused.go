@@ -3,6 +3,9 @@ package translate
 import (
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -36,6 +39,8 @@ func refused() []reply {
 			details: refusal(envoy.RefusedScope), code: gateway.ProblemForbidden, reason: reasonScope,
 			challenge: challenge + `, error="insufficient_scope", ` + name,
 		},
+		{details: policyDenial() + " && " + deniedReason() + " != ''", code: gateway.ProblemDenied, detail: denied, reason: "%CEL(" + deniedReason() + ")%"},
+		{details: policyDenial(), code: gateway.ProblemDenied, detail: denied},
 		{details: refusal(""), code: gateway.ProblemForbidden, reason: name},
 	}
 }
@@ -46,8 +51,40 @@ func refusedCalls() []reply {
 	return []reply{
 		{details: refusal(envoy.RefusedToken) + " || " + refusal(envoy.RefusedIdentity), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
 		{details: refusal(envoy.RefusedDecision), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
+		all[len(all)-3],
+		all[len(all)-2],
 		all[len(all)-1],
 	}
+}
+
+// policyDenial holds when a policy refused that Envoy decides (envoy.PolicyRefusal). Of the other refusals only a claim's may have
+// a slash in its name.
+func policyDenial() string {
+	found := metadataOf(envoy.MetadataRBAC, envoy.KeyRefusal)
+	return refusal("") + " && " + found + ".contains('/') && !" + found + ".startsWith('" + envoy.RefusedClaim + "')"
+}
+
+// denied is the detail of what a policy denies, as Gatehouse says it where it decides.
+const denied = "A policy denied the request."
+
+// deniedReason returns the CEL expression of the reason of a policy's refusal: the route tells it (reasons), as nothing can cut it
+// out of the refusal's name. It holds no parenthesis, which would end it where Envoy puts its value in.
+func deniedReason() string {
+	return "xds.route_metadata.filter_metadata['" + envoy.MetadataReasons + "'][" + metadataOf(envoy.MetadataRBAC, envoy.KeyRefusal) + "]"
+}
+
+// reasons returns what a route tells of the refusals by its policies: the reason of each by its name. It is nil where there are none.
+func reasons(r *gateway.Route) *corev3.Metadata {
+	all := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+	for _, p := range r.Native() {
+		if p.Mode == gateway.Enforce && p.Reason != "" {
+			all.Fields[envoy.PolicyRefusal(p.Policy.Name, p.Reason)] = structpb.NewStringValue(p.Reason)
+		}
+	}
+	if len(all.Fields) == 0 {
+		return nil
+	}
+	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{envoy.MetadataReasons: all}}
 }
 
 // refusal holds when the guard refused what begins with a name.

@@ -1,0 +1,74 @@
+package heap_test
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/gatehouse/gatehouse/internal/heap"
+)
+
+// TestPercent gives little room to grow, and much what Go gives.
+func TestPercent(t *testing.T) {
+	for _, test := range []struct {
+		live uint64
+		want int
+	}{{0, 800}, {1 << 20, 800}, {16 << 20, 400}, {32 << 20, 200}, {64 << 20, 100}, {1 << 30, 100}} {
+		if got := heap.Percent(test.live); got != test.want {
+			t.Errorf("%d bytes: %d, want %d", test.live, got, test.want)
+		}
+	}
+}
+
+// percent returns what is set.
+func percent() int {
+	now := debug.SetGCPercent(100)
+	debug.SetGCPercent(now)
+	return now
+}
+
+// TestPace follows what the process holds, and sets back what was there before.
+func TestPace(t *testing.T) {
+	before := percent()
+	p := heap.Begin(func(string) (string, bool) { return "", false })
+	if percent() <= before {
+		t.Errorf("at first %d", percent())
+	}
+	held := make([]byte, 2*heap.Room)
+	for i := 0; i < len(held); i += os.Getpagesize() {
+		held[i] = 1
+	}
+	await(t, func() bool { return percent() == 100 })
+	runtime.KeepAlive(held)
+	await(t, func() bool { return percent() > 400 })
+	p.Stop()
+	p.Stop()
+	runtime.GC()
+	if percent() != before {
+		t.Errorf("afterwards %d, want %d", percent(), before)
+	}
+}
+
+// TestGOGC leaves the percentage as it is where somebody has set it.
+func TestGOGC(t *testing.T) {
+	before := percent()
+	p := heap.Begin(func(name string) (string, bool) { return "50", name == "GOGC" })
+	if percent() != before {
+		t.Errorf("it is %d", percent())
+	}
+	p.Stop()
+	if percent() != before {
+		t.Errorf("afterwards %d", percent())
+	}
+}
+
+func await(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !holds(); runtime.GC() {
+		if time.Now().After(end) {
+			t.Fatalf("it stays at %d", percent())
+		}
+	}
+}
