@@ -58,10 +58,10 @@ func (p *Predicate) compares() string {
 			parts = append(parts, part)
 		}
 	})
-	switch n := len(parts); {
-	case n == 0:
+	switch n := len(parts); n {
+	case 0:
 		return "it answers alike whatever the request"
-	case n == 1:
+	case 1:
 		return "it only compares " + parts[0]
 	default:
 		return "it only compares " + strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
