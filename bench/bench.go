@@ -48,7 +48,7 @@ func newBench(o options, progress io.Writer) (*bench, error) {
 	b := &bench{
 		options: o, envoy: binary, dir: dir, progress: progress,
 		log:  slog.New(slog.NewTextHandler(progress, &slog.HandlerOptions{Level: slog.LevelError})),
-		pace: pace{turns: 5, calls: time.Second, wrk: 3 * time.Second, loads: 5, changes: 100},
+		pace: pace{turns: 5, calls: time.Second, wrk: 2 * time.Second, loads: 5, changes: 100},
 	}
 	if o.short {
 		b.pace = pace{turns: 3, calls: 500 * time.Millisecond, wrk: time.Second, loads: 1, changes: 20}
