@@ -65,7 +65,22 @@ func (s *Server) changeable(ctx context.Context) error {
 	if s.draining.Load() || s.handed.Load() {
 		return fmt.Errorf("%w: this process is ending", admin.ErrUnable)
 	}
-	return storeProblem(s.takeUpAll(ctx))
+	for range beginTries {
+		if err := s.takeUpAll(ctx); err != nil {
+			return storeProblem(err)
+		}
+		if s.founded() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: entry %d was made a moment ago and is not in use here yet: plan again", admin.ErrConflict, s.latest.Number)
+}
+
+// founded reports whether what is made now is made from the newest entry that counts. It is not where another replica made one between
+// two looks at the store: what came of the older one would take the newer one's changes away.
+func (s *Server) founded() bool {
+	counts := s.latest.State == stateRolling || s.latest.State == stateLive
+	return s.cluster == nil || !counts || s.live.Load().entry == s.latest.Number
 }
 
 // foresee returns what is observed now, for documents of which some may not be watched yet. It begins to watch nothing.
