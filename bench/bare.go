@@ -21,8 +21,9 @@ import (
 )
 
 // bareEnvoy starts the floor: an Envoy with the same listener, of whose filters only the router is left, and one route to the
-// same backends. The access log, the removal of headers and every bound of a connection stay; the log goes to an empty receiver.
-func (k *bank) bareEnvoy(ctx context.Context) (e *envoy.Child, port int, err error) {
+// same backends. The access log, the removal of headers and every bound of a connection stay; the log goes to an empty receiver,
+// which is a process of its own. Both processes are returned.
+func (k *bank) bareEnvoy(ctx context.Context) (pids []int, port int, err error) {
 	if port, err = freePort(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -46,8 +47,11 @@ func (k *bank) bareEnvoy(ctx context.Context) (e *envoy.Child, port int, err err
 	if err := writeStatic(res, settings, receiver.hello.Addresses["accesslog"]); err != nil {
 		return nil, 0, err
 	}
-	e, err = k.launch(ctx, settings)
-	return e, port, err
+	e, err := k.launch(ctx, settings)
+	if err != nil {
+		return nil, 0, err
+	}
+	return []int{e.PID(), receiver.pid}, port, nil
 }
 
 // bare returns what is left of a fleet's resources when everything by which Gatehouse guards a request is taken away.

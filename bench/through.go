@@ -42,8 +42,7 @@ func (b *bench) throughEnvoy(ctx context.Context) (err error) {
 		{"token and policy, 1 hop", "/policy", k.token, 0},
 		{"token, policy and limit, 1 hop", "/payments", k.token, oneHopTarget},
 	}
-	// The receiver of the bare Envoy's log counts for nothing, the daemon for all it does: the floor is rather too low.
-	subjects := []subject{b.loadOf(binary, "bare", fmt.Sprintf("http://127.0.0.1:%d%s", port, customerPath), "", floor.PID())}
+	subjects := []subject{b.loadOf(binary, "bare", fmt.Sprintf("http://127.0.0.1:%d%s", port, customerPath), "", floor...)}
 	for _, v := range variants {
 		if err := get(ctx, k.url(v.base), bearer(v.token)); err != nil {
 			return err
