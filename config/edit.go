@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -60,6 +61,8 @@ func (e *editor) edit(change *Edit) {
 	switch s, found := e.find(change.Object); {
 	case given != 1:
 		e.fault(gateway.CodeConflict, s, change.Object, "", "an edit is a document, fields or a removal: give one of them")
+	case found && !utf8.Valid(e.files[s.File]): // Where documents begin and end in it depends on how far ahead its reader looks.
+		e.fault(gateway.CodeSyntax, s, change.Object, "", fmt.Sprintf("the file %s is not all UTF-8: correct that first", s.File))
 	case change.Document != "" && found && change.New:
 		e.fault(gateway.CodeDuplicate, s, change.Object, "name", fmt.Sprintf("%s is there already: change it, or choose another name", change.Object))
 	case change.Document != "":
