@@ -29,9 +29,8 @@ type Assignment struct {
 
 // Settings are what both ends agree on.
 type Settings struct {
-	Life     time.Duration // How long an Envoy keeps an Assignment after it was given last.
-	Interval time.Duration // Between two reports.
-	Margin   time.Duration // Within which an Assignment reaches its Envoy, and by which clocks may differ.
+	Life   time.Duration // How long an Envoy keeps an Assignment after it was given last.
+	Margin time.Duration // Within which an Assignment reaches its Envoy, and by which clocks may differ.
 }
 
 // Holder is an Envoy that takes part in a division. Times are milliseconds since the Unix epoch.
@@ -47,7 +46,8 @@ type Holder struct {
 	Known    bool       `json:"known,omitempty"`   // Demand was measured.
 	Reported int64      `json:"reported,omitempty"`
 	Lost     bool       `json:"lost,omitempty"`     // Nobody hears of it any more.
-	Doubtful bool       `json:"doubtful,omitempty"` // Whether it was given Now at Sent, or some time before, is not known.
+	Arrived  int64      `json:"arrived,omitempty"`  // When what certainly reached it was sent, last.
+	Doubtful bool       `json:"doubtful,omitempty"` // Whether what was sent since reached it is not known.
 
 	asked int64 // Requests since Reported, where a report came too soon to measure by.
 }
@@ -148,13 +148,13 @@ func (d *Division) lost(node string) *Holder {
 // Lose says that nobody hears of a Holder any more. What it holds counts until it has expired.
 func (d *Division) Lose(h *Holder, now time.Time) {
 	d.advance(now.UnixMilli())
-	h.Lost = true
+	h.Lost, h.Doubtful = true, true
 	d.expire(now.UnixMilli())
 }
 
 // Report takes in how many requests a Holder has let through and refused since its report before.
 func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
-	at := now.UnixMilli()
+	at, margin := now.UnixMilli(), d.settings.Margin.Milliseconds()
 	d.advance(at)
 	if !h.Given && h.Before == nil { // What was let through without an Assignment is a debt.
 		d.Credit = max(d.Credit-min(allowed, d.Limit.Burst)*creditUnit, -d.Limit.Burst*creditUnit)
@@ -162,7 +162,13 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 	if h.Before != nil && at-h.Changed >= d.settings.Margin.Milliseconds() {
 		h.Before = nil // Now has reached it, or it would not be heard of in the same stream.
 	}
-	if h.Given && at-h.Sent > d.certain(h).Milliseconds() {
+	if !h.Doubtful && at-h.Sent >= margin {
+		h.Arrived = h.Sent
+	}
+	if h.Before != nil && at-h.Changed >= margin {
+		h.Before = nil // Now has reached it, or it would not be heard of in the same stream.
+	}
+	if last := h.last(); h.Given && at-last > d.settings.Life.Milliseconds()-margin {
 		// It may have expired, and would begin with a full bucket.
 		h.Before, h.Given = &Lent{h.greatest(), h.Sent + d.lives()}, false
 		h.Now = Assignment{}
@@ -175,13 +181,12 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 	d.cap()
 }
 
-// certain is for how long after it was given an Assignment is certainly in force.
-func (d *Division) certain(h *Holder) time.Duration {
-	certain := d.settings.Life - d.settings.Margin
+// last returns when a holder was certainly given last what it has.
+func (h *Holder) last() int64 {
 	if h.Doubtful {
-		certain -= d.settings.Interval
+		return h.Arrived
 	}
-	return certain
+	return h.Sent
 }
 
 // Renew returns what a Holder has now, for another life. ok is false where it has nothing.

@@ -8,7 +8,7 @@ import (
 
 // settings are those of the tests.
 func settings() share.Settings {
-	return share.Settings{Life: 15 * time.Second, Interval: 5 * time.Second, Margin: 2 * time.Second}
+	return share.Settings{Life: 15 * time.Second, Margin: 2 * time.Second}
 }
 
 // tokens is a token bucket as Envoy keeps it.
