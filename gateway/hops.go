@@ -15,13 +15,13 @@ func (r *Route) CallsAuthorization() bool {
 }
 
 // CallsLimits reports whether requests of the route wait for a rate limit call. Where authorization is called anyway, that call
-// spends the limits.
+// spends the limits. Limits that each Envoy enforces by itself need none.
 func (r *Route) CallsLimits() bool {
-	return r.Action == ActionForward && len(r.Limits) > 0 && !r.CallsAuthorization()
+	return r.Action == ActionForward && len(r.CalledLimits()) > 0 && !r.CallsAuthorization()
 }
 
 // CheckSpends reports whether the ext_authz call of the route spends its limits.
-func (r *Route) CheckSpends() bool { return len(r.Limits) > 0 && r.CallsAuthorization() }
+func (r *Route) CheckSpends() bool { return len(r.CalledLimits()) > 0 && r.CallsAuthorization() }
 
 // CheckAway returns what becomes of requests while the ext_authz call of the route is not answered. Where that call spends the
 // limits too, the stricter of both failure modes holds: an unanswered call tells nothing about either.
@@ -38,12 +38,12 @@ func (r *Route) Hops() []Hop {
 	if r.CallsAuthorization() {
 		why := r.whyAuthorization()
 		if r.CheckSpends() {
-			why += "; it spends limit " + names(r.Limits, func(l Limit) string { return l.Name })
+			why += "; it spends limit " + names(r.CalledLimits(), func(l Limit) string { return l.Name })
 		}
 		hops = append(hops, Hop{Service: "authorization", Why: why})
 	}
 	if r.CallsLimits() {
-		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.Limits, func(l Limit) string { return l.Name })})
+		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.CalledLimits(), func(l Limit) string { return l.Name })})
 	}
 	return hops
 }

@@ -10,15 +10,16 @@ import (
 const (
 	reservePart = 10  // Of the rate, for who comes next; kept only where nobody lacks it.
 	floorPart   = 16  // Of an equal part: who asks for less is still assigned so much, for when it asks again.
+	trifle      = 16  // Tokens in an hour that stay free, so that one can flow to who comes.
 	repayPart   = 100 // Of the rate, kept back while there is hardly any credit for changes.
 	steadyPart  = 20  // Of what somebody has: a smaller change is not worth a full bucket.
 	burstPart   = 2   // Of the burst, for the holders; the rest is for changes and for who comes.
 	shortPart   = 10  // Of a second's rate, as the burst of who asks for more than it gets.
 )
 
-// Divide gives every Holder that is heard of what it should have now, as far as that is free, and returns those whose Assignment
-// is another one. What it takes from one is free for others only when it is certainly in force no more.
-func (d *Division) Divide(now time.Time) []*Holder {
+// Divide gives every Holder of an owner what it should have now, as far as that is free, and returns those whose Assignment is
+// another one. What it takes from one is free for others only when it is certainly in force no more.
+func (d *Division) Divide(owner string, now time.Time) []*Holder {
 	at := now.UnixMilli()
 	d.advance(at)
 	aims := d.aims()
@@ -37,7 +38,7 @@ func (d *Division) Divide(now time.Time) []*Holder {
 	var changed []*Holder
 	if short {
 		for _, a := range aims {
-			if a.settled() && a.holder.Now.Rate-a.rate > a.holder.Now.Rate/steadyPart && d.give(a.holder, a.assignment(d, a.rate), at) {
+			if a.holder.Owner == owner && a.settled() && a.holder.Now.Rate-a.rate > a.holder.Now.Rate/steadyPart && d.give(a.holder, a.assignment(d, a.rate), at) {
 				changed = append(changed, a.holder)
 			}
 		}
@@ -45,7 +46,7 @@ func (d *Division) Divide(now time.Time) []*Holder {
 	// Who has least comes first, so that a newcomer is served before somebody grows.
 	slices.SortStableFunc(aims, func(a, b aim) int { return cmp.Compare(a.holder.Now.Rate, b.holder.Now.Rate) })
 	for _, a := range aims {
-		if rate, ok := a.grows(d.Limit.Rate - d.Held().Rate); ok && d.give(a.holder, a.assignment(d, rate), at) {
+		if rate, ok := a.grows(d.Limit.Rate - d.Held().Rate); ok && a.holder.Owner == owner && d.give(a.holder, a.assignment(d, rate), at) {
 			changed = append(changed, a.holder)
 		}
 	}
@@ -114,6 +115,12 @@ func scaled(n, part, whole int64) int64 {
 // has nothing, and keeps what it has otherwise (false).
 func (d *Division) give(h *Holder, a Assignment, at int64) bool {
 	a.Burst = min(a.Burst, max(0, d.Credit/creditUnit))
+	if a.Rate == 0 { // A bucket into which nothing flows cannot be said to Envoy.
+		a.Rate = 1
+		if h.greatest().Rate < 1 && d.Limit.Rate-d.Held().Rate < 1 {
+			a.Burst = 0
+		}
+	}
 	if a.Burst == 0 {
 		if h.Given {
 			return false
@@ -154,6 +161,7 @@ func (d *Division) aims() []aim {
 	if d.Credit < d.Limit.Burst*creditUnit/(4*burstPart) {
 		available -= available / repayPart
 	}
+	available -= min(available/2, trifle)
 	asked := make([]int64, n)
 	for i := range aims {
 		aims[i].number = n

@@ -29,27 +29,28 @@ type Assignment struct {
 
 // Settings are what both ends agree on.
 type Settings struct {
-	Life   time.Duration // How long an Envoy keeps an Assignment after it was given last.
-	Margin time.Duration // Within which an Assignment reaches its Envoy, and by which clocks may differ.
+	Life     time.Duration // How long an Envoy keeps an Assignment after it was given last.
+	Interval time.Duration // The shortest time between two reports of one Envoy in one stream.
+	Margin   time.Duration // Within which an Assignment reaches its Envoy, and by which clocks may differ.
 }
 
 // Holder is an Envoy that takes part in a division. Times are milliseconds since the Unix epoch.
 type Holder struct {
 	ID       int64      `json:"id"`
 	Node     string     `json:"node"`
+	Owner    string     `json:"owner,omitempty"` // Who hears of it, and gives it what it has.
 	Now      Assignment `json:"now"`
-	Given    bool       `json:"given,omitempty"`   // Now was given, and may be in force.
-	Sent     int64      `json:"sent,omitempty"`    // When Now was given last.
-	Changed  int64      `json:"changed,omitempty"` // When Now was given first.
-	Before   *Lent      `json:"before,omitempty"`  // What may be in force in place of Now; nil: nothing.
-	Demand   int64      `json:"demand,omitempty"`  // Requests in an hour.
-	Known    bool       `json:"known,omitempty"`   // Demand was measured.
-	Reported int64      `json:"reported,omitempty"`
+	Given    bool       `json:"given,omitempty"`    // Now was given, and may be in force.
+	Sent     int64      `json:"sent,omitempty"`     // When Now was given last.
+	Changed  int64      `json:"changed,omitempty"`  // When Now was given first.
+	Before   *Lent      `json:"before,omitempty"`   // What may be in force in place of Now; nil: nothing.
+	Demand   int64      `json:"demand,omitempty"`   // Requests in an hour.
+	Known    bool       `json:"known,omitempty"`    // Demand was measured.
+	Reported int64      `json:"reported"`           // Until when Demand was measured.
+	Asked    int64      `json:"asked,omitempty"`    // Requests since then, where a report came too soon to measure by.
 	Lost     bool       `json:"lost,omitempty"`     // Nobody hears of it any more.
 	Arrived  int64      `json:"arrived,omitempty"`  // When what certainly reached it was sent, last.
 	Doubtful bool       `json:"doubtful,omitempty"` // Whether what was sent since reached it is not known.
-
-	asked int64 // Requests since Reported, where a report came too soon to measure by.
 }
 
 // Lent is an Assignment that may be in force until a time.
@@ -87,15 +88,21 @@ func Unknown(l Limit, s Settings, now time.Time) *Division {
 	return d
 }
 
-// Resume takes up a division that was kept while somebody else looked after it, or nobody. Nobody hears of its holders until
-// they report.
+// Resume takes up a division as it was kept: several may look after one in turn, each for its own Holders.
 func (d *Division) Resume(s Settings, now time.Time) {
 	d.settings = s
 	d.Holders = slices.DeleteFunc(d.Holders, func(h *Holder) bool { return h == nil })
-	for _, h := range d.Holders {
-		h.Lost, h.Doubtful = true, true
-	}
 	d.advance(now.UnixMilli())
+}
+
+// Holder returns the Holder of an ID, if there still is one of that owner.
+func (d *Division) Holder(id int64, owner string) *Holder {
+	for _, h := range d.Holders {
+		if h.ID == id && h.Owner == owner {
+			return h
+		}
+	}
+	return nil
 }
 
 // lives is for how long an Assignment counts after it was given, in milliseconds.
@@ -110,34 +117,35 @@ func (d *Division) SetLimit(l Limit, now time.Time) {
 	}
 }
 
-// Join lets an Envoy take part, and returns its Holder. held tells that it had a bucket before: then it is taken for the
-// holder of that node of which nobody hears any more, if there is exactly one. Of one node one process runs at a time.
-func (d *Division) Join(node string, held bool, now time.Time) *Holder {
+// Join lets an Envoy take part, which its owner hears of, and returns its Holder. held tells that it had a bucket before: then it
+// is taken for the holder of that node of which nobody hears any more, if there is exactly one. Of one node one process runs at
+// a time.
+func (d *Division) Join(node, owner string, held bool, now time.Time) *Holder {
 	at := now.UnixMilli()
 	d.advance(at)
-	if h := d.lost(node); held && h != nil {
-		h.Lost, h.Reported, h.asked = false, at, 0
+	if h := d.silent(node, at); held && h != nil {
+		h.Owner, h.Lost, h.Doubtful, h.Reported, h.Asked = owner, false, true, at, 0
 		if h.Before != nil { // Whether Now arrived is not known: it is given anew, with another full bucket.
 			h.Changed = at
 			d.Credit -= h.Now.Burst * creditUnit
 		}
 		return h
 	}
-	h := &Holder{ID: d.Next, Node: node, Reported: at}
+	h := &Holder{ID: d.Next, Node: node, Owner: owner, Reported: at}
 	d.Next++
 	d.Holders = append(d.Holders, h)
 	return h
 }
 
-// lost returns the holder of a node of which nobody hears; nil where there are several of that node, of which one process may
+// silent returns the holder of a node of which nobody hears; nil where there are several of that node, of which one process may
 // follow another: none can be told from the other.
-func (d *Division) lost(node string) *Holder {
+func (d *Division) silent(node string, at int64) *Holder {
 	var found *Holder
 	for _, h := range d.Holders {
 		if h.Node != node {
 			continue
 		}
-		if !h.Lost || found != nil {
+		if found != nil || !h.Lost && at-h.Reported < d.settings.Interval.Milliseconds() {
 			return nil
 		}
 		found = h
@@ -156,6 +164,7 @@ func (d *Division) Lose(h *Holder, now time.Time) {
 func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 	at, margin := now.UnixMilli(), d.settings.Margin.Milliseconds()
 	d.advance(at)
+	h.Lost = false
 	if !h.Given && h.Before == nil { // What was let through without an Assignment is a debt.
 		d.Credit = max(d.Credit-min(allowed, d.Limit.Burst)*creditUnit, -d.Limit.Burst*creditUnit)
 	}
@@ -173,10 +182,10 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 		h.Before, h.Given = &Lent{h.greatest(), h.Sent + d.lives()}, false
 		h.Now = Assignment{}
 	}
-	h.asked += min(allowed, MaxRate) + min(denied, MaxRate)
+	h.Asked += min(allowed, MaxRate) + min(denied, MaxRate)
 	if elapsed := at - h.Reported; elapsed >= time.Second.Milliseconds() {
-		h.Demand, h.Known = min(min(h.asked, MaxRate)*creditUnit/elapsed, 2*MaxRate), true
-		h.asked, h.Reported = 0, at
+		h.Demand, h.Known = min(min(h.Asked, MaxRate)*creditUnit/elapsed, 2*MaxRate), true
+		h.Asked, h.Reported = 0, at
 	}
 	d.cap()
 }
@@ -230,6 +239,7 @@ func (d *Division) advance(at int64) {
 
 func (d *Division) expire(at int64) {
 	for _, h := range d.Holders {
+		h.Lost = h.Lost || at-h.Reported >= d.settings.Life.Milliseconds()
 		if h.Before != nil && at >= h.Before.Until {
 			h.Before = nil
 		}

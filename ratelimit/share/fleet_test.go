@@ -6,9 +6,12 @@ import (
 	"github.com/gatehouse/gatehouse/ratelimit/share"
 )
 
+// owner hears of all Envoys of the tests.
+const owner = "one"
+
 // settings are those of the tests.
 func settings() share.Settings {
-	return share.Settings{Life: 15 * time.Second, Margin: 2 * time.Second}
+	return share.Settings{Life: 15 * time.Second, Interval: 4 * time.Second, Margin: 2 * time.Second}
 }
 
 // tokens is a token bucket as Envoy keeps it.

@@ -82,7 +82,7 @@ func (w *hostile) step(t *rapid.T) {
 
 // opens opens a stream; its first report says whether there was a bucket before.
 func (w *hostile) opens(t *rapid.T, p *proxy, held bool) {
-	p.holder = w.division.Join(p.name, held, w.now)
+	p.holder = w.division.Join(p.name, owner, held, w.now)
 	w.reports(t, p)
 }
 
@@ -98,7 +98,7 @@ func (w *hostile) replaces(t *rapid.T, p *proxy) {
 func (w *hostile) reports(t *rapid.T, p *proxy) {
 	w.division.Report(p.holder, p.allowed, int64(rapid.IntRange(0, 2000).Draw(t, "denied")), w.now)
 	p.allowed, p.denied = 0, 0
-	for _, h := range w.division.Divide(w.now) {
+	for _, h := range w.division.Divide(owner, w.now) {
 		w.send(t, h)
 	}
 	w.send(t, p.holder)

@@ -33,7 +33,7 @@ func newWorld(t *testing.T, l share.Limit) *world {
 
 func (w *world) join(name string, demand float64, phase time.Duration) *proxy {
 	p := &proxy{name: name, next: w.now.Add(5*time.Second + phase)}
-	p.holder = w.division.Join(name, false, w.now)
+	p.holder = w.division.Join(name, owner, false, w.now)
 	w.division.Report(p.holder, 0, 1, w.now)
 	w.proxies, w.demand[p] = append(w.proxies, p), demand
 	w.divide()
@@ -41,7 +41,7 @@ func (w *world) join(name string, demand float64, phase time.Duration) *proxy {
 }
 
 func (w *world) divide() {
-	for _, h := range w.division.Divide(w.now) {
+	for _, h := range w.division.Divide(owner, w.now) {
 		w.send(h)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -41,6 +42,7 @@ func replies() []reply {
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
 		{details: begins("request_rate_limited"), code: gateway.ProblemLimited},
+		{details: begins(envoy.DetailsQuota), code: gateway.ProblemLimited, detail: "the limit %DYNAMIC_METADATA(" + envoy.MetadataQuota + ":" + envoy.BucketLimit + ")% is reached"},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
@@ -60,6 +62,7 @@ func grpcMessages() []spoken {
 		{begins("ext_authz_error"), "authorization cannot be asked at the moment"},
 		{begins("rate_limiter_error"), "limits cannot be asked at the moment"},
 		{begins("request_rate_limited"), "a limit is reached"},
+		{begins(envoy.DetailsQuota), "a limit is reached"},
 	}
 }
 

@@ -205,6 +205,10 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		}
 		set(filter, check(r))
 	}
+	if l := r.DistributedLimits(); len(l) > 0 {
+		set(envoy.FilterQuotaMark, markQuota(&l[0]))
+		set(envoy.FilterQuota, quotaOn())
+	}
 	if r.CallsLimits() {
 		filter := envoy.FilterRateLimitOpen
 		if r.WhenAway.Limits == gateway.Closed {
