@@ -2,25 +2,11 @@ package gateway
 
 import "time"
 
-// CalledLimits returns the limits of a route that Gatehouse counts: each request waits for one call about them.
-func (r *Route) CalledLimits() []Limit { return r.limitsBy(false) }
-
 // DistributedLimits returns the limits of a route that each Envoy enforces by itself.
-func (r *Route) DistributedLimits() []Limit { return r.limitsBy(true) }
-
-func (r *Route) limitsBy(distributed bool) []Limit {
-	number := 0
+func (r *Route) DistributedLimits() []Limit {
+	var out []Limit
 	for _, l := range r.Limits {
-		if (l.Enforce == Distributed) == distributed {
-			number++
-		}
-	}
-	if number == len(r.Limits) {
-		return r.Limits
-	}
-	out := make([]Limit, 0, number)
-	for _, l := range r.Limits {
-		if (l.Enforce == Distributed) == distributed {
+		if l.Enforce == Distributed {
 			out = append(out, l)
 		}
 	}

@@ -59,7 +59,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	}
 	var faults gateway.Faults
 	for _, r := range rev.Routes {
-		if len(r.CalledLimits()) == 0 {
+		if len(r.CountedLimits()) == 0 {
 			continue
 		}
 		if f := t.fleets[r.Rules]; !slices.Contains(f, r.Fleet()) {
@@ -80,11 +80,11 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 }
 
 func (t *Table) compile(r *gateway.Route) rules {
-	compiled := make(rules, len(r.CalledLimits()))
+	compiled := make(rules, len(r.CountedLimits()))
 	evidence := &structpb.Struct{Fields: map[string]*structpb.Value{
 		envoy.MetadataRateLimitRules: structpb.NewStringValue(r.Rules),
 	}}
-	for i, l := range r.CalledLimits() {
+	for i, l := range r.CountedLimits() {
 		w := limiter.Window{Limit: l.Windows[0].Limit, Per: l.Windows[0].Per}
 		compiled[i] = &limit{
 			name: l.Name, parts: l.Key, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
@@ -162,7 +162,7 @@ func check(rev *gateway.Revision, r *gateway.Route) gateway.Faults {
 	if len(r.Limits) > maxLimits {
 		fault(r.Limits[0], "%d limits on one operation are more than the %d that are looked at: leave some out", len(r.Limits), maxLimits)
 	}
-	for _, l := range r.CalledLimits() {
+	for _, l := range r.CountedLimits() {
 		first := l.Windows[0]
 		switch {
 		case first.Limit < 1 || first.Limit > math.MaxUint32:

@@ -16,7 +16,7 @@ import (
 // out a header.
 func charges(r *gateway.Route) *ratelimitv3.RateLimitPerRoute {
 	out := &ratelimitv3.RateLimitPerRoute{Domain: envoy.RateLimitDomain}
-	for _, l := range r.CalledLimits() {
+	for _, l := range r.CountedLimits() {
 		limit := &routev3.RateLimit{Actions: []*routev3.RateLimit_Action{
 			constant(envoy.DescriptorRules, r.Rules), constant(envoy.DescriptorLimit, l.Name),
 		}}
