@@ -59,14 +59,17 @@ type Service struct {
 	away    atomic.Uint64 // Times that the book could not be used.
 	tell    atomic.Pointer[[]Count]
 
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	done   chan struct{}
+	mu      sync.Mutex
+	cancel  context.CancelFunc
+	done    chan struct{}
+	closing context.Context // Ends when streams are to end.
+	close   context.CancelFunc
 }
 
 // New returns a Service that knows no limits yet and divides nothing before Start.
 func New(o Options) *Service {
 	s := &Service{options: o, owner: rand.Text(), events: make(chan event, maxEvents)}
+	s.closing, s.close = context.WithCancel(context.Background())
 	s.table.Store(&Table{})
 	s.counts.all = map[label]*counter{}
 	return s
@@ -101,8 +104,9 @@ func (s *Service) Start() {
 	}()
 }
 
-// Stop ends what Start began. Envoys keep what they have.
+// Stop ends what Start began, and all streams. Envoys keep what they have, and open others where somebody answers.
 func (s *Service) Stop() {
+	s.close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancel != nil {

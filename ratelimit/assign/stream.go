@@ -71,6 +71,8 @@ func (s *Service) StreamRateLimitQuotas(g rlqsv3.RateLimitQuotaService_StreamRat
 			return err
 		case <-heard:
 			quiet.Reset(silence)
+		case <-s.closing.Done():
+			return status.Error(codes.Unavailable, "the server is ending")
 		case <-quiet.C:
 			return status.Error(codes.DeadlineExceeded, "no report came for a while")
 		case <-st.wake:

@@ -56,6 +56,7 @@ func (w *worker) run(ctx context.Context) {
 		var events []event
 		select {
 		case <-ctx.Done():
+			w.flush()
 			return
 		case <-ticks.C:
 			if w.page == nil || len(w.last) == 0 {
@@ -65,6 +66,18 @@ func (w *worker) run(ctx context.Context) {
 			events = w.gather(ctx, e)
 		}
 		w.work(ctx, events)
+	}
+}
+
+// flush writes down what was only renewed, at the end.
+func (w *worker) flush() {
+	if w.page == nil || !w.renewing {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), bookTimeout)
+	defer cancel()
+	if err := w.page.write(ctx, w.service.options.Book); err != nil {
+		w.service.options.Log.Warn("what is assigned cannot be kept", "error", err)
 	}
 }
 

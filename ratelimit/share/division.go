@@ -71,6 +71,9 @@ type Division struct {
 	settings Settings
 }
 
+// debtPart is which part of the credit pays for what one Envoy let through before it was assigned anything.
+const debtPart = 8
+
 // creditUnit is how many parts of Credit a token has: a rate of one token in an hour yields one part in a millisecond.
 const creditUnit = int64(Unit / time.Millisecond)
 
@@ -165,8 +168,8 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 	at, margin := now.UnixMilli(), d.settings.Margin.Milliseconds()
 	d.advance(at)
 	h.Lost = false
-	if !h.Given && h.Before == nil { // What was let through without an Assignment is a debt.
-		d.Credit = max(d.Credit-min(allowed, d.Limit.Burst)*creditUnit, -d.Limit.Burst*creditUnit)
+	if !h.Given && h.Before == nil { // What was let through without an Assignment is paid for, as far as others do not suffer.
+		d.Credit -= max(0, min(allowed*creditUnit, d.Credit/debtPart))
 	}
 	if h.Before != nil && at-h.Changed >= d.settings.Margin.Milliseconds() {
 		h.Before = nil // Now has reached it, or it would not be heard of in the same stream.
