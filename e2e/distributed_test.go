@@ -114,11 +114,15 @@ func TestDistributed(t *testing.T) {
 	}
 	w := newWorld(t, documents, map[string]string{"ECHO": at})
 	var group sync.WaitGroup
-	defer group.Wait()
 	var all []*demand
+	defer func() {
+		for _, d := range all {
+			d.stop()
+		}
+		group.Wait()
+	}()
 	begin := func(fleet string, rate int) *demand {
 		d := w.demands(&group, fleet, rate)
-		t.Cleanup(d.stop)
 		all = append(all, d)
 		return d
 	}

@@ -25,6 +25,7 @@ type held struct {
 type worker struct {
 	service  *Service
 	page     *page // nil: not read yet.
+	waiting  []event // What came while the book could not be read.
 	written  time.Time
 	renewing bool             // Something was renewed since.
 	last     map[held]*stream // Whose holders are whose.
@@ -50,6 +51,7 @@ type counted struct {
 }
 
 func (w *worker) run(ctx context.Context) {
+	w.work(ctx, nil) // Whoever comes first does not wait for the book.
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
 	for {
@@ -59,7 +61,7 @@ func (w *worker) run(ctx context.Context) {
 			w.flush()
 			return
 		case <-ticks.C:
-			if w.page == nil || len(w.last) == 0 {
+			if len(w.waiting)+len(w.last) == 0 {
 				continue
 			}
 		case e := <-w.service.events:
@@ -102,6 +104,8 @@ func (w *worker) gather(ctx context.Context, first event) []event {
 // work takes events in, divides, writes down and tells.
 func (w *worker) work(ctx context.Context, events []event) {
 	s := w.service
+	events = append(w.waiting, events...)
+	w.waiting = nil
 	ctx, cancel := context.WithTimeout(ctx, bookTimeout)
 	defer cancel()
 	var failed error
@@ -115,9 +119,9 @@ func (w *worker) work(ctx context.Context, events []event) {
 			w.page = page
 		}
 		b := w.begin(events)
-		failed = b.write(ctx)
-		if failed == nil || !s.options.Shared && !errors.Is(failed, ErrChanged) {
+		if failed = b.write(ctx); failed == nil || !s.options.Shared && !errors.Is(failed, ErrChanged) {
 			b.finish()
+			events = nil
 			break
 		}
 		w.page = nil
@@ -125,6 +129,7 @@ func (w *worker) work(ctx context.Context, events []event) {
 			break // Envoys keep what they have for as long as it lives.
 		}
 	}
+	w.waiting = events[:min(len(events), maxEvents)]
 	if failed != nil {
 		s.away.Add(1)
 		s.options.Log.Warn("what is assigned cannot be kept", "error", failed)
@@ -240,6 +245,7 @@ func (b *batch) divide(t *Table) {
 		}
 		for _, h := range d.Divide(b.service.owner, b.now) {
 			b.matters = true
+			b.service.options.Log.Debug("assigned", "scope", of.scope, "limit", of.limit, "node", h.Node, "rate", h.Now.Rate, "burst", h.Now.Burst, "demand", h.Demand)
 			b.tell(d, of, h)
 		}
 		for key, to := range b.renewed {
@@ -268,7 +274,6 @@ func (b *batch) tell(d *share.Division, of bucket, h *share.Holder) {
 }
 
 func (b *batch) letter(to *stream, of bucket, l letter) {
-	l.at = b.now
 	if b.letters[to] == nil {
 		b.letters[to] = map[bucket]letter{}
 	}
@@ -298,8 +303,10 @@ func (b *batch) finish() {
 	for key := range b.left {
 		delete(b.last, key)
 	}
+	now := b.service.options.Now()
 	for st, all := range b.letters {
 		for of, l := range all {
+			l.at = now
 			st.post(of, l)
 		}
 	}
