@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// Life is how long an Envoy keeps an assignment that is not renewed: three of its reports.
-	Life = 15 * time.Second
+	// Life is how long an Envoy keeps an assignment that is not renewed: four of its reports. It is known only a report later that
+	// an assignment has arrived, and one report may meet a daemon that is being restarted.
+	Life = 20 * time.Second
 	// reportInterval is how often Envoys report, whatever they are told (rate_limit_quota in Envoy 1.40); a little less, as no two
 	// clocks agree.
 	reportInterval = 4500 * time.Millisecond

@@ -24,7 +24,7 @@ type held struct {
 // worker works off the events of all streams, one batch after the other. Nothing else touches what it has.
 type worker struct {
 	service  *Service
-	page     *page // nil: not read yet.
+	page     *page   // nil: not read yet.
 	waiting  []event // What came while the book could not be read.
 	written  time.Time
 	renewing bool             // Something was renewed since.
@@ -207,7 +207,11 @@ func (b *batch) take(t *Table, from *stream, u usage) {
 		b.joined[from][u.bucket] = h.ID
 		b.matters = true
 	}
-	d.Report(h, u.allowed, u.denied, b.now)
+	if _, before := from.holders[u.bucket]; !before && u.held { // It tells of a time in which nobody listened.
+		d.Report(h, 0, 0, b.now)
+	} else {
+		d.Report(h, u.allowed, u.denied, b.now)
+	}
 	b.counted = append(b.counted, counted{l.label, u.allowed, u.denied})
 	b.renewed[held{u.bucket, h.ID}] = from
 }

@@ -8,13 +8,14 @@ import (
 
 // Parts of what is divided.
 const (
-	reservePart = 10  // Of the rate, for who comes next; kept only where nobody lacks it.
-	floorPart   = 16  // Of an equal part: who asks for less is still assigned so much, for when it asks again.
-	trifle      = 16  // Tokens in an hour that stay free, so that one can flow to who comes.
-	repayPart   = 100 // Of the rate, kept back while there is hardly any credit for changes.
-	steadyPart  = 20  // Of what somebody has: a smaller change is not worth a full bucket.
-	burstPart   = 2   // Of the burst, for the holders; the rest is for changes and for who comes.
-	shortPart   = 10  // Of a second's rate, as the burst of who asks for more than it gets.
+	reservePart = 10 // Of the rate, for who comes next; kept only where nobody lacks it.
+	floorPart   = 16 // Of an equal part: who asks for less is still assigned so much, for when it asks again.
+	trifle      = 16 // Tokens in an hour that stay free, so that one can flow to who comes.
+	unknownPart = 4  // Of its part: who has so much waits for more until it is known what it asks for.
+	repayPart   = 50 // Of the rate, kept back while there is hardly any credit for changes.
+	steadyPart  = 20 // Of what somebody has: a smaller change is not worth a full bucket.
+	burstPart   = 2  // Of the burst, for the holders; the rest is for changes and for who comes.
+	shortPart   = 10 // Of a second's rate, as the burst of who asks for more than it gets.
 )
 
 // Divide gives every Holder of an owner what it should have now, as far as that is free, and returns those whose Assignment is
@@ -38,7 +39,7 @@ func (d *Division) Divide(owner string, now time.Time) []*Holder {
 	var changed []*Holder
 	if short {
 		for _, a := range aims {
-			if a.holder.Owner == owner && a.settled() && a.holder.Now.Rate-a.rate > a.holder.Now.Rate/steadyPart && d.give(a.holder, a.assignment(d, a.rate), at) {
+			if a.holder.Owner == owner && a.holder.Given && a.holder.Now.Rate-a.rate > a.holder.Now.Rate/steadyPart && d.give(a.holder, a.assignment(d, a.rate), at) {
 				changed = append(changed, a.holder)
 			}
 		}
@@ -60,9 +61,6 @@ type aim struct {
 	number int64 // Of holders.
 }
 
-// settled reports whether a holder can be given something else: what it has is certainly in force.
-func (a aim) settled() bool { return a.holder.Given && a.holder.Before == nil }
-
 // lacks reports whether a holder needs more than it has.
 func (a aim) lacks() bool {
 	h := a.holder
@@ -82,7 +80,7 @@ func (a aim) grows(free int64) (rate int64, ok bool) {
 		}
 		return rate, true
 	}
-	if !a.lacks() {
+	if !a.lacks() || !h.Known && h.Now.Rate >= a.rate/unknownPart {
 		return 0, false
 	}
 	rate = min(a.rate, h.Now.Rate+max(0, free))
