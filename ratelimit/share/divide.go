@@ -47,7 +47,7 @@ func (d *Division) Divide(owner string, now time.Time) []*Holder {
 	// Who has least comes first, so that a newcomer is served before somebody grows.
 	slices.SortStableFunc(aims, func(a, b aim) int { return cmp.Compare(a.holder.Now.Rate, b.holder.Now.Rate) })
 	for _, a := range aims {
-		if rate, ok := a.grows(d.Limit.Rate - d.Held().Rate); ok && a.holder.Owner == owner && d.give(a.holder, a.assignment(d, rate), at) {
+		if rate, ok := a.grows(d.Limit.Rate - d.Held().Rate - min(d.Limit.Rate/2, trifle)); ok && a.holder.Owner == owner && d.give(a.holder, a.assignment(d, rate), at) {
 			changed = append(changed, a.holder)
 		}
 	}

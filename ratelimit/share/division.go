@@ -128,9 +128,8 @@ func (d *Division) Join(node, owner string, held bool, now time.Time) *Holder {
 	d.advance(at)
 	if h := d.silent(node, at); held && h != nil {
 		h.Owner, h.Lost, h.Doubtful, h.Reported, h.Asked = owner, false, true, at, 0
-		if h.Before != nil { // Whether Now arrived is not known: it is given anew, with another full bucket.
-			h.Changed = at
-			d.Credit -= h.Now.Burst * creditUnit
+		if h.Before != nil && h.Given { // Whether Now arrived is not known.
+			d.doubt(h)
 		}
 		return h
 	}
@@ -181,9 +180,7 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 		h.Before = nil // Now has reached it, or it would not be heard of in the same stream.
 	}
 	if last := h.last(); h.Given && at-last > d.settings.Life.Milliseconds()-margin {
-		// It may have expired, and would begin with a full bucket.
-		h.Before, h.Given = &Lent{h.greatest(), h.Sent + d.lives()}, false
-		h.Now = Assignment{}
+		d.doubt(h)
 	}
 	h.Asked += min(allowed, MaxRate) + min(denied, MaxRate)
 	if elapsed := at - h.Reported; elapsed >= time.Second.Milliseconds() {
@@ -191,6 +188,13 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 		h.Asked, h.Reported = 0, at
 	}
 	d.cap()
+}
+
+// doubt says that a holder may not have what it was given last any more, or not yet: it would begin with a full bucket if it were
+// renewed.
+func (d *Division) doubt(h *Holder) {
+	h.Before, h.Given = &Lent{h.greatest(), h.Sent + d.lives()}, false
+	h.Now = Assignment{}
 }
 
 // last returns when a holder was certainly given last what it has.
