@@ -129,7 +129,7 @@ func (d *Division) Join(node, owner string, held bool, now time.Time) *Holder {
 	if h := d.silent(node, at); held && h != nil {
 		h.Owner, h.Lost, h.Doubtful, h.Reported, h.Asked = owner, false, true, at, 0
 		if h.Before != nil && h.Given { // Whether Now arrived is not known.
-			d.doubt(h)
+			d.doubt(h, at)
 		}
 		return h
 	}
@@ -176,11 +176,11 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 	if !h.Doubtful && at-h.Sent >= margin {
 		h.Arrived = h.Sent
 	}
-	if h.Before != nil && at-h.Changed >= margin {
+	if h.Given && h.Before != nil && at-h.Changed >= margin {
 		h.Before = nil // Now has reached it, or it would not be heard of in the same stream.
 	}
 	if last := h.last(); h.Given && at-last > d.settings.Life.Milliseconds()-margin {
-		d.doubt(h)
+		d.doubt(h, at)
 	}
 	h.Asked += min(allowed, MaxRate) + min(denied, MaxRate)
 	if elapsed := at - h.Reported; elapsed >= time.Second.Milliseconds() {
@@ -192,9 +192,9 @@ func (d *Division) Report(h *Holder, allowed, denied int64, now time.Time) {
 
 // doubt says that a holder may not have what it was given last any more, or not yet: it would begin with a full bucket if it were
 // renewed.
-func (d *Division) doubt(h *Holder) {
+func (d *Division) doubt(h *Holder, at int64) {
 	h.Before, h.Given = &Lent{h.greatest(), h.Sent + d.lives()}, false
-	h.Now = Assignment{}
+	h.Now, h.Changed = Assignment{}, at
 }
 
 // last returns when a holder was certainly given last what it has.
