@@ -1,139 +1,201 @@
--- Spends the charges of one call, all or none: limiter.Window of package limiter, with the same names, in microseconds.
--- KEYS: each bucket once; behind them, where ARGV[3] > 0, the key by which the call is remembered.
--- ARGV: time in microseconds ('': this server's), milliseconds that keys stay longer than needed, milliseconds for which
--- the call is remembered (0: not at all), then for each charge: number of its bucket, limit, per, cost, and the cost
--- of it and of all charges before it on the same bucket.
--- Answer: 1 where the call has spent before and only looks, 1 where all is admitted, then for each charge: 1 where it is
--- admitted, remaining, reset, retry.
-local ENTRIES, SLOTS, FIELDS = 32, 31, 5
-local keep, remembered = tonumber(ARGV[2]), tonumber(ARGV[3])
-local now
-if ARGV[1] == '' then
-  local t = redis.call('TIME')
+-- Spends the charges of some calls, one call after the other, each all or nothing: what package limiter does, with its words, in
+-- microseconds.
+-- KEYS: for each call, the bucket of each of its charges, then, where it is to be remembered, the key by which it is.
+-- ARGV[1]: doubles: the time (0: this server's), milliseconds that keys stay longer than needed, milliseconds for which calls are
+-- remembered. Then for each call a byte: 1 where it is remembered, a byte: how many charges it has, and for each of those bytes: kind
+-- and flags (1 shadow, 2 always, 4 grant), and doubles: limit, per, burst, cost, and what may be spent beyond the cost.
+-- Answer: for each call a byte (1 admitted, 2 it has spent before and only looks, 4 a key holds something else), then for each
+-- charge a byte: 1 where it is admitted, and doubles: remaining, reset, retry, what was spent beyond the cost.
+local unpack, pack, sub, floor, ceil = struct.unpack, struct.pack, string.sub, math.floor, math.ceil
+local rcall, pcall = redis.call, redis.pcall
+local ENTRIES, SLOTS = 32, 31
+local text = ARGV[1]
+local now, keep, remembered, at = unpack('<ddd', text)
+if now == 0 then
+  local t = rcall('TIME')
   now = t[1] * 1000000 + t[2]
-else
-  now = tonumber(ARGV[1])
 end
 
--- A state's log is at[first..n] with cost[first..n], oldest first; a key's value is its numbers in pairs, as doubles.
-local function load(key)
-  local s = {at = {}, cost = {}, first = 1, n = 0, spent = 0, key = key}
-  local text = redis.call('GET', key)
-  if not text then return s end
-  s.n = math.floor(#text / 16)
-  for i = 1, s.n do
-    s.at[i], s.cost[i] = struct.unpack('<dd', text, 16 * i - 15)
-    s.spent = s.spent + s.cost[i]
-  end
-  -- A clock that was set back: what was spent last was spent now, and all before it as much before.
-  local ahead = s.at[s.n] - now
+-- A value is a byte, the kind, then doubles. Sliding: what is spent, then its log in pairs, oldest first: when and how much. While
+-- it is worked on, a log is text from byte first on, without its last pair, and that pair: last, cost.
+local function load(key, kind)
+  local s = {key = key, kind = kind, spent = 0}
+  local v = pcall('GET', key)
+  if not v then return s end
+  if type(v) ~= 'string' then return nil end
+  if #v < 25 then return s end
+  local n = #v
+  s.text, s.first, s.stop = v, 10, n - 16
+  s.spent = unpack('<d', v, 2)
+  s.last, s.cost = unpack('<dd', v, n - 15)
+  local ahead = s.last - now
   if ahead > 0 then
-    for i = 1, s.n do s.at[i] = s.at[i] - ahead end
-    s.changed = true
+    -- The clock was set back: what was spent last was spent now, and all before it as much before.
+    local parts = {}
+    for i = 10, n - 31, 16 do
+      local t, c = unpack('<dd', v, i)
+      parts[#parts + 1] = pack('<dd', t - ahead, c)
+    end
+    s.text, s.first = table.concat(parts), 1
+    s.stop, s.last, s.changed = #s.text, now, true
   end
   return s
 end
 
-local function save(s)
-  local parts = {}
-  for i = s.first, s.n do parts[#parts + 1] = struct.pack('<dd', s.at[i], s.cost[i]) end
-  local ttl = math.ceil((s.at[s.n] + s.per - now) / 1000) + keep
-  redis.call('SET', s.key, table.concat(parts), 'PX', string.format('%.0f', ttl))
+-- oldest is the first pair of a log.
+local function oldest(s)
+  if s.first <= s.stop then return unpack('<dd', s.text, s.first) end
+  return s.last, s.cost
 end
 
 local function forget(s, per)
-  while s.first <= s.n and now - s.at[s.first] >= per do
-    s.spent = s.spent - s.cost[s.first]
-    s.first = s.first + 1
+  local past = now - per
+  while s.last do
+    local t, c = oldest(s)
+    if t > past then return t end
+    s.spent = s.spent - c
+    if s.first <= s.stop then s.first = s.first + 16 else s.last, s.spent = nil, 0 end
   end
 end
 
-local function wait(s, c, cost)
-  if cost > c.limit then return c.per end
-  local excess = s.spent - (c.limit - cost)
-  for i = s.first, s.n do
-    excess = excess - s.cost[i]
-    if excess <= 0 then return s.at[i] + c.per - now end
+local function wait(s, limit, per, cost)
+  if cost > limit then return per end
+  local excess = s.spent - (limit - cost)
+  for i = s.first, s.stop, 16 do
+    local t, c = unpack('<dd', s.text, i)
+    excess = excess - c
+    if excess <= 0 then return t + per - now end
   end
-  return 0
+  return s.last + per - now
 end
 
-local function peek(c, cost)
-  local s = c.state
-  forget(s, c.per)
-  local r = {ok = cost <= c.limit - s.spent, remaining = math.max(c.limit - s.spent, 0), reset = 0, retry = 0}
-  if s.spent > 0 then r.reset = wait(s, c, r.remaining + 1) end
-  if not r.ok then r.retry = wait(s, c, cost) end
-  return r
+local function peek(s, limit, per, cost)
+  local t = forget(s, per)
+  local left = limit - s.spent
+  local ok, reset, retry = cost <= left, 0, 0
+  if t then
+    if left >= 0 then reset = t + per - now else reset = wait(s, limit, per, 1) end
+  end
+  if not ok then
+    if cost > limit then retry = per else retry = wait(s, limit, per, cost) end
+  end
+  if left < 0 then left = 0 end
+  return ok, left, reset, retry
 end
 
 local function same(a, b, slot)
-  return a == b or (slot > 0 and math.floor(a / slot) == math.floor(b / slot))
+  return a == b or (slot > 0 and floor(a / slot) == floor(b / slot))
 end
 
 local function merge(s, slot)
-  local at, cost, n = {s.at[s.first]}, {s.cost[s.first]}, 1
-  for i = s.first + 1, s.n do
-    if not same(at[n], s.at[i], slot) then n = n + 1 end
-    at[n], cost[n] = s.at[i], (cost[n] or 0) + s.cost[i]
+  local parts, t, c = {}, oldest(s)
+  for i = s.first + 16, s.stop, 16 do
+    local t2, c2 = unpack('<dd', s.text, i)
+    if same(t, t2, slot) then
+      t, c = t2, c + c2
+    else
+      parts[#parts + 1] = pack('<dd', t, c)
+      t, c = t2, c2
+    end
   end
-  s.at, s.cost, s.first, s.n = at, cost, 1, n
+  if same(t, s.last, slot) then
+    s.cost = s.cost + c
+  else
+    parts[#parts + 1] = pack('<dd', t, c)
+  end
+  s.text, s.first = table.concat(parts), 1
+  s.stop = #s.text
 end
 
-local function spend(c)
-  if c.cost <= 0 then return end
-  local s, slot = c.state, 0
-  if c.limit > ENTRIES then slot = math.ceil(c.per / SLOTS) end
-  s.changed, s.spent = true, s.spent + c.cost
-  local join = s.first <= s.n and same(s.at[s.n], now, slot)
-  if not join and s.n - s.first + 1 >= ENTRIES then
+local function spend(s, limit, per, cost)
+  s.changed, s.spent = true, s.spent + cost
+  if not s.last then
+    s.text, s.first, s.stop, s.last, s.cost = '', 1, 0, now, cost
+    return
+  end
+  local slot = 0
+  if limit > ENTRIES then slot = ceil(per / SLOTS) end
+  local join = same(s.last, now, slot)
+  if not join and s.stop - s.first + 1 >= 16 * (ENTRIES - 1) then
     merge(s, slot)
-    join = s.n >= ENTRIES
+    join = s.stop - s.first + 1 >= 16 * (ENTRIES - 1)
   end
   if join then
-    s.at[s.n], s.cost[s.n] = now, s.cost[s.n] + c.cost
+    s.last, s.cost = now, s.cost + cost
   else
-    s.n = s.n + 1
-    s.at[s.n], s.cost[s.n] = now, c.cost
+    s.text = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost)
+    s.first, s.stop, s.last, s.cost = 1, #s.text, now, cost
   end
 end
 
-local states, charges = {}, {}
-local buckets, again = #KEYS, 0
-if remembered > 0 then
-  buckets = buckets - 1
-  again = redis.call('EXISTS', KEYS[#KEYS])
-end
-for i = 1, buckets do states[i] = load(KEYS[i]) end
-for i = 4, #ARGV, FIELDS do
-  local c = {state = states[tonumber(ARGV[i])], limit = tonumber(ARGV[i + 1]), per = tonumber(ARGV[i + 2]),
-    cost = tonumber(ARGV[i + 3]), asked = tonumber(ARGV[i + 4])}
-  if again == 1 then c.cost, c.asked = 0, 0 end
-  c.state.per = math.max(c.state.per or 0, c.per)
-  charges[#charges + 1] = c
+local function save(s)
+  if not s.last then return end
+  local v = pack('<Bd', s.kind, s.spent) .. sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost)
+  rcall('SET', s.key, v, 'PX', ceil((s.last + s.per - now) / 1000) + keep)
 end
 
-local all, results = 1, {}
-for i, c in ipairs(charges) do
-  results[i] = peek(c, c.asked)
-  if not results[i].ok then all = 0 end
+local states, changed, key, out, ids = {}, {}, 0, {}, {}
+local stop = #text
+while at <= stop do
+  local once, n
+  once, n, at = unpack('<BB', text, at)
+  local cs, broken = {}, false
+  for i = 1, n do
+    local c = {}
+    c.kind, c.flags, c.limit, c.per, c.burst, c.cost, c.more, at = unpack('<BBddddd', text, at)
+    key = key + 1
+    local name = KEYS[key]
+    local s = states[name]
+    if s == nil then
+      s = load(name, c.kind) or false
+      states[name] = s
+    end
+    if s then
+      if not s.per or s.per < c.per then s.per = c.per end
+      s.asked = 0
+    else
+      broken = true
+    end
+    c.s, cs[i] = s, c
+  end
+  local id, again
+  if once == 1 then
+    key = key + 1
+    id = KEYS[key]
+    again = ids[id] or rcall('EXISTS', id) == 1
+  end
+  if broken then
+    out[#out + 1] = '\4'
+  else
+    local all = true
+    for i = 1, n do
+      local c = cs[i]
+      if again then c.cost, c.more = 0, 0 end
+      local asked = c.s.asked + c.cost
+      c.s.asked = asked
+      c.ok, c.left, c.reset, c.retry = peek(c.s, c.limit, c.per, asked)
+      if not c.ok then all = false end
+    end
+    if all then
+      for i = 1, n do
+        local c = cs[i]
+        if c.cost > 0 then spend(c.s, c.limit, c.per, c.cost) changed[c.s] = true end
+      end
+      for i = 1, n do
+        local c = cs[i]
+        c.ok, c.left, c.reset, c.retry = peek(c.s, c.limit, c.per, 0)
+      end
+      if id and not again then ids[id] = true end
+    end
+    out[#out + 1] = string.char((all and 1 or 0) + (again and 2 or 0))
+    for i = 1, n do
+      local c = cs[i]
+      out[#out + 1] = pack('<Bdddd', c.ok and 1 or 0, c.left, c.reset, c.retry, 0)
+    end
+  end
 end
-if all == 1 then
-  for _, c in ipairs(charges) do spend(c) end
+for _, s in pairs(states) do
+  if s and s.changed then save(s) end
 end
-for _, s in ipairs(states) do
-  if s.changed and s.first <= s.n then save(s) end
-end
-if all == 1 then
-  for i, c in ipairs(charges) do results[i] = peek(c, 0) end
-  if remembered > 0 and again == 0 then redis.call('SET', KEYS[#KEYS], '', 'PX', ARGV[3]) end
-end
-
-local out = {again, all}
-for _, r in ipairs(results) do
-  out[#out + 1] = r.ok and 1 or 0
-  out[#out + 1] = r.remaining
-  out[#out + 1] = r.reset
-  out[#out + 1] = r.retry
-end
-return out
+for id in pairs(ids) do rcall('SET', id, '', 'PX', remembered) end
+return table.concat(out)
