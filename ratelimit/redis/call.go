@@ -18,22 +18,12 @@ import (
 const (
 	// limitMost is the largest limit that is told apart: sums of it stay exact in the script's numbers, which are below 2^53.
 	limitMost = 1 << 48
-	// perMost is the longest window that is told apart, in microseconds: 142 years.
-	perMost = 1 << 52
+	// perMost is the longest window that is told apart, in microseconds: 407 days.
+	perMost = 1 << 45
 	// chargesMost is how many charges one call has at most.
 	chargesMost = 255
 	// hashBytes is how much of a key's hash names its bucket.
 	hashBytes = 16
-	// bordersTold is how many beginnings of a calendar's periods the script is told: of that of now, one before and two after it,
-	// as its clock and this process' may stand on two sides of a border.
-	bordersTold = 4
-)
-
-// Flags of a charge, as the script reads them.
-const (
-	flagShadow = 1 << iota
-	flagAlways
-	flagGrant
 )
 
 // hash stands for a key. It is cryptographic, as keys hold what clients send: nobody can aim at another's bucket.
@@ -67,7 +57,7 @@ type call struct {
 }
 
 // tell writes what the script is to know of a call. borrow[i] is what may be spent beyond the cost of a charge, as far as there is.
-func (c *call) tell(namespace string, once bool, id ratelimit.CallID, charges []ratelimit.Charge, hashes []hash, borrow []int64, now time.Time) {
+func (c *call) tell(namespace string, once bool, id ratelimit.CallID, charges []ratelimit.Charge, hashes []hash, borrow []int64, calendars *borders, now time.Duration) {
 	c.keys, c.ends, c.args = c.keys[:0], c.ends[:0], c.args[:0]
 	remember := byte(0)
 	if once {
@@ -80,7 +70,7 @@ func (c *call) tell(namespace string, once bool, id ratelimit.CallID, charges []
 		if borrow != nil {
 			more = borrow[i]
 		}
-		c.args = appendCharge(c.args, &charges[i], more, now)
+		c.args = appendCharge(c.args, &charges[i], more, calendars, now)
 	}
 	if once {
 		c.name(namespace, 'c', id[:])
@@ -101,26 +91,24 @@ func (c *call) name(namespace string, kind byte, id []byte) {
 	c.ends = append(c.ends, len(c.keys))
 }
 
-// appendCharge writes a charge as the script reads it, by struct's '<BBddddd': kind, flags, limit, per, burst, cost and what may be
-// borrowed; the beginnings of a quota's periods follow.
-func appendCharge(to []byte, c *ratelimit.Charge, more int64, now time.Time) []byte {
+// appendCharge writes a charge as the script reads it, by struct's '<BBddddd': kind, flags, limit, per, what is admitted at once, cost
+// and what may be borrowed; the beginnings of a quota's periods follow.
+func appendCharge(to []byte, c *ratelimit.Charge, more int64, calendars *borders, now time.Duration) []byte {
 	flags := byte(0)
 	for flag, set := range [...]bool{c.Shadow, c.Always, c.Grant} {
 		if set {
 			flags |= 1 << flag
 		}
 	}
-	limit, burst := min(max(c.Window.Limit, 0), limitMost), min(max(c.Window.Burst, 0), limitMost)
+	limit, most := min(max(c.Window.Limit, 0), limitMost), min(max(c.Window.Most(), 0), limitMost)
 	// More than everything is refused whatever it is, and what is refused is not spent.
-	cost := max(min(c.Cost, max(limit, burst)+1), -limitMost)
+	cost := max(min(c.Cost, limitMost+1), -limitMost)
 	to = append(to, byte(c.Window.Kind), flags)
-	for _, n := range [...]int64{limit, micro(c.Window.Per), burst, cost, min(max(more, 0), limitMost)} {
+	for _, n := range [...]int64{limit, micro(c.Window.Per), most, cost, min(max(more, 0), limitMost)} {
 		to = appendNumber(to, n)
 	}
 	if c.Window.Kind == limiter.Quota {
-		for _, border := range borders(c.Window.Calendar, now) {
-			to = appendNumber(to, border.UnixMicro())
-		}
+		to = calendars.appendTo(to, c.Window.Calendar, now)
 	}
 	return to
 }
@@ -216,9 +204,4 @@ func number(text string) int64 {
 	var b [8]byte
 	copy(b[:], text)
 	return int64(math.Float64frombits(binary.LittleEndian.Uint64(b[:])))
-}
-
-// borders stands in until the limiter has them.
-func borders(_ *limiter.Calendar, now time.Time) [bordersTold]time.Time {
-	return [bordersTold]time.Time{now}
 }

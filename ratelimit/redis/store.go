@@ -51,6 +51,7 @@ type Store struct {
 	clock   func() int64 // The time for the script, in microseconds; 0: it reads the server's own.
 	began   time.Time    // What the store's own time counts from.
 	free    sync.Pool    // Of calls.
+	borders borders
 
 	cancel context.CancelFunc // nil until Start.
 	done   chan struct{}
@@ -78,6 +79,14 @@ func newStore(o Options, keep time.Duration, clock func() int64) *Store {
 
 // now is the store's own time, which never runs backwards.
 func (s *Store) now() time.Duration { return time.Since(s.began) }
+
+// wall is the time since the epoch by which the script is told of calendars.
+func (s *Store) wall() time.Duration {
+	if at := s.clock(); at != 0 {
+		return time.Duration(at) * time.Microsecond
+	}
+	return time.Duration(time.Now().UnixNano())
+}
 
 // Start connects in the background, and again whenever the server is back: a server that is away is no error. It is called
 // once.
@@ -132,7 +141,7 @@ func (s *Store) spend(ctx context.Context, once bool, id ratelimit.CallID, charg
 		hashes = append(hashes, hashOf(charges[i].Key))
 	}
 	c, _ := s.free.Get().(*call)
-	c.tell(s.options.Address.namespace, once, id, charges, hashes, nil, time.Now())
+	c.tell(s.options.Address.namespace, once, id, charges, hashes, nil, &s.borders, s.wall())
 	c.results, c.deadline = results, s.deadline(ctx)
 	if err := s.ask(c); err != nil {
 		return false, false, err // The call is not used again: a sender may still hold it.
