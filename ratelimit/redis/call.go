@@ -177,8 +177,7 @@ func (c *call) read(answer string) (rest string, err error) {
 	for i := range c.results {
 		a := answer[answerCharge*i : answerCharge*(i+1)]
 		c.results[i] = limiter.Result{
-			OK: a[0] == 1, Remaining: number(a[1:]), Reset: time.Duration(number(a[9:])) * time.Microsecond,
-			Retry: time.Duration(number(a[17:])) * time.Microsecond,
+			OK: a[0] == 1, Remaining: number(a[1:]), Reset: duration(a[9:]), Retry: duration(a[17:]),
 		}
 		if i < len(c.more) {
 			c.more[i] = number(a[25:])
@@ -197,6 +196,11 @@ func (c *call) skip(answer string, charges int) (rest string, err error) {
 		return "", errAnswer
 	}
 	return answer[n:], nil
+}
+
+// duration reads a number of microseconds. A bucket whose limit was lowered by far may drain for longer than a duration holds.
+func duration(text string) time.Duration {
+	return time.Duration(min(number(text), math.MaxInt64/int64(time.Microsecond))) * time.Microsecond
 }
 
 // number reads a double of the script's.

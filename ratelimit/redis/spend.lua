@@ -10,7 +10,7 @@
 local unpack, pack, sub, floor, ceil, min, max = struct.unpack, struct.pack, string.sub, math.floor, math.ceil, math.min, math.max
 local rcall, pcall, insert, concat = redis.call, redis.pcall, table.insert, table.concat
 local SLIDING, FIXED, QUOTA = 0, 2, 4
-local ENTRIES, SLOTS, WHOLE = 32, 31, 2 ^ 53
+local ENTRIES, SLOTS, WHOLE, LONGEST = 32, 31, 2 ^ 53, 2 ^ 45
 local text = ARGV[1]
 local now, keep, remembered, at = unpack('<ddd', text)
 if now == 0 then
@@ -44,7 +44,7 @@ local function save(s, empty)
   local head, log = pack('<Bdd', s.kind, s.spent, s.at), ''
   if s.left then head = pack('<Bdddd', s.kind + 8, s.spent, s.at, s.given, s.left) end
   if s.last then log = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost) end
-  rcall('SET', s.name, head .. log, 'PX', max(ceil((empty - now) / 1000), 0) + keep)
+  rcall('SET', s.name, head .. log, 'PX', min(ceil((empty - now) / 1000), LONGEST) + keep)
 end
 
 -- muldiv returns (a * b + add) / c, rounded down, where a < c.
