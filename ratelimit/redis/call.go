@@ -56,24 +56,24 @@ type call struct {
 	err       error
 }
 
-// tell writes what the script is to know of a call. borrow[i] is what may be spent beyond the cost of a charge, as far as there is.
-func (c *call) tell(namespace string, once bool, id ratelimit.CallID, charges []ratelimit.Charge, hashes []hash, borrow []int64, calendars *borders, now time.Duration) {
+// tell writes what the script is to know of a call.
+func (c *call) tell(namespace string, a *asked, calendars *borders, now time.Duration) {
 	c.keys, c.ends, c.args = c.keys[:0], c.ends[:0], c.args[:0]
 	remember := byte(0)
-	if once {
+	if a.once {
 		remember = 1
 	}
-	c.args = append(c.args, remember, byte(len(charges)))
-	for i := range charges {
-		c.name(namespace, 'b', hashes[i][:])
+	c.args = append(c.args, remember, byte(len(a.charges))) //nolint:gosec // At most chargesMost.
+	for i := range a.charges {
+		c.name(namespace, 'b', a.hashes[i][:])
 		more := int64(0)
-		if borrow != nil {
-			more = borrow[i]
+		if a.borrow != nil {
+			more = a.borrow[i]
 		}
-		c.args = appendCharge(c.args, &charges[i], more, calendars, now)
+		c.args = appendCharge(c.args, &a.charges[i], more, calendars, now)
 	}
-	if once {
-		c.name(namespace, 'c', id[:])
+	if a.once {
+		c.name(namespace, 'c', a.id[:])
 	}
 }
 

@@ -78,9 +78,13 @@ func TestScriptIsTheLimiter(t *testing.T) {
 				want.OK, want.Retry = true, 0
 			}
 			want.Reset, want.Retry = wholeMicroseconds(want.Reset), wholeMicroseconds(want.Retry)
+			here := s.Counts().RefusedHere
 			ok, err := s.Spend(t.Context(), []ratelimit.Charge{{Key: key, Window: w, Cost: cost, Grant: grant}}, results)
 			if err != nil {
 				t.Fatalf("%+v, cost %d: %v", w, cost, err)
+			}
+			if s.Counts().RefusedHere > here && results[0].Retry <= want.Retry {
+				want.Retry = results[0].Retry // Of a cost below this one.
 			}
 			if (kind == limiter.Paced || kind == limiter.Tokens) && w.Granted(&state, now) > 0 && want.Retry > 0 {
 				want.Retry = results[0].Retry // Whether the grant lasts until then may turn on a part of a microsecond.

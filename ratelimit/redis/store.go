@@ -53,10 +53,13 @@ type Store struct {
 	free    sync.Pool    // Of calls.
 	borders borders
 
+	refusals refusals
+	unsure   unsure
+
 	cancel context.CancelFunc // nil until Start.
 	done   chan struct{}
 
-	failed, refused, batches, calls atomic.Uint64
+	failed, refused, batches, calls, refusedHere atomic.Uint64
 }
 
 // New returns a Store; until Start its server is away.
@@ -79,6 +82,14 @@ func newStore(o Options, keep time.Duration, clock func() int64) *Store {
 
 // now is the store's own time, which never runs backwards.
 func (s *Store) now() time.Duration { return time.Since(s.began) }
+
+// passing is the time by which is told how long ago the server said something.
+func (s *Store) passing() time.Duration {
+	if at := s.clock(); at != 0 {
+		return time.Duration(at) * time.Microsecond
+	}
+	return s.now()
+}
 
 // wall is the time since the epoch by which the script is told of calendars.
 func (s *Store) wall() time.Duration {
@@ -117,32 +128,69 @@ func (s *Store) Close() {
 // Spend spends all charges or none. An error is about the server. It comes within Options.Timeout and by the deadline of ctx; that
 // ctx is cancelled is not looked at.
 func (s *Store) Spend(ctx context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
-	ok, _, err := s.spend(ctx, false, ratelimit.CallID{}, charges, results)
+	ok, _, err := s.spend(ctx, &asked{charges: charges, results: results})
 	return ok, err
 }
 
 // SpendOnce is Spend for a call of which all who share the store know that it has spent: it spends once within 10 s, and then
 // only looks.
 func (s *Store) SpendOnce(ctx context.Context, id ratelimit.CallID, charges []ratelimit.Charge, results []limiter.Result) (ok, again bool, err error) {
-	return s.spend(ctx, true, id, charges, results)
+	return s.spend(ctx, &asked{once: true, id: id, charges: charges, results: results})
 }
 
-func (s *Store) spend(ctx context.Context, once bool, id ratelimit.CallID, charges []ratelimit.Charge, results []limiter.Result) (ok, again bool, err error) {
+// asked is one call as the store sees it.
+type asked struct {
+	once    bool
+	id      ratelimit.CallID
+	charges []ratelimit.Charge
+	hashes  []hash
+	results []limiter.Result
+	borrow  []int64 // What may be spent beyond each cost; nil: nothing. Filled with what was.
+}
+
+func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error) {
+	if len(a.charges) > chargesMost {
+		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(a.charges), chargesMost)
+	}
+	var few [4]hash
+	a.hashes = few[:0]
+	gives := false
+	for i := range a.charges {
+		a.hashes = append(a.hashes, hashOf(a.charges[i].Key))
+		gives = gives || a.charges[i].Cost < 0
+	}
+	at := s.passing()
+	refused, changes := s.refusals.refuse(a.charges, a.hashes, a.results, at)
+	if refused && !(a.once && s.unsure.has(a.id)) {
+		s.refusedHere.Add(1)
+		return false, false, nil
+	}
+	ok, again, err = s.remote(ctx, a)
+	if gives { // Also where it is not known whether it did.
+		for i := range a.charges {
+			if a.charges[i].Cost < 0 {
+				s.refusals.forget(a.hashes[i], true)
+			}
+		}
+	}
+	if a.once && (err != nil || s.passing()-at > slow) {
+		s.unsure.add(a.id, at)
+	}
+	if err == nil && !again {
+		s.refusals.learn(a.charges, a.hashes, a.results, !ok, at, changes)
+	}
+	return ok, again, err
+}
+
+// remote asks the server.
+func (s *Store) remote(ctx context.Context, a *asked) (ok, again bool, err error) {
 	if s.breaker.isOpen() {
 		s.refused.Add(1)
 		return false, false, ErrAway
 	}
-	if len(charges) > chargesMost {
-		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(charges), chargesMost)
-	}
-	var few [4]hash
-	hashes := few[:0]
-	for i := range charges {
-		hashes = append(hashes, hashOf(charges[i].Key))
-	}
 	c, _ := s.free.Get().(*call)
-	c.tell(s.options.Address.namespace, once, id, charges, hashes, nil, &s.borders, s.wall())
-	c.results, c.deadline = results, s.deadline(ctx)
+	c.tell(s.options.Address.namespace, a, &s.borders, s.wall())
+	c.results, c.more, c.deadline = a.results, a.borrow, s.deadline(ctx)
 	if err := s.ask(c); err != nil {
 		return false, false, err // The call is not used again: a sender may still hold it.
 	}
@@ -163,15 +211,21 @@ func (s *Store) deadline(ctx context.Context) time.Duration {
 
 // Counts are what a Store did. The numbers only grow.
 type Counts struct {
-	Up      bool   // The server answers.
-	Failed  uint64 // Calls that failed, or waited for too long.
-	Refused uint64 // Calls that were not made, as the server was known to be away.
-	Breaks  uint64 // Times that it went away.
+	Up          bool   // The server answers.
+	Failed      uint64 // Calls that failed, or waited for too long.
+	Refused     uint64 // Calls that were not made, as the server was known to be away or too many waited.
+	Breaks      uint64 // Times that it went away.
+	Calls       uint64 // Calls that went to the server.
+	Batches     uint64 // Runs of the script, each for all calls that came meanwhile.
+	RefusedHere uint64 // Calls that were refused without asking, as the server was known to refuse them.
 }
 
 // Counts returns what was counted until now.
 func (s *Store) Counts() Counts {
-	return Counts{Up: !s.breaker.isOpen(), Failed: s.failed.Load(), Refused: s.refused.Load(), Breaks: s.breaker.breaks.Load()}
+	return Counts{
+		Up: !s.breaker.isOpen(), Failed: s.failed.Load(), Refused: s.refused.Load(), Breaks: s.breaker.breaks.Load(),
+		Calls: s.calls.Load(), Batches: s.batches.Load(), RefusedHere: s.refusedHere.Load(),
+	}
 }
 
 // Reset forgets what was spent from some buckets.
@@ -183,7 +237,10 @@ func (s *Store) Reset(ctx context.Context, keys [][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	for _, key := range keys {
-		if err := (*client).Do(ctx, (*client).B().Del().Key(bucketKey(s.options.Address.namespace, hashOf(key))).Build()).Error(); err != nil {
+		h := hashOf(key)
+		err := (*client).Do(ctx, (*client).B().Del().Key(bucketKey(s.options.Address.namespace, h)).Build()).Error()
+		s.refusals.forget(h, true) // Also where it is not known whether it did.
+		if err != nil {
 			return fmt.Errorf("ask the server of the limits: %w", err)
 		}
 	}
