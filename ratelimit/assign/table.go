@@ -39,7 +39,7 @@ func Compile(rev *gateway.Revision) (*Table, []gateway.Fault) {
 	for _, r := range rev.Routes {
 		limits := r.DistributedLimits()
 		if len(limits) > 1 {
-			faults = append(faults, fault(r, gateway.CodeConflict, fmt.Sprintf("the limits %q and %q are both distributed: an Envoy counts a request by one such limit; let Gatehouse count the other (leave out its `enforce`)", limits[0].Name, limits[1].Name)))
+			faults = append(faults, fault(r, gateway.CodeDistributed, fmt.Sprintf("the limits %q and %q are both distributed: an Envoy counts a request by one such limit; let Gatehouse count the other (leave out its `enforce`)", limits[0].Name, limits[1].Name)))
 			continue
 		}
 		for _, l := range limits {
@@ -47,12 +47,12 @@ func Compile(rev *gateway.Revision) (*Table, []gateway.Fault) {
 			known, ok := t.limits[b]
 			if !ok {
 				if wrong := unsaid(&l); wrong != "" {
-					faults = append(faults, fault(r, gateway.CodeConflict, wrong))
+					faults = append(faults, fault(r, gateway.CodeDistributed, wrong))
 					continue
 				}
 				divided, wrong := rates(&l)
 				if wrong != "" {
-					faults = append(faults, fault(r, gateway.CodeBadValue, wrong))
+					faults = append(faults, fault(r, gateway.CodeDistributed, wrong))
 					continue
 				}
 				known = &limit{Limit: divided, label: labelOf(r, &l)}
