@@ -52,6 +52,10 @@ const (
 	MetadataRateLimitRules = "rules"
 	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
 	MetadataRateLimitLimit = "limit"
+	// MetadataRateLimitShadow is the key of the name of the first limit in shadow mode that would have refused the request.
+	MetadataRateLimitShadow = "shadow"
+	// MetadataAuthzShadow is the same where the Check spends the limits.
+	MetadataAuthzShadow = "gatehouse.limits.shadow"
 )
 
 // What the filter FilterPolicy leaves behind, in the namespace MetadataRBAC: under KeyPolicyResult whether nothing is to be refused,
@@ -125,6 +129,15 @@ const (
 	DescriptorLimit = "limit"
 	// DescriptorAddress is Envoy's own name of the entry for the key part "client.address".
 	DescriptorAddress = "remote_address"
+	// DescriptorDone is the key of the third entry, of any value, of a descriptor that is sent when the stream has ended: it only spends what the
+	// response was.
+	DescriptorDone = "done"
+	// DescriptorCost is the key of the last entry of a descriptor whose cost is the number that a text holds: a header, a claim.
+	// (Where Envoy itself is to make a number of such a text, it leaves out the descriptor of one that is none.)
+	DescriptorCost = "cost"
+	// DescriptorReached is the key of the last entry, the name of a limit, that a descriptor with DescriptorDone has where a limit refused
+	// the request: it spends nothing.
+	DescriptorReached = "reached"
 )
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
@@ -133,7 +146,9 @@ const (
 	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
 	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
 	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
-	HeaderClient  = "x-gatehouse-client"
+	HeaderClient = "x-gatehouse-client"
+	// HeaderLimits tells an upstream with LimitsUnasked that a limit could not be asked about the request.
+	HeaderLimits  = "x-gatehouse-limits"
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.

@@ -26,7 +26,7 @@ func (r *Route) CheckSpends() bool { return len(r.Limits) > 0 && r.CallsAuthoriz
 // CheckAway returns what becomes of requests while the ext_authz call of the route is not answered. Where that call spends the
 // limits too, the stricter of both failure modes holds: an unanswered call tells nothing about either.
 func (r *Route) CheckAway() FailureMode {
-	if r.WhenAway.Authorization != Open || r.CheckSpends() && r.WhenAway.Limits == Closed {
+	if r.WhenAway.Authorization != Open || r.CheckSpends() && r.LimitsAway() == Closed {
 		return Closed
 	}
 	return Open

@@ -2,7 +2,6 @@ package ratelimit
 
 import (
 	"fmt"
-	"math"
 
 	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
@@ -31,18 +30,22 @@ func (w *work) read(tables tables, who asker, req *rlsv3.RateLimitRequest) error
 		if l == nil {
 			return fmt.Errorf("rules %q have no limit %.64q", entries[0].GetValue(), entries[1].GetValue())
 		}
-		if err := w.charge(l, entries[2:], cost(req, d)); err != nil {
+		if err := w.descriptor(l, entries[2:], hits(req, d)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// charge adds a charge for a limit, its key filled from the entries: in the order of the limit's key, left out where the
+// descriptor adds the charges of a limit, its key filled from the entries: in the order of the limit's key, left out where the
 // request has no such value.
-func (w *work) charge(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor_Entry, cost int64) error {
-	start := len(w.keys)
-	w.keys = append(w.keys, l.prefix...)
+func (w *work) descriptor(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor_Entry, hits int64) error {
+	w.begin(l)
+	a := &w.asked[len(w.asked)-1]
+	if len(entries) > 0 && entries[0].GetKey() == envoy.DescriptorDone {
+		a.done = true
+		entries = entries[1:]
+	}
 	for _, part := range l.entries {
 		if len(entries) > 0 && entries[0].GetKey() == part {
 			w.keys = appendValue(w.keys, entries[0].GetValue())
@@ -51,20 +54,31 @@ func (w *work) charge(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor
 		}
 		w.keys = appendAbsent(w.keys)
 	}
-	if len(entries) > 0 {
-		return fmt.Errorf("limit %q has no %.64q in its key at that place", l.name, entries[0].GetKey())
+	cost := l.costOf(hits)
+	if l.later && !a.done {
+		cost = 1
 	}
-	w.limits = append(w.limits, l)
-	// The full slice expression keeps a later append from writing into this key; where it moves, this one stays as it is.
-	w.charges = append(w.charges, Charge{Key: w.keys[start:len(w.keys):len(w.keys)], Window: l.window, Cost: cost})
+	reached := false
+	for len(entries) > 0 && !reached {
+		switch entries[0].GetKey() {
+		case envoy.DescriptorCost:
+			var known bool
+			if cost, known = l.costOfText(entries[0].GetValue(), 1); !known {
+				a.unpriced = true
+			}
+		case envoy.DescriptorReached:
+			reached = true
+		default:
+			return fmt.Errorf("limit %q has no %.64q in its key at that place", l.name, entries[0].GetKey())
+		}
+		entries = entries[1:]
+	}
+	switch {
+	case reached && a.done:
+		cost = 0
+	case l.later && a.done: // 1 was spent when the request came.
+		cost--
+	}
+	w.charge(cost)
 	return nil
-}
-
-// cost returns what a descriptor costs: its own hits_addend where it has one, 0 included, which only looks; otherwise the
-// request's, where 0 means not set, and not set means 1 (rls.proto and common/ratelimit/v3/ratelimit.proto of Envoy 1.40).
-func cost(req *rlsv3.RateLimitRequest, d *ratelimitcommonv3.RateLimitDescriptor) int64 {
-	if own := d.GetHitsAddend(); own != nil {
-		return int64(min(own.GetValue(), math.MaxInt64)) //nolint:gosec // Cannot overflow after min.
-	}
-	return int64(max(req.GetHitsAddend(), 1))
 }

@@ -103,7 +103,7 @@ func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	became := func(word string) *rbacconfigv3.Principal {
 		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
 	}
-	if r.WhenAway.Limits == gateway.Closed {
+	if !r.MayGoUnasked() {
 		return became(envoy.LimitsCounted)
 	}
 	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})
