@@ -12,6 +12,7 @@ const (
 	maxKey     = 16                   // Parts of one limit's key.
 	maxWindows = 8                    // Of one limit.
 	maxPer     = 366 * 24 * time.Hour // Longest window.
+	maxCharges = 128                  // Windows of one route's limits together.
 	maxLimit   = 1 << 48              // As much as every store can tell apart.
 )
 
@@ -36,6 +37,13 @@ func check(rev *gateway.Revision, r *gateway.Route) gateway.Faults {
 	}
 	if len(r.Limits) > maxLimits {
 		fault(r.Limits[0], "%d limits on one operation are more than the %d that are looked at: leave some out", len(r.Limits), maxLimits)
+	}
+	windows := 0
+	for _, l := range r.Limits {
+		windows += len(l.Windows)
+	}
+	if windows > maxCharges {
+		fault(r.Limits[0], "the limits on one operation have %d windows, more than the %d that are counted at once: leave some out", windows, maxCharges)
 	}
 	for _, l := range r.Limits {
 		if len(l.Key) > maxKey {

@@ -62,7 +62,8 @@ func (t *Table) compileLimit(route *rules, r *gateway.Route, l gateway.Limit) *l
 		c.limitCost.Number = max(c.limitCost.Number, 1)
 	}
 	for _, w := range l.Windows {
-		own := window{Window: arithmeticOf(w), prefix: keyPrefix(l, w), answer: answerLimit(l.Name, w), most: mostOf(w)}
+		own := window{Window: arithmeticOf(w), prefix: keyPrefix(l, w), answer: answerLimit(l.Name, w)}
+		own.most = own.Most()
 		name := policyName(l, w)
 		own.item, own.told = name+";r=", xPolicy(l, w)
 		if c.policy != "" {
@@ -113,14 +114,6 @@ func periodOf(p gateway.Period) limiter.Period {
 	case gateway.Daily:
 	}
 	return limiter.Day
-}
-
-// mostOf returns what remains of a bucket from which nothing was spent.
-func mostOf(w gateway.Window) int64 {
-	if w.Arithmetic == gateway.Paced || w.Arithmetic == gateway.Tokens {
-		return max(w.Burst, 1)
-	}
-	return w.Limit
 }
 
 // entryKeys returns the keys under which Envoy sends the parts of a limit's key.
