@@ -66,6 +66,9 @@ type Spent struct {
 	Shadow  string // That of the first limit in shadow mode that would have refused; empty: none.
 	Unasked bool   // A limit could not be asked, and lets requests pass then.
 	Closed  bool   // One could not be asked, and refuses them then.
+	// Buckets has, by the name of each limit that may cost more when the stream ends, what is to be told of it then
+	// (envoy.MetadataBuckets); nil: there is none.
+	Buckets map[string]string
 
 	Policy     string // ratelimit-policy.
 	Standing   string // ratelimit.
@@ -158,11 +161,18 @@ func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckRespons
 		d = &decision{}
 	}
 	response := d.allow(hash, n)
-	if len(d.metadata) > 0 || c.spent.Shadow != "" {
+	if len(d.metadata) > 0 || c.spent.Shadow != "" || c.spent.Buckets != nil {
 		fields := response.DynamicMetadata.Fields
 		fields[envoy.MetadataAuthzLimits] = c.evidence.GetFields()[envoy.MetadataAuthzLimits]
 		if c.spent.Shadow != "" {
 			fields[envoy.MetadataAuthzShadow] = structpb.NewStringValue(c.spent.Shadow)
+		}
+		if c.spent.Buckets != nil {
+			buckets := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(c.spent.Buckets))}
+			for limit, bucket := range c.spent.Buckets {
+				buckets.Fields[limit] = structpb.NewStringValue(bucket)
+			}
+			fields[envoy.MetadataBuckets] = structpb.NewStructValue(buckets)
 		}
 	} else {
 		response.DynamicMetadata = c.evidence

@@ -85,8 +85,8 @@ func (id *identity) named(what string) (string, bool) {
 	var value string
 	switch {
 	case id == nil:
-	case what == "consumer":
-		value = id.consumer
+	case what == gateway.KeyConsumer:
+		value = gateway.ConsumerKey(id.issuer, id.consumer)
 	case what == "application":
 		value = id.application
 	case what == "plan":

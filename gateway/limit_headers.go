@@ -12,27 +12,3 @@ const (
 	LimitHeadersBoth  LimitHeaders = "both"
 	LimitHeadersNone  LimitHeaders = "none" // Retry-After alone, where a limit refuses.
 )
-
-// LimitsAway returns what becomes of requests of the route while Gatehouse cannot be asked about its limits: the stricter of what the
-// route and each of its limits says.
-func (r *Route) LimitsAway() FailureMode {
-	if r.WhenAway.Limits == Closed {
-		return Closed
-	}
-	for _, l := range r.Limits {
-		if l.StoreAway == StoreClosed {
-			return Closed
-		}
-	}
-	return Open
-}
-
-// MayGoUnasked reports whether requests of the route may go on although Gatehouse, which answers, could not ask for a limit.
-func (r *Route) MayGoUnasked() bool {
-	for _, l := range r.Limits {
-		if l.StoreAway == StoreOpen {
-			return true
-		}
-	}
-	return r.WhenAway.Limits != Closed
-}

@@ -27,39 +27,56 @@ func hits(req *rlsv3.RateLimitRequest, d *ratelimitcommonv3.RateLimitDescriptor)
 	return n
 }
 
-// costOf returns what a number of hits costs. Where the cost is a number that Envoy found, the hits are that number.
-func (l *limit) costOf(hits int64) int64 {
-	if l.limitCost.From == "" {
-		return times(hits, l.limitCost.Number)
-	}
+// costOf returns what a request costs where its cost is a number that was found.
+func (l *limit) costOf(found int64) int64 {
 	if l.limitCost.Per < 2 {
-		return max(min(hits, maxCost), -maxCost)
+		return min(found, maxCost)
 	}
-	whole := hits / l.limitCost.Per
-	if hits%l.limitCost.Per > 0 {
+	whole := found / l.limitCost.Per
+	if found%l.limitCost.Per > 0 {
 		whole++
 	}
-	return max(min(whole, maxCost), -maxCost)
+	return min(whole, maxCost)
 }
 
-// costOfText returns the cost that a text says, for as many requests as factor; 1 each and false where it is no number.
-func (l *limit) costOfText(text string, factor int64) (cost int64, ok bool) {
-	n, ok := number(text)
-	if !ok {
-		return times(1, factor), false
+// price returns what a request costs before the stream ends, given the text of what is to be the number; 1 and false where it is none.
+func (l *limit) price(text string, there bool) (cost int64, ok bool) {
+	switch {
+	case l.limitCost.From == "":
+		return l.limitCost.Number, true
+	case l.deposit:
+		return 1, true
+	case l.late && !there: // Its body comes in pieces; or there is none.
+		return 0, true
 	}
-	return times(l.costOf(n), factor), true
+	found, ok := number(text)
+	if !ok {
+		return 1, false
+	}
+	return l.costOf(found), true
 }
 
-// number reads a number that is no less than 0, rounded up: digits, and at most one point among them.
+// latePrice returns what is still to be spent when the stream ends.
+func (l *limit) latePrice(text string) (cost int64, ok bool) {
+	cost = 1
+	found, ok := number(text)
+	if ok {
+		cost = l.costOf(found)
+	}
+	if l.deposit {
+		cost--
+	}
+	return cost, ok
+}
+
+// number reads a decimal number that is no less than 0, rounded up.
 func number(text string) (int64, bool) {
 	text = strings.Trim(text, " \t")
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
 		return int64(min(n, maxCost)), true //nolint:gosec // Cannot overflow after min.
 	}
-	digits := strings.Trim(text, "0123456789.")
-	if digits != "" || text == "" {
-		return 0, false
+	if text == "" || text[0] != '.' && (text[0] < '0' || text[0] > '9') || strings.Trim(text, "0123456789.eE+-") != "" {
+		return 0, false // What Go would read beside: signs, hexadecimal numbers, NaN.
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil && !math.IsInf(f, 1) {
@@ -70,13 +87,15 @@ func number(text string) (int64, bool) {
 
 // times multiplies, within maxCost.
 func times(a, b int64) int64 {
-	sign := int64(1)
 	if a < 0 {
-		a, sign = -a, -1
+		return -times(-max(a, -maxCost), b)
 	}
-	high, low := bits.Mul64(uint64(max(a, 0)), uint64(max(b, 0))) //nolint:gosec // None is below 0.
+	if b < 0 {
+		return -times(a, -max(b, -maxCost))
+	}
+	high, low := bits.Mul64(uint64(a), uint64(b))
 	if high > 0 || low > maxCost {
-		return sign * maxCost
+		return maxCost
 	}
-	return sign * int64(low)
+	return int64(low)
 }

@@ -43,6 +43,9 @@ type Spent struct {
 	Shadow  string // That of the first limit in shadow mode that would have refused; empty: none.
 	Unasked bool   // A limit could not be asked, and lets requests pass then.
 	Closed  bool   // One could not be asked, and refuses them then.
+	// Buckets has, by the name of each limit that may cost more when the stream ends, what is to be told of it then
+	// (envoy.MetadataBuckets); nil: there is none.
+	Buckets map[string]string
 
 	Policy     string // ratelimit-policy.
 	Standing   string // ratelimit.
@@ -108,17 +111,17 @@ func (w *work) chargeAll(rules *rules, asked *Spending) {
 				w.keys = appendAbsent(w.keys)
 			}
 		}
-		switch {
-		case l.later:
-			w.charge(1)
-		case l.limitCost.From == "":
-			w.charge(l.costOf(factor))
-		default:
-			text, _ := asked.Request.Amount(l.limitCost.From)
-			cost, known := l.costOfText(text, factor)
-			w.asked[len(w.asked)-1].unpriced = !known
-			w.charge(cost)
+		w.seal(l)
+		var text string
+		var there bool
+		if l.limitCost.From != "" && !l.deposit {
+			text, there = asked.Request.Amount(l.limitCost.From)
 		}
+		cost, ok := l.price(text, there)
+		if w.asked[len(w.asked)-1].unpriced = !ok; !l.deposit {
+			cost = times(factor, cost)
+		}
+		w.charge(cost)
 	}
 }
 
@@ -148,6 +151,15 @@ func (w *work) spent(admitted bool) Spent {
 	}
 	if !admitted {
 		s.RetryAfter = w.retry()
+		return s
+	}
+	for i := range w.asked {
+		if a := &w.asked[i]; a.late && !a.away {
+			if s.Buckets == nil {
+				s.Buckets = map[string]string{}
+			}
+			s.Buckets[a.name] = w.bucket(a)
+		}
 	}
 	return s
 }

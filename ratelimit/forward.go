@@ -2,8 +2,10 @@ package ratelimit
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
@@ -19,7 +21,7 @@ import (
 func (w *work) forward(ctx context.Context, next rlsv3.RateLimitServiceClient, request *Spending) (Spent, error) {
 	req := &rlsv3.RateLimitRequest{Domain: envoy.RateLimitDomain}
 	for i := range w.asked {
-		req.Descriptors = append(req.Descriptors, w.asked[i].descriptor(request))
+		req.Descriptors = append(req.Descriptors, w.asked[i].descriptor(w, request))
 	}
 	if request.Call != 0 {
 		id := callNumber(request.Call)
@@ -53,20 +55,20 @@ func (w *work) forward(ctx context.Context, next rlsv3.RateLimitServiceClient, r
 	return spent, nil
 }
 
-// descriptor returns what Envoy would send for the limit of a request.
-func (a *asked) descriptor(request *Spending) *ratelimitcommonv3.RateLimitDescriptor {
-	hits := request.Cost
-	if a.limitCost.From != "" { // The cost is known here.
-		hits = uint64(times(a.cost, max(a.limitCost.Per, 1))) //nolint:gosec // At least 0.
-	}
-	d := &ratelimitcommonv3.RateLimitDescriptor{HitsAddend: wrapperspb.UInt64(hits), Entries: []*ratelimitcommonv3.RateLimitDescriptor_Entry{
+// descriptor returns what the successor is to know of a limit that counts a request.
+func (a *asked) descriptor(w *work, request *Spending) *ratelimitcommonv3.RateLimitDescriptor {
+	d := &ratelimitcommonv3.RateLimitDescriptor{HitsAddend: wrapperspb.UInt64(request.Cost), Entries: []*ratelimitcommonv3.RateLimitDescriptor_Entry{
 		{Key: envoy.DescriptorRules, Value: request.Rules}, {Key: envoy.DescriptorLimit, Value: a.name},
 	}}
-	for i, part := range a.parts {
-		if value, ok := request.Request.Value(part); ok {
-			d.Entries = append(d.Entries, &ratelimitcommonv3.RateLimitDescriptor_Entry{Key: a.entries[i], Value: value})
-		}
+	if a.limitCost.From != "" { // What it costs is known here.
+		amount := strconv.FormatInt(times(a.cost, max(a.limitCost.Per, 1)), 10)
+		d.HitsAddend = nil
+		d.Entries = append(d.Entries, &ratelimitcommonv3.RateLimitDescriptor_Entry{Key: envoy.DescriptorCost, Value: amount})
 	}
+	values := w.charges[a.first].Key[len(a.windows[0].prefix):]
+	d.Entries = append(d.Entries, &ratelimitcommonv3.RateLimitDescriptor_Entry{
+		Key: envoy.DescriptorValues, Value: base64.StdEncoding.EncodeToString(values),
+	})
 	return d
 }
 

@@ -123,7 +123,9 @@ func TestCosts(t *testing.T) {
 		d.HitsAddend = wrapperspb.UInt64(n)
 		return d
 	}
-	of := func(limit string, more ...string) *ratelimitcommonv3.RateLimitDescriptor { return r.descriptor(t, "get", limit, more...) }
+	of := func(limit string, more ...string) *ratelimitcommonv3.RateLimitDescriptor {
+		return r.descriptor(t, "get", limit, more...)
+	}
 	for i, c := range []struct {
 		asks *ratelimitcommonv3.RateLimitDescriptor
 		want uint64
@@ -131,18 +133,20 @@ func TestCosts(t *testing.T) {
 		{of("three"), 3},
 		{hits(4, of("three")), 12},
 		{hits(0, of("three")), 0},
-		{hits(7, of("header")), 7},
+		{hits(7, of("header", envoy.DescriptorCost, "2")), 14},
+		{of("header"), 1},
 		{of("header", envoy.DescriptorCost, "12"), 12},
 		{of("header", envoy.DescriptorCost, " 2.1 "), 3},
 		{of("header", envoy.DescriptorCost, "0"), 0},
 		{of("header", envoy.DescriptorCost, "-5"), 1},
-		{of("header", envoy.DescriptorCost, "1e3"), 1},
+		{of("header", envoy.DescriptorWhen, "1", envoy.DescriptorWhen, "1", envoy.DescriptorCost, "2e1"), 20},
 		{of("header", envoy.DescriptorCost, "0x10"), 1},
 		{of("header", envoy.DescriptorCost, "NaN"), 1},
 		{of("header", envoy.DescriptorCost, ""), 1},
 		{of("header", envoy.DescriptorCost, "."), 1},
-		{hits(250, of("size")), 3},
-		{hits(200, of("size")), 2},
+		{of("size"), 0},
+		{of("size", envoy.DescriptorCost, "250"), 3},
+		{of("size", envoy.DescriptorCost, "200"), 2},
 		{of("size", envoy.DescriptorCost, "101"), 2},
 	} {
 		name := c.asks.GetEntries()[1].GetValue()
@@ -206,10 +210,9 @@ func TestResponseCosts(t *testing.T) {
 	}
 	r := start(t, payments([]gateway.Limit{l}, nil))
 	comes := r.descriptor(t, "get", "bytes", "token.sub", "alice")
-	ends := func(size uint64, more ...string) *rlsv3.RateLimitResponse {
-		d := r.descriptor(t, "get", "bytes", append([]string{envoy.DescriptorDone, "", "token.sub", "alice"}, more...)...)
-		d.HitsAddend = wrapperspb.UInt64(size)
-		return r.ask(t, d)
+	bucket := bucketIn(r.ask(t, comes), "bytes")
+	ends := func(more ...string) *rlsv3.RateLimitResponse {
+		return r.ask(t, r.descriptor(t, "get", "bytes", append([]string{envoy.DescriptorBucket, bucket}, more...)...))
 	}
 	remain := func(want uint32, a *rlsv3.RateLimitResponse) {
 		t.Helper()
@@ -217,20 +220,95 @@ func TestResponseCosts(t *testing.T) {
 			t.Errorf("%d remain of %v, want %d", got, a, want)
 		}
 	}
-	remain(9, r.ask(t, comes))
-	if a := ends(350); a.GetOverallCode() != ok || len(a.GetResponseHeadersToAdd()) > 0 {
+	if a := ends(envoy.DescriptorWhen, "1", envoy.DescriptorCost, "350"); a.GetOverallCode() != ok || len(a.GetResponseHeadersToAdd()) > 0 {
 		t.Errorf("the end of a stream: %v", a)
 	}
 	remain(5, r.ask(t, comes))
-	ends(0) // Nothing was sent: 1 comes back.
+	ends(envoy.DescriptorCost, "0") // Nothing was sent: 1 comes back.
 	remain(5, r.ask(t, comes))
-	ends(100, envoy.DescriptorReached, "bytes")
+	ends() // Nobody says: 1, which was spent before.
 	remain(4, r.ask(t, comes))
-	if a := r.ask(t, r.descriptor(t, "get", "bytes", "token.sub", "bob")); a.GetOverallCode() != ok {
-		t.Errorf("bob: %v", a)
+	if got := bucketIn(r.ask(t, r.descriptor(t, "get", "bytes", "token.sub", "bob")), "bytes"); got == bucket || got == "" {
+		t.Errorf("bob's bucket is %q, alice's %q", got, bucket)
 	}
-	if got := r.countOf(t, "bytes"); got.Spent != 5+3 || got.Refunded != 1 {
+	if a := ends(envoy.DescriptorCost, "2000"); a.GetOverallCode() != ok {
+		t.Errorf("the end of a stream that sent more than remains: %v", a)
+	}
+	refused := r.ask(t, comes)
+	if refused.GetOverallCode() != over || bucketIn(refused, "bytes") != "" {
+		t.Errorf("after that: %v", refused)
+	}
+	r.spendWithout(t, "bytes", parts("token.sub", "alice"), bucket)
+	if got := r.countOf(t, "bytes"); got.Spent != 1+3+1+1+1+1+19+1 || got.Refunded != 1 || got.Refused != 2 {
 		t.Errorf("counted %+v", got)
+	}
+	for _, wrong := range []string{"", "x", bucket[1:], bucket + bucket} {
+		if _, err := r.ShouldRateLimit(t.Context(), request(r.descriptor(t, "get", "bytes", envoy.DescriptorBucket, wrong))); err == nil {
+			t.Errorf("the bucket %q is known", wrong)
+		}
+	}
+}
+
+// spendWithout holds that a request that is counted without a wire is refused by the same bucket.
+func (r *running) spendWithout(t testing.TB, limit string, by facts, bucket string) {
+	t.Helper()
+	spent, err := r.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, "get"), Cost: 1, Request: by})
+	if err != nil || !spent.Refused || spent.Buckets != nil {
+		t.Errorf("without a wire: %+v, %v", spent, err)
+	}
+	r.clock.Advance(time.Hour)
+	spent, err = r.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, "get"), Cost: 1, Request: by})
+	if err != nil || spent.Refused || spent.Buckets[limit] != bucket {
+		t.Errorf("without a wire, an hour later: %+v, %v; want the bucket %s", spent, err, bucket)
+	}
+}
+
+// bucketIn returns what an answer says is to be told when the stream ends.
+func bucketIn(a *rlsv3.RateLimitResponse, limit string) string {
+	return a.GetDynamicMetadata().GetFields()[envoy.MetadataBuckets].GetStructValue().GetFields()[limit].GetStringValue()
+}
+
+// TestBodies spends what a body has when the stream ends, where its size was not known before.
+func TestBodies(t *testing.T) {
+	t.Parallel()
+	l := gateway.Limit{Name: "body", Windows: []gateway.Window{{Limit: 1000, Per: time.Minute}}, Cost: gateway.Cost{From: "body.size"}}
+	r := start(t, payments([]gateway.Limit{l}, nil))
+	known := r.ask(t, r.descriptor(t, "get", "body", envoy.DescriptorCost, "100"))
+	unknown := r.ask(t, r.descriptor(t, "get", "body"))
+	if a, b := known.GetStatuses()[0].GetLimitRemaining(), unknown.GetStatuses()[0].GetLimitRemaining(); a != 900 || b != 900 {
+		t.Errorf("%d and %d remain, want 900", a, b)
+	}
+	r.ask(t, r.descriptor(t, "get", "body", envoy.DescriptorBucket, bucketIn(unknown, "body"), envoy.DescriptorWhen, "1", envoy.DescriptorCost, "250"))
+	if got := r.countOf(t, "body"); got.Spent != 350 || got.Unpriced != 0 {
+		t.Errorf("counted %+v", got)
+	}
+}
+
+// TestKeyParts counts by a parameter of the path however it is spelt, and by the consumer of each issuer, in both ways.
+func TestKeyParts(t *testing.T) {
+	t.Parallel()
+	l := gateway.Limit{Name: "each", Key: []string{"path.id", "consumer", "query.page"}, Windows: []gateway.Window{{Limit: 100, Per: time.Minute}}}
+	r := start(t, payments(nil, &[]gateway.Limit{l}))
+	for i, c := range []struct {
+		entries []string
+		same    facts
+	}{
+		{
+			[]string{envoy.DescriptorTarget, "/payments/a%20b?x=1", envoy.DescriptorIssuer, "https://idp.bank.test", "consumer", "alice", "query.page", "2"},
+			parts("path.id", "a b", "consumer", "https://idp.bank.test alice", "query.page", "2"),
+		},
+		{[]string{"consumer", "key-7"}, parts("consumer", "key-7")},
+		{[]string{envoy.DescriptorIssuer, "https://idp.bank.test"}, parts()},
+		{[]string{envoy.DescriptorTarget, "/elsewhere"}, parts()},
+	} {
+		spent, err := r.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, "get"), Cost: 1, Request: c.same})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := r.ask(t, r.descriptor(t, "get", "each", c.entries...)).GetStatuses()[0].GetLimitRemaining()
+		if want := fmt.Sprint(left + 1); spent.Remaining != want {
+			t.Errorf("case %d: %s remain after one way and %d after the other", i, spent.Remaining, left)
+		}
 	}
 }
 
@@ -242,7 +320,7 @@ func TestDraftNames(t *testing.T) {
 	l.Cost = gateway.Cost{From: "body.size"}
 	l.Windows = []gateway.Window{{Limit: 5, Per: 90 * time.Second, Arithmetic: gateway.Paced, Burst: 7}}
 	r := start(t, draft(payments([]gateway.Limit{l}, nil)))
-	told := toldBy(r.ask(t, r.descriptor(t, "get", l.Name, "token.sub", "alice")))
+	told := toldBy(r.ask(t, r.descriptor(t, "get", l.Name, envoy.DescriptorCost, "1", "token.sub", "alice")))
 	const name = `"a \"quoted\" \\ name ? wide"`
 	if want := name + `;q=5;qu="content-bytes";w=90;gatehouse-burst=7`; told["ratelimit-policy"] != want {
 		t.Errorf("the policy is %s, want %s", told["ratelimit-policy"], want)

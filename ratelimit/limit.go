@@ -22,11 +22,12 @@ type limit struct {
 	scope     string
 	name      string
 	parts     []string // Of its key, as in documents, in order.
-	entries   []string // Keys of the descriptor's entries for the parts of the limit's key, in order.
+	entries   []entry  // The descriptor's entries for them.
 	windows   []window
 	written   []gateway.Window
 	limitCost gateway.Cost
-	later     bool // It costs what the response is: 1 when the request comes, the rest when the stream ends.
+	late      bool // It may cost more when the stream ends than is known when the request comes.
+	deposit   bool // It costs what the response is: 1 when the request comes, the rest when the stream ends.
 	mode      gateway.Mode
 	always    bool // Spent also where something else refuses.
 	when      *gateway.LimitWhen
@@ -52,8 +53,8 @@ type window struct {
 // compileLimit makes a limit of a route ready.
 func (t *Table) compileLimit(route *rules, r *gateway.Route, l gateway.Limit) *limit {
 	c := &limit{
-		route: route, scope: l.Scope, name: l.Name, parts: l.Key, entries: entryKeys(l.Key), written: l.Windows, limitCost: l.Cost,
-		later: strings.HasPrefix(l.Cost.From, "response."), mode: l.Mode, always: l.SpendRefused, when: l.When,
+		route: route, scope: l.Scope, name: l.Name, parts: l.Key, entries: entriesOf(l.Key), written: l.Windows, limitCost: l.Cost,
+		late: l.Cost.Late(), deposit: strings.HasPrefix(l.Cost.From, "response."), mode: l.Mode, always: l.SpendRefused, when: l.When,
 		storeAway: l.StoreAway, timeout: l.StoreTimeout, lease: l.Lease, counter: t.counter(labelOf(r, l)),
 		reached: evidenceOf(envoy.MetadataRateLimitRules, r.Rules, envoy.MetadataRateLimitLimit, l.Name),
 		shadow:  evidenceOf(envoy.MetadataRateLimitRules, r.Rules, envoy.MetadataRateLimitShadow, l.Name),
@@ -116,12 +117,33 @@ func periodOf(p gateway.Period) limiter.Period {
 	return limiter.Day
 }
 
-// entryKeys returns the keys under which Envoy sends the parts of a limit's key.
-func entryKeys(key []string) []string {
-	entries := slices.Clone(key)
-	for i, part := range entries {
-		if part == "client.address" {
-			entries[i] = envoy.DescriptorAddress
+// entry is how Envoy sends a part of a limit's key.
+type entry struct {
+	key  string
+	kind entryKind
+	name string // Of a parameter of the path.
+}
+
+type entryKind uint8
+
+const (
+	plain    entryKind = iota
+	path               // By the target of the request, from which the parameter is taken.
+	consumer           // After its issuer.
+)
+
+func entriesOf(key []string) []entry {
+	entries := make([]entry, len(key))
+	for i, part := range key {
+		entries[i].key = part
+		name, isPath := strings.CutPrefix(part, gateway.KeyPath)
+		switch {
+		case part == gateway.KeyAddress:
+			entries[i].key = envoy.DescriptorAddress
+		case part == gateway.KeyConsumer:
+			entries[i].kind = consumer
+		case isPath:
+			entries[i] = entry{envoy.DescriptorTarget, path, name}
 		}
 	}
 	return entries

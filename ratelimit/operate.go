@@ -117,6 +117,7 @@ func (s *Service) bucketsOf(id LimitID, values map[string]string, as Charge) ([]
 			w.keys = appendAbsent(w.keys)
 		}
 	}
+	w.seal(l)
 	w.charge(as.Cost)
 	for i := range w.charges {
 		c := &w.charges[i]

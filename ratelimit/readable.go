@@ -8,6 +8,9 @@ import (
 
 // readable returns the values of a bucket's key for people.
 func (l *limit) readable(values []byte) []KeyValue {
+	if l.late { // A hash already.
+		return []KeyValue{{Part: strings.Join(l.parts, ", "), Value: "sha256:" + hex.EncodeToString(values)}}
+	}
 	read := keyValues(values)
 	key := make([]KeyValue, 0, len(l.parts))
 	for i, part := range l.parts {

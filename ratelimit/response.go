@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"maps"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -99,16 +100,36 @@ func (w *work) evidence() *structpb.Struct {
 			over = a
 		}
 	}
+	told := w.asked[0].route.evidence
 	switch {
 	case reached != nil && over != nil:
-		return evidenceOf(envoy.MetadataRateLimitRules, reached.route.evidence.GetFields()[envoy.MetadataRateLimitRules].GetStringValue(),
+		return evidenceOf(envoy.MetadataRateLimitRules, told.GetFields()[envoy.MetadataRateLimitRules].GetStringValue(),
 			envoy.MetadataRateLimitLimit, reached.name, envoy.MetadataRateLimitShadow, over.name)
 	case reached != nil:
 		return reached.reached
 	case over != nil:
-		return over.shadow
+		told = over.shadow
 	}
-	return w.asked[0].route.evidence
+	return w.withBuckets(told)
+}
+
+// withBuckets adds to what the access log is told what Envoy is to tell of limits that may cost more when the stream ends.
+func (w *work) withBuckets(plain *structpb.Struct) *structpb.Struct {
+	var buckets map[string]*structpb.Value
+	for i := range w.asked {
+		if a := &w.asked[i]; a.late && !a.done && !a.away {
+			if buckets == nil {
+				buckets = map[string]*structpb.Value{}
+			}
+			buckets[a.name] = structpb.NewStringValue(w.bucket(a))
+		}
+	}
+	if buckets == nil {
+		return plain
+	}
+	more := &structpb.Struct{Fields: maps.Clone(plain.GetFields())}
+	more.Fields[envoy.MetadataBuckets] = structpb.NewStructValue(&structpb.Struct{Fields: buckets})
+	return more
 }
 
 // unasked reports whether the request goes on without one of its limits.

@@ -23,10 +23,11 @@ type Table struct {
 // rules are the limits of one route.
 type rules struct {
 	limits []*limit
-	policy string // RateLimit-Policy, where all of them were asked.
-	draft  bool   // Clients are told how limits stand as draft-ietf-httpapi-ratelimit-headers has it.
-	older  bool   // They are told by x-ratelimit headers.
-	closed bool   // What becomes of requests while limits that do not say cannot be asked.
+	policy string       // RateLimit-Policy, where all of them were asked.
+	draft  bool         // Clients are told how limits stand as draft-ietf-httpapi-ratelimit-headers has it.
+	older  bool         // They are told by x-ratelimit headers.
+	path   gateway.Path // By which its requests' paths are split.
+	closed bool         // What becomes of requests while limits that do not say cannot be asked.
 	// evidence repeats the rules hash in every answer: the access log tells by it that the call was answered. Shared by all
 	// limits of a route; never changed.
 	evidence *structpb.Struct
@@ -81,14 +82,11 @@ func (t *Table) compile(r *gateway.Route) *rules {
 		told = r.Gateway.LimitHeaders
 	}
 	compiled := &rules{
-		evidence: evidenceOf(envoy.MetadataRateLimitRules, r.Rules), closed: r.WhenAway.Limits == gateway.Closed,
+		evidence: evidenceOf(envoy.MetadataRateLimitRules, r.Rules), path: r.Match.Path, closed: r.WhenAway.Limits == gateway.Closed,
 		draft: told == gateway.LimitHeadersDraft || told == gateway.LimitHeadersBoth,
 		older: told == gateway.LimitHeadersOlder || told == gateway.LimitHeadersBoth,
 	}
-	for _, l := range r.Limits {
-		if l.Enforce == gateway.Distributed {
-			continue
-		}
+	for _, l := range r.CountedLimits() {
 		own := t.compileLimit(compiled, r, l)
 		compiled.limits = append(compiled.limits, own)
 		if own.mode == gateway.Shadow {

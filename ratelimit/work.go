@@ -1,6 +1,9 @@
 package ratelimit
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
@@ -36,6 +39,26 @@ func (w *work) begin(l *limit) {
 	w.asked = append(w.asked, asked{limit: l, first: len(w.charges)})
 	w.start = len(w.keys)
 	w.keys = append(w.keys, l.windows[0].prefix...)
+}
+
+// sealedBytes is the length of what stands for the values of a key in what Envoy is told.
+const sealedBytes = 16
+
+// seal puts a hash in place of the values of the key, where Envoy is to be told of the bucket: they may be secrets, and what Envoy is told
+// stands in its access log.
+func (w *work) seal(l *limit) {
+	if !l.late {
+		return
+	}
+	from := w.start + len(l.windows[0].prefix)
+	sum := sha256.Sum256(w.keys[from:])
+	w.keys = append(w.keys[:from], sum[:sealedBytes]...)
+}
+
+// bucket returns what Envoy is told of the bucket of a limit that is sealed.
+func (w *work) bucket(a *asked) string {
+	key := w.charges[a.first].Key
+	return base64.StdEncoding.EncodeToString(key[len(key)-sealedBytes:])
 }
 
 // charge adds a charge for each window of the limit that has begun.
@@ -75,7 +98,6 @@ func (w *work) settle() (admitted bool) {
 				a.window, a.result = n, r
 			}
 		}
-		a.result.OK = a.result.OK || a.done
 		admitted = admitted && !a.refuses()
 	}
 	return admitted

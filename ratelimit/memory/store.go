@@ -114,7 +114,7 @@ func (s *Store) peek(charges []ratelimit.Charge, hashes []hash, results []limite
 		shard := &s.shards[hashes[i].shard()]
 		results[i] = c.Window.Peek(shard.state(hashes[i]), now.of(c.Window.Kind), cost)
 		switch {
-		case c.Cost < 0:
+		case c.Cost < 0 || c.Beyond:
 			results[i].OK, results[i].Retry = true, 0
 		case !results[i].OK:
 			all = all && c.Shadow
