@@ -65,7 +65,10 @@ func (w *work) bucket(a *asked) string {
 func (w *work) charge(cost int64) {
 	a := &w.asked[len(w.asked)-1]
 	a.cost = cost
-	values := len(a.windows[0].prefix)
+	values, lease := len(a.windows[0].prefix), a.lease
+	if a.done {
+		lease = 0 // Nothing is borrowed for what was used already.
+	}
 	for i := range a.windows {
 		own := &a.windows[i]
 		first := w.keys[w.start:len(w.keys)]
@@ -77,7 +80,7 @@ func (w *work) charge(cost int64) {
 		// The full slice expression keeps a later append from writing into this key; where it moves, this one stays as it is.
 		w.charges = append(w.charges, Charge{
 			Key: w.keys[w.start:len(w.keys):len(w.keys)], Window: own.Window, Cost: cost,
-			Shadow: a.mode == gateway.Shadow, Always: a.always, Beyond: a.done && cost > 0, Lease: a.lease,
+			Shadow: a.mode == gateway.Shadow, Always: a.always, Lease: lease, Beyond: a.done && cost > 0,
 		})
 	}
 }
