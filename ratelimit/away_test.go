@@ -181,11 +181,12 @@ func TestPatience(t *testing.T) {
 	store.away.Store(false)
 	waits := func(what string, want time.Duration, asked ...*ratelimitcommonv3.RateLimitDescriptor) {
 		t.Helper()
-		before := time.Now()
+		before := time.Now() //nolint:forbidigo // Deadlines are of the real time.
 		if _, err := r.ShouldRateLimit(t.Context(), request(asked...)); err != nil {
 			t.Fatal(err)
 		}
-		if until := *store.until.Load(); until.Before(before.Add(want)) || until.After(time.Now().Add(want)) {
+		after := time.Now() //nolint:forbidigo // As above.
+		if until := *store.until.Load(); until.Before(before.Add(want)) || until.After(after.Add(want)) {
 			t.Errorf("%s: waits for %s, want %s", what, until.Sub(before), want)
 		}
 	}
@@ -193,7 +194,9 @@ func TestPatience(t *testing.T) {
 		limits []string
 		most   time.Duration
 	}{
-		{[]string{"usual"}, 5 * time.Millisecond}, {[]string{"slower"}, 2 * time.Hour}, {[]string{"slower", "slow"}, time.Hour},
+		{[]string{"usual"}, 5 * time.Millisecond},
+		{[]string{"slower"}, 2 * time.Hour},
+		{[]string{"slower", "slow"}, time.Hour},
 		{[]string{"slow", "usual"}, 5 * time.Millisecond},
 	} {
 		var asked []*ratelimitcommonv3.RateLimitDescriptor

@@ -50,14 +50,14 @@ func (w *work) respond(admitted bool) *rlsv3.RateLimitResponse {
 		a := &answerOne{}
 		w.asked[0].fill(&a.status, &a.reset)
 		a.list[0] = &a.status
-		return a.answer.finish(w, a.list[:], admitted)
+		return a.finish(w, a.list[:], admitted)
 	case n <= few:
 		a := &answerFew{}
 		for i := range w.asked {
 			w.asked[i].fill(&a.statuses[i], &a.resets[i])
 			a.list[i] = &a.statuses[i]
 		}
-		return a.answer.finish(w, a.list[:n], admitted)
+		return a.finish(w, a.list[:n], admitted)
 	default:
 		list := make([]*rlsv3.RateLimitResponse_DescriptorStatus, n)
 		for i := range w.asked {
