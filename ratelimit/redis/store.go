@@ -53,13 +53,15 @@ type Store struct {
 	free    sync.Pool    // Of calls.
 	borders borders
 
-	refusals refusals
-	unsure   unsure
+	refusals  refusals
+	unsure    callSet // Of which it is not known whether they have spent.
+	leases    leases
+	fromLease callSet // Which have spent here.
 
 	cancel context.CancelFunc // nil until Start.
 	done   chan struct{}
 
-	failed, refused, batches, calls, refusedHere atomic.Uint64
+	failed, refused, batches, calls, refusedHere, spentHere, returned atomic.Uint64
 }
 
 // New returns a Store; until Start its server is away.
@@ -107,11 +109,14 @@ func (s *Store) Start() {
 	s.startSenders()
 	go func() {
 		defer close(s.done)
+		var leases sync.WaitGroup
+		leases.Go(func() { s.keepLeases(ctx) })
 		s.watch(ctx)
+		leases.Wait()
 	}()
 }
 
-// Close ends the store. Calls under way fail.
+// Close gives back what was borrowed and ends the store. Calls under way fail.
 func (s *Store) Close() {
 	if s.cancel == nil {
 		return
@@ -128,14 +133,18 @@ func (s *Store) Close() {
 // Spend spends all charges or none. An error is about the server. It comes within Options.Timeout and by the deadline of ctx; that
 // ctx is cancelled is not looked at.
 func (s *Store) Spend(ctx context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
-	ok, _, err := s.spend(ctx, &asked{charges: charges, results: results})
+	var few [4]hash
+	a := asked{hashes: few[:0], charges: charges, results: results}
+	ok, _, err := s.spend(ctx, &a)
 	return ok, err
 }
 
 // SpendOnce is Spend for a call of which all who share the store know that it has spent: it spends once within 10 s, and then
 // only looks.
 func (s *Store) SpendOnce(ctx context.Context, id ratelimit.CallID, charges []ratelimit.Charge, results []limiter.Result) (ok, again bool, err error) {
-	return s.spend(ctx, &asked{once: true, id: id, charges: charges, results: results})
+	var few [4]hash
+	a := asked{hashes: few[:0], once: true, id: id, charges: charges, results: results}
+	return s.spend(ctx, &a)
 }
 
 // asked is one call as the store sees it.
@@ -152,25 +161,26 @@ func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error)
 	if len(a.charges) > chargesMost {
 		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(a.charges), chargesMost)
 	}
-	var few [4]hash
-	a.hashes = few[:0]
-	gives := false
 	for i := range a.charges {
 		a.hashes = append(a.hashes, hashOf(a.charges[i].Key))
-		gives = gives || a.charges[i].Cost < 0
 	}
 	at := s.passing()
+	if a.once && s.leases.used.Load() && s.fromLease.has(a.id) {
+		return s.lookOnly(ctx, a)
+	}
+	if s.lent(a, at) {
+		return true, false, nil
+	}
 	refused, changes := s.refusals.refuse(a.charges, a.hashes, a.results, at)
 	if refused && !(a.once && s.unsure.has(a.id)) {
 		s.refusedHere.Add(1)
 		return false, false, nil
 	}
+	a.borrow = s.leases.wants(a.charges, a.hashes, at)
 	ok, again, err = s.remote(ctx, a)
-	if gives { // Also where it is not known whether it did.
-		for i := range a.charges {
-			if a.charges[i].Cost < 0 {
-				s.refusals.forget(a.hashes[i], true)
-			}
+	for i := range a.charges {
+		if a.charges[i].Cost < 0 { // Also where it is not known whether it was given back.
+			s.refusals.forget(a.hashes[i], true)
 		}
 	}
 	if a.once && (err != nil || s.passing()-at > slow) {
@@ -178,8 +188,36 @@ func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error)
 	}
 	if err == nil && !again {
 		s.refusals.learn(a.charges, a.hashes, a.results, !ok, at, changes)
+		if a.borrow != nil {
+			s.leases.take(a, at)
+		}
 	}
 	return ok, again, err
+}
+
+// lent spends a call from what was borrowed, where that is enough.
+func (s *Store) lent(a *asked, at time.Duration) bool {
+	if !s.leases.spend(a.charges, a.hashes, a.results, at) {
+		return false
+	}
+	if a.once {
+		s.leases.used.Store(true)
+		s.fromLease.add(a.id, at)
+	}
+	s.spentHere.Add(1)
+	return true
+}
+
+// lookOnly answers a call that has spent from a lease, of which the server knows nothing, and is made once more.
+func (s *Store) lookOnly(ctx context.Context, a *asked) (ok, again bool, err error) {
+	looks := make([]ratelimit.Charge, len(a.charges))
+	for i := range looks {
+		looks[i] = a.charges[i]
+		looks[i].Cost = 0
+	}
+	b := asked{charges: looks, hashes: a.hashes, results: a.results}
+	ok, _, err = s.remote(ctx, &b)
+	return ok, true, err
 }
 
 // remote asks the server.
@@ -218,6 +256,9 @@ type Counts struct {
 	Calls       uint64 // Calls that went to the server.
 	Batches     uint64 // Runs of the script, each for all calls that came meanwhile.
 	RefusedHere uint64 // Calls that were refused without asking, as the server was known to refuse them.
+	SpentHere   uint64 // Calls that were admitted without asking, from what was borrowed.
+	Returned    uint64 // What was borrowed, not spent, and given back.
+	Leases      uint64 // Of how many buckets something is borrowed now.
 }
 
 // Counts returns what was counted until now.
@@ -225,6 +266,7 @@ func (s *Store) Counts() Counts {
 	return Counts{
 		Up: !s.breaker.isOpen(), Failed: s.failed.Load(), Refused: s.refused.Load(), Breaks: s.breaker.breaks.Load(),
 		Calls: s.calls.Load(), Batches: s.batches.Load(), RefusedHere: s.refusedHere.Load(),
+		SpentHere: s.spentHere.Load(), Returned: s.returned.Load(), Leases: uint64(max(s.leases.held.Load(), 0)), //nolint:gosec // At least 0.
 	}
 }
 
@@ -239,6 +281,7 @@ func (s *Store) Reset(ctx context.Context, keys [][]byte) error {
 	for _, key := range keys {
 		h := hashOf(key)
 		err := (*client).Do(ctx, (*client).B().Del().Key(bucketKey(s.options.Address.namespace, h)).Build()).Error()
+		s.leases.forget(h)
 		s.refusals.forget(h, true) // Also where it is not known whether it did.
 		if err != nil {
 			return fmt.Errorf("ask the server of the limits: %w", err)
