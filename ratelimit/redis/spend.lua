@@ -19,8 +19,8 @@ if now == 0 then
 end
 
 -- A value is a byte: the kind, and 8 more where there is a grant; then doubles: what is spent, since when (of a sliding window: 0),
--- of a grant when it was given and what is left of it; then, of a sliding window, its log in pairs, oldest first: when and how
--- much. While it is worked on, a log is s.text from byte s.first to s.stop, and behind that its last pair: s.last, s.cost.
+-- of a grant when it was given and what is left of it; then, of what drains, the limit and per by which it does; of a sliding window,
+-- its log in pairs, oldest first: when and how much. While it is worked on, a log is s.text from byte s.first to s.stop, and behind that its last pair: s.last, s.cost.
 local function load(name, kind)
   local s = {name = name, kind = kind, spent = 0, at = 0}
   local v = pcall('GET', name)
@@ -35,6 +35,8 @@ local function load(name, kind)
   if kind == SLIDING and n >= first + 15 then
     s.text, s.first, s.stop = v, first, n - 16
     s.last, s.cost = unpack('<dd', v, n - 15)
+  elseif n >= first + 15 then
+    s.limit, s.per = unpack('<dd', v, first)
   end
   return s
 end
@@ -43,7 +45,11 @@ end
 local function save(s, empty)
   local head, log = pack('<Bdd', s.kind, s.spent, s.at), ''
   if s.left then head = pack('<Bdddd', s.kind + 8, s.spent, s.at, s.given, s.left) end
-  if s.last then log = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost) end
+  if s.last then
+    log = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost)
+  elseif s.limit then
+    log = pack('<dd', s.limit, s.per)
+  end
   rcall('SET', s.name, head .. log, 'PX', min(ceil((empty - now) / 1000), LONGEST) + keep)
 end
 
@@ -72,12 +78,22 @@ local function drain_time(w, cost)
   return (cost - part) / w.limit * w.per + muldiv(part, w.per, w.limit, w.limit - 1)
 end
 
+-- drained is what has gone of what is spent, by the numbers by which it was spent.
+local function drained(s)
+  local gone = now - s.at
+  if gone <= 0 or not s.limit or s.limit <= 0 then return 0 end
+  return min(floor(gone / s.per) * s.limit + muldiv(gone % s.per, s.limit, s.per, 0), s.spent)
+end
+
 local function drain(s, w)
   if s.spent <= 0 then
     s.spent, s.at = 0, 0
     return
   end
   if s.at > now then s.at, s.window = now, w end
+  if s.limit ~= w.limit or s.per ~= w.per then
+    s.spent, s.at, s.limit, s.per, s.window = s.spent - drained(s), now, w.limit, w.per, w
+  end
   local passed = now - s.at
   if passed >= drain_time(w, s.spent) then
     s.spent, s.at, s.window = 0, 0, w
@@ -260,9 +276,7 @@ end
 -- counted is what is spent, after forget.
 local function counted(s, w)
   if s.spent <= 0 or w.kind == SLIDING or w.kind == FIXED or w.kind == QUOTA then return s.spent end
-  local gone = now - s.at
-  if gone <= 0 or w.limit <= 0 then return s.spent end
-  return s.spent - min(floor(gone / w.per) * w.limit + muldiv(gone % w.per, w.limit, w.per, 0), s.spent)
+  return s.spent - drained(s)
 end
 
 -- wait is how long it takes until the window by itself admits cost.
@@ -321,7 +335,7 @@ local function spend(c, cost)
   elseif c.kind == FIXED or c.kind == QUOTA then
     s.at, s.spent = max(s.at, now), s.spent + cost
   else
-    if s.spent == 0 then s.at = now end
+    if s.spent == 0 then s.at, s.limit, s.per = now, c.limit, c.per end
     s.spent = s.spent + cost
   end
 end
