@@ -11,3 +11,8 @@ func Standing(o Options, clock func() time.Time) *Store {
 
 // FailuresMost is after how many failures in a row no call is made any more.
 const FailuresMost = failuresMost
+
+// BucketKey returns the name under which a bucket is kept.
+func (s *Store) BucketKey(key string) string {
+	return bucketKey(s.options.Address.namespace, hashOf([]byte(key)))
+}

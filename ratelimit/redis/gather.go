@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -230,18 +231,22 @@ func (s *Store) sweep() {
 		g.sweeper.Reset(sweepEvery)
 	}
 	g.mu.Unlock()
-	for range failed {
-		s.failed.Add(1)
-		s.breaker.failed()
+	if failed > 0 {
+		s.failed.Add(uint64(failed)) //nolint:gosec // Above 0.
+		s.breaker.failed()           // Once, however many waited.
 	}
 }
 
-// sawFailure counts a batch that failed. Where the server answers that it takes nothing, no call is made until it does.
+// sawFailure counts a batch that failed. Where the server answers that it takes nothing now, no call is made until it does.
 func (s *Store) sawFailure(err error, calls int) {
 	s.failed.Add(uint64(calls)) //nolint:gosec // At least 1.
-	if _, said := rueidis.IsRedisErr(err); said {
-		s.breaker.open()
-		return
+	if said, ok := rueidis.IsRedisErr(err); ok {
+		word, _, _ := strings.Cut(said.Error(), " ")
+		switch word {
+		case "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOAUTH", "NOPERM":
+			s.breaker.open()
+			return
+		}
 	}
 	s.breaker.failed()
 }

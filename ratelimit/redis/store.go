@@ -125,9 +125,7 @@ func (s *Store) Close() {
 	<-s.done
 	s.breaker.opened.Store(true)
 	s.stopSenders()
-	if c := s.client.Swap(nil); c != nil {
-		(*c).Close()
-	}
+	s.hangUp()
 }
 
 // Spend spends all charges or none. An error is about the server. It comes within Options.Timeout and by the deadline of ctx; that
