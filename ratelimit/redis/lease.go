@@ -26,7 +26,6 @@ const (
 // ready.
 type leases struct {
 	held atomic.Int64 // So that nobody looks while there is none.
-	used atomic.Bool  // A call with an id was ever spent from one.
 	mu   sync.Mutex
 	of   map[hash]*lease
 }
@@ -35,6 +34,7 @@ type leases struct {
 type lease struct {
 	key       []byte
 	window    limiter.Window
+	borrowing bool // A call is under way that borrows: one at a time, so that never more than Charge.Lease is held.
 	left      int64
 	remaining int64 // At the server, when it was asked last.
 	reset     time.Duration
@@ -78,53 +78,66 @@ func (l *lease) result(now time.Duration) limiter.Result {
 	return limiter.Result{OK: true, Remaining: l.remaining + l.left, Reset: max(l.reset-(now-l.asked), 0)}
 }
 
-// wants returns how much each charge of a call may borrow; nil where none may.
+// wants returns how much each charge of a call may borrow, so that what is held comes up to its lease, with as much room behind for
+// what it got; nil where none may. Where it is not nil, take is to be called once the server has answered, or has not.
 func (l *leases) wants(charges []ratelimit.Charge, hashes []hash, now time.Duration) (borrow []int64) {
 	for i := range charges {
-		if charges[i].Lease <= 0 || charges[i].Cost <= 0 || !l.mayBorrow(hashes[i], now) {
+		c := &charges[i]
+		if c.Lease <= 0 || c.Cost <= 0 {
 			continue
 		}
-		if borrow == nil {
-			borrow = make([]int64, len(charges))
+		if want := l.want(c, hashes[i], now); want > 0 {
+			if borrow == nil {
+				borrow = make([]int64, 2*len(charges))
+			}
+			borrow[i] = want
 		}
-		borrow[i] = charges[i].Lease
 	}
 	return borrow
 }
 
-// mayBorrow says whether more may be borrowed from a bucket: not while what was borrowed before is still to be given back.
-func (l *leases) mayBorrow(h hash, now time.Duration) bool {
+func (l *leases) want(c *ratelimit.Charge, h hash, now time.Duration) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	held := l.of[h]
-	if held == nil {
-		return len(l.of) < leasesMost
+	switch {
+	case held == nil && len(l.of) >= leasesMost:
+		return 0
+	case held == nil:
+		if l.of == nil {
+			l.of = map[hash]*lease{}
+		}
+		held = &lease{key: append([]byte(nil), c.Key...), window: c.Window}
+		l.of[h] = held
+		l.held.Add(1)
+	case held.borrowing, now >= held.until && held.left > 0: // It is to be given back first.
+		return 0
+	case held.window != c.Window: // The limit was edited. What is left counts as spent.
+		held.window, held.left = c.Window, 0
 	}
-	return now < held.until || held.left == 0
+	if held.left >= c.Lease {
+		return 0
+	}
+	held.borrowing = true
+	return c.Lease - held.left
 }
 
-// take takes in what a call borrowed that was made at some time. Results are of the server, and tell of what is held here too then.
-func (l *leases) take(a *asked, at time.Duration) {
+// take takes in what a call borrowed that was made at some time, if the server admitted it. The results tell of what is held here
+// too then.
+func (l *leases) take(a *asked, at time.Duration, admitted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, got := range a.borrow {
-		c, r := &a.charges[i], &a.results[i]
-		held := l.of[a.hashes[i]]
-		if held == nil || held.window != c.Window {
-			if got <= 0 {
-				continue
-			}
-			if held == nil { // One of a window that was edited is forgotten: what is left of it counts as spent.
-				l.held.Add(1)
-			}
-			if l.of == nil {
-				l.of = map[hash]*lease{}
-			}
-			held = &lease{key: append([]byte(nil), c.Key...), window: c.Window}
-			l.of[a.hashes[i]] = held
+	for i := range a.charges {
+		held, r, got := l.of[a.hashes[i]], &a.results[i], a.borrow[len(a.charges)+i]
+		if a.borrow[i] == 0 || held == nil || !held.borrowing { // It wanted none, or the bucket was reset meanwhile.
+			continue
+		}
+		held.borrowing = false
+		if !admitted {
+			continue
 		}
 		if got > 0 && held.left == 0 {
-			held.until, held.ends = terms(c.Window, r.Reset, at)
+			held.until, held.ends = terms(held.window, r.Reset, at)
 		}
 		held.left, held.remaining, held.reset, held.asked = held.left+got, r.Remaining, r.Reset, at
 		r.Remaining += held.left
@@ -157,7 +170,7 @@ func (l *leases) due(now time.Duration, all bool) (back []ratelimit.Charge) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for h, held := range l.of {
-		if !all && now < held.until {
+		if held.borrowing || !all && now < held.until {
 			continue
 		}
 		delete(l.of, h)

@@ -56,7 +56,7 @@ type Store struct {
 	refusals  refusals
 	unsure    callSet // Of which it is not known whether they have spent.
 	leases    leases
-	fromLease callSet // Which have spent here.
+	fromLease callSet // Which have spent here from limits with a lease.
 
 	cancel context.CancelFunc // nil until Start.
 	done   chan struct{}
@@ -152,29 +152,35 @@ type asked struct {
 	charges []ratelimit.Charge
 	hashes  []hash
 	results []limiter.Result
-	borrow  []int64 // What may be spent beyond each cost; nil: nothing. Filled with what was.
+	borrow  []int64 // What may be spent beyond each cost, then what was; nil: nothing.
 }
 
 func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error) {
 	if len(a.charges) > chargesMost {
 		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(a.charges), chargesMost)
 	}
+	leased := false
 	for i := range a.charges {
 		a.hashes = append(a.hashes, hashOf(a.charges[i].Key))
+		leased = leased || a.charges[i].Lease > 0
 	}
 	at := s.passing()
-	if a.once && s.leases.used.Load() && s.fromLease.has(a.id) {
-		return s.lookOnly(ctx, a)
-	}
-	if s.lent(a, at) {
-		return true, false, nil
+	if leased {
+		switch {
+		case a.once && s.fromLease.has(a.id):
+			return s.lookOnly(ctx, a)
+		case s.lent(a, at):
+			return true, false, nil
+		}
 	}
 	refused, changes := s.refusals.refuse(a.charges, a.hashes, a.results, at)
 	if refused && !(a.once && s.unsure.has(a.id)) {
 		s.refusedHere.Add(1)
 		return false, false, nil
 	}
-	a.borrow = s.leases.wants(a.charges, a.hashes, at)
+	if leased {
+		a.borrow = s.leases.wants(a.charges, a.hashes, at)
+	}
 	ok, again, err = s.remote(ctx, a)
 	for i := range a.charges {
 		if a.charges[i].Cost < 0 { // Also where it is not known whether it was given back.
@@ -184,10 +190,13 @@ func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error)
 	if a.once && (err != nil || s.passing()-at > slow) {
 		s.unsure.add(a.id, at)
 	}
+	if a.borrow != nil {
+		s.leases.take(a, at, ok && !again && err == nil)
+	}
 	if err == nil && !again {
 		s.refusals.learn(a.charges, a.hashes, a.results, !ok, at, changes)
-		if a.borrow != nil {
-			s.leases.take(a, at)
+		if a.once && leased && ok {
+			s.fromLease.add(a.id, at) // Else it would spend from the lease, made once more.
 		}
 	}
 	return ok, again, err
@@ -195,18 +204,17 @@ func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error)
 
 // lent spends a call from what was borrowed, where that is enough.
 func (s *Store) lent(a *asked, at time.Duration) bool {
-	if !s.leases.spend(a.charges, a.hashes, a.results, at) {
+	if a.once && s.unsure.has(a.id) || !s.leases.spend(a.charges, a.hashes, a.results, at) {
 		return false
 	}
 	if a.once {
-		s.leases.used.Store(true)
 		s.fromLease.add(a.id, at)
 	}
 	s.spentHere.Add(1)
 	return true
 }
 
-// lookOnly answers a call that has spent from a lease, of which the server knows nothing, and is made once more.
+// lookOnly answers a call that has spent, perhaps from a lease, of which the server knows nothing, and is made once more.
 func (s *Store) lookOnly(ctx context.Context, a *asked) (ok, again bool, err error) {
 	looks := make([]ratelimit.Charge, len(a.charges))
 	for i := range looks {
@@ -226,7 +234,10 @@ func (s *Store) remote(ctx context.Context, a *asked) (ok, again bool, err error
 	}
 	c, _ := s.free.Get().(*call)
 	c.tell(s.options.Address.namespace, a, &s.borders, s.wall())
-	c.results, c.more, c.deadline = a.results, a.borrow, s.deadline(ctx)
+	c.results, c.deadline = a.results, s.deadline(ctx)
+	if a.borrow != nil {
+		c.more = a.borrow[len(a.charges):]
+	}
 	if err := s.ask(c); err != nil {
 		return false, false, err // The call is not used again: a sender may still hold it.
 	}
