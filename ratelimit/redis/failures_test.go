@@ -69,7 +69,7 @@ func TestServerLoads(t *testing.T) {
 	do(t, server, "DEBUG POPULATE 3000")
 	var loading sync.WaitGroup
 	loading.Go(func() {
-		if said, err := server.Do(context.Background(), "DEBUG RELOAD"); err != nil || said != "+OK" {
+		if said, err := server.Do(t.Context(), "DEBUG RELOAD"); err != nil || said != "+OK" {
 			t.Errorf("reload: %v %s", err, said)
 		}
 	})
@@ -147,9 +147,9 @@ func TestDeadlines(t *testing.T) {
 		group.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), may)
 			defer cancel()
-			began := time.Now()
+			began := time.Now() //nolint:forbidigo // Deadlines are in real time.
 			_, err := s.Spend(ctx, []ratelimit.Charge{{Key: []byte("alice"), Window: limiter.Window{Limit: 5, Per: time.Hour}, Cost: 1}}, make([]limiter.Result, 1))
-			waited[i] = time.Since(began)
+			waited[i] = time.Since(began) //nolint:forbidigo // As above.
 			if (err == nil) != (may == patience) {
 				t.Errorf("a call that may wait for %v: %v", may, err)
 			}

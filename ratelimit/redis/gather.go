@@ -30,11 +30,11 @@ var errLate = errors.New("no answer in time")
 // senders.
 type gatherer struct {
 	mu       sync.Mutex
-	queue    []*call    // Waiting for a sender.
+	queue    []*call // Waiting for a sender.
 	underWay int
 	latest   time.Duration // When the latest batch was sent.
-	sent     [][]*call  // Under way, one batch for each sender.
-	ready    *sync.Cond // Told of each call in the queue.
+	sent     [][]*call     // Under way, one batch for each sender.
+	ready    *sync.Cond    // Told of each call in the queue.
 	stopped  bool
 	sweeper  *time.Timer // Runs while there is any call.
 	sweeping bool

@@ -27,6 +27,9 @@ const (
 	maxUnderWay = 1000
 )
 
+//go:embed windows.lua
+var windowsScript string
+
 //go:embed spend.lua
 var spendScript string
 
@@ -75,15 +78,18 @@ func newStore(o Options, keep time.Duration, clock func() int64) *Store {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		options: o, script: rueidis.NewLuaScript(spendScript), keep: keep, clock: clock, began: time.Now(), done: make(chan struct{}),
+		options: o, script: rueidis.NewLuaScript(windowsScript + spendScript), keep: keep, clock: clock, began: realTime(), done: make(chan struct{}),
 	}
 	s.free.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	s.breaker.opened.Store(true) // Until it is connected.
 	return s
 }
 
+// realTime is what deadlines are in, and what passes while the server says nothing. Tests move the script's time.
+func realTime() time.Time { return time.Now() } //nolint:forbidigo // As above.
+
 // now is the store's own time, which never runs backwards.
-func (s *Store) now() time.Duration { return time.Since(s.began) }
+func (s *Store) now() time.Duration { return realTime().Sub(s.began) }
 
 // passing is the time by which is told how long ago the server said something.
 func (s *Store) passing() time.Duration {
@@ -98,7 +104,7 @@ func (s *Store) wall() time.Duration {
 	if at := s.clock(); at != 0 {
 		return time.Duration(at) * time.Microsecond
 	}
-	return time.Duration(time.Now().UnixNano())
+	return time.Duration(realTime().UnixNano())
 }
 
 // Start connects in the background, and again whenever the server is back: a server that is away is no error. It is called
@@ -143,117 +149,6 @@ func (s *Store) SpendOnce(ctx context.Context, id ratelimit.CallID, charges []ra
 	var few [4]hash
 	a := asked{hashes: few[:0], once: true, id: id, charges: charges, results: results}
 	return s.spend(ctx, &a)
-}
-
-// asked is one call as the store sees it.
-type asked struct {
-	once    bool
-	id      ratelimit.CallID
-	charges []ratelimit.Charge
-	hashes  []hash
-	results []limiter.Result
-	borrow  []int64 // What may be spent beyond each cost, then what was; nil: nothing.
-}
-
-func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error) {
-	if len(a.charges) > chargesMost {
-		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(a.charges), chargesMost)
-	}
-	leased := false
-	for i := range a.charges {
-		a.hashes = append(a.hashes, hashOf(a.charges[i].Key))
-		leased = leased || a.charges[i].Lease > 0
-	}
-	at := s.passing()
-	if leased {
-		switch {
-		case a.once && s.fromLease.has(a.id):
-			return s.lookOnly(ctx, a)
-		case s.lent(a, at):
-			return true, false, nil
-		}
-	}
-	refused, changes := s.refusals.refuse(a.charges, a.hashes, a.results, at)
-	if refused && !(a.once && s.unsure.has(a.id)) {
-		s.refusedHere.Add(1)
-		return false, false, nil
-	}
-	if leased {
-		a.borrow = s.leases.wants(a.charges, a.hashes, at)
-	}
-	ok, again, err = s.remote(ctx, a)
-	for i := range a.charges {
-		if a.charges[i].Cost < 0 { // Also where it is not known whether it was given back.
-			s.refusals.forget(a.hashes[i], true)
-		}
-	}
-	if a.once && (err != nil || s.passing()-at > slow) {
-		s.unsure.add(a.id, at)
-	}
-	if a.borrow != nil {
-		s.leases.take(a, at, ok && !again && err == nil)
-	}
-	if err == nil && !again {
-		s.refusals.learn(a.charges, a.hashes, a.results, !ok, at, changes)
-		if a.once && leased && ok {
-			s.fromLease.add(a.id, at) // Else it would spend from the lease, made once more.
-		}
-	}
-	return ok, again, err
-}
-
-// lent spends a call from what was borrowed, where that is enough.
-func (s *Store) lent(a *asked, at time.Duration) bool {
-	if a.once && s.unsure.has(a.id) || !s.leases.spend(a.charges, a.hashes, a.results, at) {
-		return false
-	}
-	if a.once {
-		s.fromLease.add(a.id, at)
-	}
-	s.spentHere.Add(1)
-	return true
-}
-
-// lookOnly answers a call that has spent, perhaps from a lease, of which the server knows nothing, and is made once more.
-func (s *Store) lookOnly(ctx context.Context, a *asked) (ok, again bool, err error) {
-	looks := make([]ratelimit.Charge, len(a.charges))
-	for i := range looks {
-		looks[i] = a.charges[i]
-		looks[i].Cost = 0
-	}
-	b := asked{charges: looks, hashes: a.hashes, results: a.results}
-	ok, _, err = s.remote(ctx, &b)
-	return ok, true, err
-}
-
-// remote asks the server.
-func (s *Store) remote(ctx context.Context, a *asked) (ok, again bool, err error) {
-	if s.breaker.isOpen() {
-		s.refused.Add(1)
-		return false, false, ErrAway
-	}
-	c, _ := s.free.Get().(*call)
-	c.tell(s.options.Address.namespace, a, &s.borders, s.wall())
-	c.results, c.deadline = a.results, s.deadline(ctx)
-	if a.borrow != nil {
-		c.more = a.borrow[len(a.charges):]
-	}
-	if err := s.ask(c); err != nil {
-		return false, false, err // The call is not used again: a sender may still hold it.
-	}
-	ok, again = c.ok, c.again
-	c.reset()
-	s.free.Put(c)
-	return ok, again, nil
-}
-
-// deadline is until when a call may wait.
-func (s *Store) deadline(ctx context.Context) time.Duration {
-	most := s.now() + s.options.Timeout
-	if until, ok := ctx.Deadline(); ok {
-		most = min(most, until.Sub(s.began))
-	}
-	return most
 }
 
 // Counts are what a Store did. The numbers only grow.
