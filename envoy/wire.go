@@ -58,6 +58,10 @@ const (
 	MetadataRateLimitRules = "rules"
 	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
 	MetadataRateLimitLimit = "limit"
+	// MetadataRateLimitShadow is the key of the name of the first limit in shadow mode that would have refused the request.
+	MetadataRateLimitShadow = "shadow"
+	// MetadataAuthzShadow is the same where the Check spends the limits.
+	MetadataAuthzShadow = "gatehouse.limits.shadow"
 )
 
 // MetadataCost is the namespace in which FilterCost leaves costs, as texts by the names of the response headers in which they stood.
@@ -168,6 +172,8 @@ const (
 	DescriptorIssuer = "consumer.issuer"
 	// DescriptorBucket is the key of what names the bucket of a request whose stream ends.
 	DescriptorBucket = "bucket"
+	// DescriptorValues is the key of what stands for all parts of a limit's key where a daemon passes a request on to its successor.
+	DescriptorValues = "values"
 	// MetadataBuckets is a key of MetadataRateLimit, in answers of the rate limit service, and of MetadataAuthz, in answers to
 	// Checks that spend: a struct that has, by the name of each limit whose cost is known only at the end of the stream, a text by
 	// which the service finds the bucket again. A limit that does not count the request is not in it.
@@ -180,7 +186,9 @@ const (
 	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
 	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
 	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
-	HeaderClient  = "x-gatehouse-client"
+	HeaderClient = "x-gatehouse-client"
+	// HeaderLimits tells an upstream with LimitsUnasked that a limit could not be asked about the request.
+	HeaderLimits  = "x-gatehouse-limits"
 	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
 	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
