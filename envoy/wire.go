@@ -26,8 +26,9 @@ const (
 	FilterAuthzOpen       = "gatehouse.authz.open"
 	FilterPolicy          = "gatehouse.policy"
 	FilterGuard           = "gatehouse.guard"
-	FilterCeiling         = "gatehouse.ceiling" // Local ceilings in front of limits.
-	FilterCost            = "gatehouse.cost"    // Takes costs from responses.
+	FilterCeilingCheck    = "gatehouse.ceiling.check" // Ceilings in front of Checks that spend limits.
+	FilterCeiling         = "gatehouse.ceiling"       // Ceilings in front of rate limit calls.
+	FilterCost            = "gatehouse.cost"          // Takes costs from responses.
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
 	FilterRouter          = "envoy.filters.http.router"

@@ -34,12 +34,15 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 				TypeUrls:     []string{packed(emptyJWT()).TypeUrl},
 			}},
 		},
+		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),
 		off(envoy.FilterAuthzOpen, extAuthz(g, gateway.Open)),
 		off(envoy.FilterPolicy, &rbacv3.RBAC{}),
 		on(envoy.FilterGuard, guard()),
+		off(envoy.FilterCeiling, noCeiling()),
 		off(envoy.FilterRateLimitClosed, rateLimit(g, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(g, gateway.Open)),
+		off(envoy.FilterCost, noCosts()),
 		on(envoy.FilterRouter, &routerv3.Router{}),
 	}
 }

@@ -43,6 +43,7 @@ func replies() []reply {
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
 		{details: begins("request_rate_limited"), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataRateLimit + ":" + envoy.MetadataRateLimitLimit + ")%"},
+		{details: begins("local_rate_limited"), code: gateway.ProblemLimited},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
@@ -62,6 +63,7 @@ func grpcMessages() []spoken {
 		{begins("ext_authz_error"), "authorization cannot be asked at the moment"},
 		{begins("rate_limiter_error"), "limits cannot be asked at the moment"},
 		{begins("request_rate_limited"), "a limit is reached"},
+		{begins("local_rate_limited"), "a limit is reached"},
 	}
 }
 
