@@ -42,8 +42,8 @@ func rich(tb testing.TB) *authv3.CheckResponse {
 	ok.HeadersToRemove = []string{"x-api-key", ""}
 	ok.Headers = []*corev3.HeaderValueOption{
 		{},
-		{Header: &corev3.HeaderValue{Key: "a", Value: long}, Append: wrapperspb.Bool(true), KeepEmptyValue: true}, //nolint:staticcheck // Envoy's filter reads it.
-		{Append: wrapperspb.Bool(false), AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS},              //nolint:staticcheck // Envoy's filter reads it.
+		{Header: &corev3.HeaderValue{Key: "a", Value: long}, Append: wrapperspb.Bool(true), KeepEmptyValue: true},
+		{Append: wrapperspb.Bool(false), AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS},
 	}
 	more, err := structpb.NewStruct(map[string]any{"n": 1.5, "zero": 0, "l": []any{nil, true, false, "", map[string]any{"": long}}, "o": map[string]any{}})
 	if err != nil {

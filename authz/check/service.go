@@ -15,7 +15,7 @@ func Register(r grpc.ServiceRegistrar, s authv3.AuthorizationServer) {
 }
 
 // handle answers one call, as the generated code does it.
-func handle(of any, ctx context.Context, read func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's order.
+func handle(of any, ctx context.Context, read func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	s, _ := of.(authv3.AuthorizationServer) // The server has made sure of it.
 	in := &Request{}
 	if err := read(in); err != nil {

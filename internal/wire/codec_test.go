@@ -46,7 +46,7 @@ func (s said) AppendWire(to []byte) ([]byte, bool) {
 }
 
 // echo answers with the text that it is given.
-func echo(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's order.
+func echo(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	var in heard
 	if err := read(&in); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func echo(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInte
 }
 
 // plain answers with the number that it is given, by package proto.
-func plain(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's order.
+func plain(_ any, _ context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	in := &wrapperspb.UInt64Value{}
 	return in, read(in)
 }
