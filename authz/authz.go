@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/authz/bundle"
+	"github.com/gatehouse/gatehouse/authz/check"
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
@@ -254,4 +255,4 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 }
 
 // Register makes a gRPC server answer Checks by this Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { authv3.RegisterAuthorizationServer(r, s) }
+func (s *Service) Register(r grpc.ServiceRegistrar) { check.Register(r, s) }

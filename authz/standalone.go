@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/grpc"
 
+	"github.com/gatehouse/gatehouse/authz/check"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -78,7 +79,7 @@ func (s *Standalone) Use(set *Set) { s.set.Store(set) }
 func (s *Standalone) Ready() bool { return s.set.Load() != nil }
 
 // Register makes a gRPC server answer Checks by this Standalone.
-func (s *Standalone) Register(r grpc.ServiceRegistrar) { authv3.RegisterAuthorizationServer(r, s) }
+func (s *Standalone) Register(r grpc.ServiceRegistrar) { check.Register(r, s) }
 
 // Check answers whether a request may go on. The error is always nil, as in Service.Check.
 func (s *Standalone) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
