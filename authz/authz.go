@@ -216,7 +216,8 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		limits, d = s.spend(ctx, &r, d)
 	}
 	s.record(ctx, &r, began, d)
-	return s.answer(e, &r, d, limits)
+	response, err = s.answer(e, &r, d, limits)
+	return r.told(response), err
 }
 
 // answer returns the answer for a decision, and counts it.
