@@ -85,7 +85,7 @@ func (e *editor) fault(code gateway.Code, s Slice, object gateway.Ref, field, me
 		place.Line, place.Column = spotIn(s).find(field)
 		place.Line += s.Line - 1
 	}
-	e.faults = append(e.faults, gateway.Fault{Code: code, Place: place, Field: field, Object: object, Message: message})
+	e.faults = append(e.faults, gateway.Fault{Code: code, Place: place, Field: field, Object: object, Message: oneLine(message)})
 }
 
 // find returns the text of an object's document. Only files that hold its name are looked through, unless that may be spelt

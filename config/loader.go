@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"reflect"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -84,7 +85,7 @@ func (l *loader) load() (*gateway.Documents, gateway.Faults) {
 }
 
 func (l *loader) report(f gateway.Fault) {
-	f.Place.Source = l.source
+	f.Place.Source, f.Message = l.source, oneLine(f.Message)
 	switch {
 	case len(l.faults) < maxFaults:
 		l.faults = append(l.faults, f)
@@ -274,6 +275,11 @@ func (l *loader) reportStrangers() {
 			l.report(s.fault)
 		}
 	}
+}
+
+// oneLine writes line breaks as Go writes them inside quotes: a message may repeat what a document says, which may hold some.
+func oneLine(message string) string {
+	return strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(message)
 }
 
 // sortDocuments puts the objects in order, so that files and their order leave no trace.

@@ -59,7 +59,7 @@ type limitFields struct {
 
 func limits(list []limitFields) []gateway.Limit {
 	return each(list, func(l limitFields) gateway.Limit {
-		return gateway.Limit{Name: string(l.Name), Key: texts(l.Key), Limit: l.Limit, Per: time.Duration(l.Per)}
+		return gateway.Limit{Name: string(l.Name), Key: texts(l.Key), Windows: []gateway.Window{{Limit: int64(l.Limit), Per: time.Duration(l.Per)}}}
 	})
 }
 

@@ -177,7 +177,7 @@ func startServices(t *testing.T, dir string, cases []*goldenCase) (stop func()) 
 			r := *r
 			r.Limits = slices.Clone(r.Limits)
 			for i := range r.Limits {
-				r.Limits[i].Limit = 1 << 20 // No limit is reached here: 429 would hide an opening.
+				r.Limits[i].Windows[0].Limit = 1 << 20 // No limit is reached here: 429 would hide an opening.
 			}
 			all.Routes = append(all.Routes, &r)
 		}

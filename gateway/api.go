@@ -91,17 +91,6 @@ type Authorization struct {
 	Percent float64        `json:",omitempty"` // Of requests for which Mode counts, the others being shadowed; 0: all of them.
 }
 
-// Limit allows at most Limit requests for each value of Key in any interval of length Per.
-type Limit struct {
-	Name  string
-	Key   []string // "client.address", "token.CLAIM", "header.NAME"; empty: all requests together.
-	Limit int
-	Per   time.Duration
-	// Scope is whose requests are counted together: "payments/v1" for a limit of the API, "payments/v1/getPayment" for one
-	// of an operation, "route/NAME" for one of a Route document. Assemble fills it.
-	Scope string
-}
-
 // WhenAway says what becomes of a request while Gatehouse cannot be asked.
 type WhenAway struct {
 	Authorization FailureMode // Closed where not said.

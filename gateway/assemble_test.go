@@ -63,7 +63,7 @@ func TestRulesFollowWhatDecides(t *testing.T) {
 		{"policy data", func(d *gateway.Documents) { d.Policies[0].Data = map[string]any{"a": 1} }, true},
 		{"parameters", func(d *gateway.Documents) { d.APIs[0].Authorize[0].With = map[string]any{"currency": "EUR"} }, true},
 		{"key set", func(d *gateway.Documents) { d.Issuers[0].KeySet = []byte("{}") }, true},
-		{"limit", func(d *gateway.Documents) { d.APIs[0].Limits[0].Limit = 6 }, true},
+		{"limit", func(d *gateway.Documents) { d.APIs[0].Limits[0].Windows[0].Limit = 6 }, true},
 		{"failure mode", func(d *gateway.Documents) { d.APIs[0].WhenAway.Limits = gateway.Closed }, true},
 		{"host", func(d *gateway.Documents) { d.APIs[0].Expose[0].Hosts[0] = "api2.bank.test" }, true},
 		{"public", func(d *gateway.Documents) {

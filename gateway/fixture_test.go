@@ -26,7 +26,7 @@ func bank(t *testing.T) *gateway.Documents {
 				To:           []gateway.Destination{{Upstream: "payments", Weight: 1}},
 				Authenticate: &gateway.Authenticate{Any: []gateway.Proof{{JWT: "nordhaven"}}},
 				Authorize:    []gateway.Authorization{{Policy: "bank.payments"}},
-				Limits:       []gateway.Limit{{Name: "per-customer", Key: []string{"token.sub"}, Limit: 5, Per: time.Minute}},
+				Limits:       []gateway.Limit{{Name: "per-customer", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 5, Per: time.Minute}}}},
 				Operations: []gateway.Operation{
 					{ID: "getPayment", Match: gateway.Match{Methods: []string{"GET"}, Path: path(t, "/{id}")}, Field: "operations[0]"},
 					{ID: "createPayment", Match: gateway.Match{Methods: []string{"POST"}, Path: path(t, "/")}, Field: "operations[1]"},

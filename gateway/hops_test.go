@@ -9,7 +9,7 @@ import (
 // TestOneCall holds that a route makes one call at most, and how it fails while that is not answered.
 func TestOneCall(t *testing.T) {
 	t.Parallel()
-	limits := []gateway.Limit{{Name: "each", Limit: 1}}
+	limits := []gateway.Limit{{Name: "each", Windows: []gateway.Window{{Limit: 1}}}}
 	policies := []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}
 	for name, test := range map[string]struct {
 		limits                  []gateway.Limit

@@ -42,9 +42,9 @@ func (empty) ShouldRateLimit(context.Context, *rlsv3.RateLimitRequest) (*rlsv3.R
 
 func benchmarked() *gateway.Documents {
 	return payments([]gateway.Limit{
-		{Name: "per-customer", Key: []string{"token.sub"}, Limit: 1 << 31, Per: time.Minute},
-		{Name: "all", Limit: 1 << 31, Per: time.Minute},
-		{Name: "never", Key: []string{"token.sub"}, Limit: 1, Per: time.Hour},
+		{Name: "per-customer", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 1 << 31, Per: time.Minute}}},
+		{Name: "all", Windows: []gateway.Window{{Limit: 1 << 31, Per: time.Minute}}},
+		{Name: "never", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 1, Per: time.Hour}}},
 	}, nil)
 }
 

@@ -12,7 +12,16 @@ type Charge struct {
 	// Key names the bucket and no other (see bucketKey). A store must not keep the slice: its bytes are used again.
 	Key    []byte
 	Window limiter.Window
-	Cost   int64 // At least 0; 0 only looks.
+	// Cost is what is spent. 0 only looks; below 0 gives back what was spent, and no more than that.
+	Cost int64
+	// Shadow is a charge whose refusal refuses no other: where the others are admitted, it is spent if it is admitted too.
+	Shadow bool
+	// Always is a charge that is spent, as far as it is admitted itself, also where another is refused.
+	Always bool
+	// Grant makes a Cost below 0 give more than was spent: until the window has passed, more than Limit is admitted.
+	Grant bool
+	// Lease is how much may be borrowed from a shared store at a time and spent without asking it; 0: nothing.
+	Lease int64
 }
 
 // ErrMoved tells that a store's buckets are kept by another process now: nothing was spent, and that one is to be asked.
@@ -24,6 +33,8 @@ type Store interface {
 	// charge: how the bucket stands after the call. Charges on the same bucket add up. An error means that the store could
 	// not be asked; what was spent is unknown then. Spend is safe for concurrent use and exact under it.
 	Spend(ctx context.Context, charges []Charge, results []limiter.Result) (bool, error)
+	// Reset forgets what was spent from some buckets, named as in Charge.Key.
+	Reset(ctx context.Context, keys [][]byte) error
 }
 
 // Rememberer is a Store that remembers by itself which calls have spent, for all who share it: Envoy may ask another replica

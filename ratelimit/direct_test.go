@@ -44,7 +44,7 @@ func (r *running) direct(t testing.TB, call, cost uint64, operation string, key 
 // TestSpendSharesBuckets spends by calls of Envoy's and without a wire from one bucket, and is told the same.
 func TestSpendSharesBuckets(t *testing.T) {
 	t.Parallel()
-	r := start(t, payments([]gateway.Limit{perCustomer(), {Name: "all", Key: []string{"client.address", "header.x-a"}, Limit: 9, Per: 90 * time.Second}}, nil))
+	r := start(t, payments([]gateway.Limit{perCustomer(), {Name: "all", Key: []string{"client.address", "header.x-a"}, Windows: []gateway.Window{{Limit: 9, Per: 90 * time.Second}}}}, nil))
 	by := []string{"token.sub", "alice", "client.address", "192.0.2.1"}
 	want := ratelimit.Spent{Limit: `5, 5;w=60;name="per-customer", 9;w=90;name="all"`, Remaining: "4", Reset: "60"}
 	if diff := cmp.Diff(want, r.direct(t, 0, 1, "list", by...)); diff != "" {
@@ -127,7 +127,7 @@ func (n nextProcess) Invoke(ctx context.Context, _ string, args, reply any, _ ..
 // TestSpendMoves asks the process that keeps the buckets once they have moved: from the same buckets, once for each call.
 func TestSpendMoves(t *testing.T) {
 	t.Parallel()
-	documents := payments([]gateway.Limit{perCustomer(), {Name: "all", Key: []string{"client.address", "header.x-a"}, Limit: 50, Per: time.Minute}}, nil)
+	documents := payments([]gateway.Limit{perCustomer(), {Name: "all", Key: []string{"client.address", "header.x-a"}, Windows: []gateway.Window{{Limit: 50, Per: time.Minute}}}}, nil)
 	after := start(t, documents)
 	store := memory.New(memory.Options{Clock: after.clock.Now})
 	before := ratelimit.New(store, slog.New(slog.DiscardHandler), after.clock.Now)

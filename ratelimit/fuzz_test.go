@@ -22,7 +22,7 @@ import (
 // or UNAVAILABLE, and memory stays within its bound.
 func FuzzDescriptors(f *testing.F) {
 	const buckets = 64
-	limits := []gateway.Limit{perCustomer(), {Name: "pair", Key: []string{"header.x-a", "client.address"}, Limit: 3, Per: time.Second}}
+	limits := []gateway.Limit{perCustomer(), {Name: "pair", Key: []string{"header.x-a", "client.address"}, Windows: []gateway.Window{{Limit: 3, Per: time.Second}}}}
 	rev := assemble(f, payments(limits, nil), "first")
 	clock := storetest.NewClock()
 	store := memory.New(memory.Options{Clock: clock.Now, Buckets: buckets})

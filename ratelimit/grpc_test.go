@@ -55,8 +55,8 @@ func connect(t testing.TB, path string) rlsv3.RateLimitServiceClient {
 func TestConcurrentCallsOverASocket(t *testing.T) {
 	const limit, clients = 200, 10
 	l := perCustomer()
-	l.Limit = limit
-	all := gateway.Limit{Name: "all", Limit: 2 * limit, Per: time.Hour}
+	l.Windows[0].Limit = limit
+	all := gateway.Limit{Name: "all", Windows: []gateway.Window{{Limit: 2 * limit, Per: time.Hour}}}
 	r := start(t, payments([]gateway.Limit{l, all}, nil))
 	client := dial(t, r.Service)
 	var admitted, refused atomic.Int64
@@ -111,7 +111,7 @@ func TestUseUnderLoad(t *testing.T) {
 	}
 	for i := range 40 {
 		l := perCustomer()
-		l.Limit = i + 1
+		l.Windows[0].Limit = int64(i) + 1
 		r.use(t, payments([]gateway.Limit{l}, nil), l.Name+string(rune('a'+i)))
 		r.Counts()
 	}

@@ -17,7 +17,7 @@ import (
 func keyPrefix(l gateway.Limit) []byte {
 	key := appendText(nil, l.Scope)
 	key = appendText(key, l.Name)
-	key = binary.AppendUvarint(key, uint64(l.Per)) //nolint:gosec // Above 0 since Compile.
+	key = binary.AppendUvarint(key, uint64(l.Windows[0].Per)) //nolint:gosec // Above 0 since Compile.
 	key = binary.AppendUvarint(key, uint64(len(l.Key)))
 	for _, part := range l.Key {
 		key = appendText(key, part)

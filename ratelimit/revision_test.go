@@ -19,7 +19,7 @@ import (
 
 // perCustomer is the limit of most tests: 5 a minute for each subject of a token.
 func perCustomer() gateway.Limit {
-	return gateway.Limit{Name: "per-customer", Key: []string{"token.sub"}, Limit: 5, Per: time.Minute}
+	return gateway.Limit{Name: "per-customer", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 5, Per: time.Minute}}}
 }
 
 // payments returns the documents of an API of two operations; own are the limits of the second where it has its own.

@@ -85,7 +85,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestSeveralDescriptors(t *testing.T) {
-	all := gateway.Limit{Name: "all", Limit: 100, Per: 10 * time.Minute}
+	all := gateway.Limit{Name: "all", Windows: []gateway.Window{{Limit: 100, Per: 10 * time.Minute}}}
 	r := start(t, payments([]gateway.Limit{perCustomer(), all}, nil))
 	both := []*ratelimitcommonv3.RateLimitDescriptor{
 		r.descriptor(t, "get", "per-customer", "token.sub", "alice"), r.descriptor(t, "get", "all"),
@@ -117,7 +117,7 @@ func TestSeveralDescriptors(t *testing.T) {
 }
 
 func TestRetryAfterIsTheLongestWait(t *testing.T) {
-	hourly := gateway.Limit{Name: "hourly", Key: []string{"token.sub"}, Limit: 5, Per: time.Hour}
+	hourly := gateway.Limit{Name: "hourly", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 5, Per: time.Hour}}}
 	r := start(t, payments([]gateway.Limit{hourly, perCustomer()}, nil))
 	both := []*ratelimitcommonv3.RateLimitDescriptor{
 		r.descriptor(t, "get", "hourly", "token.sub", "alice"), r.descriptor(t, "get", "per-customer", "token.sub", "alice"),
@@ -129,7 +129,7 @@ func TestRetryAfterIsTheLongestWait(t *testing.T) {
 }
 
 func TestScopes(t *testing.T) {
-	own := []gateway.Limit{{Name: "per-customer", Key: []string{"token.sub"}, Limit: 2, Per: time.Minute}}
+	own := []gateway.Limit{{Name: "per-customer", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 2, Per: time.Minute}}}}
 	r := start(t, payments([]gateway.Limit{perCustomer()}, nil))
 	r.spend(t, 3, r.descriptor(t, "get", "per-customer", "token.sub", "alice"))
 	if got := r.spend(t, 5, r.descriptor(t, "list", "per-customer", "token.sub", "alice")); got != 2 {
@@ -144,7 +144,7 @@ func TestScopes(t *testing.T) {
 
 func TestKeysDoNotCollide(t *testing.T) {
 	key := []string{"header.x-a", "client.address", "header.x-b"}
-	r := start(t, payments([]gateway.Limit{{Name: "l", Key: key, Limit: 1, Per: time.Minute}}, nil))
+	r := start(t, payments([]gateway.Limit{{Name: "l", Key: key, Windows: []gateway.Window{{Limit: 1, Per: time.Minute}}}}, nil))
 	const a, address, b = "header.x-a", envoy.DescriptorAddress, "header.x-b"
 	for _, parts := range [][]string{
 		{},
@@ -254,6 +254,8 @@ func (b broken) Spend(context.Context, []ratelimit.Charge, []limiter.Result) (bo
 	return false, b()
 }
 
+func (b broken) Reset(context.Context, [][]byte) error { return b() }
+
 func TestStoreAwayAndDefectsAreUnavailable(t *testing.T) {
 	rev := assemble(t, payments([]gateway.Limit{perCustomer()}, nil), "first")
 	req := request(entries(envoy.DescriptorRules, rulesOf(t, rev, "get"), envoy.DescriptorLimit, "per-customer"))
@@ -276,7 +278,7 @@ func TestStoreAwayAndDefectsAreUnavailable(t *testing.T) {
 }
 
 func TestCounts(t *testing.T) {
-	own := []gateway.Limit{{Name: "all", Limit: 1, Per: time.Minute}}
+	own := []gateway.Limit{{Name: "all", Windows: []gateway.Window{{Limit: 1, Per: time.Minute}}}}
 	r := start(t, payments([]gateway.Limit{perCustomer()}, &own))
 	r.spend(t, 7, r.descriptor(t, "list", "per-customer", "token.sub", "alice"))
 	r.spend(t, 2, r.descriptor(t, "list", "per-customer", "token.sub", "bob"))
@@ -298,7 +300,7 @@ func TestCounts(t *testing.T) {
 func TestCountersAreBounded(t *testing.T) {
 	limits := make([]gateway.Limit, 0, 60)
 	for i := range 60 {
-		limits = append(limits, gateway.Limit{Name: fmt.Sprint("limit", i), Limit: 1, Per: time.Minute})
+		limits = append(limits, gateway.Limit{Name: fmt.Sprint("limit", i), Windows: []gateway.Window{{Limit: 1, Per: time.Minute}}})
 	}
 	docs := payments(nil, nil)
 	template := docs.APIs[0]

@@ -85,7 +85,7 @@ func (t *Table) compile(r *gateway.Route) rules {
 		envoy.MetadataRateLimitRules: structpb.NewStringValue(r.Rules),
 	}}
 	for i, l := range r.Limits {
-		w := limiter.Window{Limit: int64(l.Limit), Per: l.Per}
+		w := limiter.Window{Limit: l.Windows[0].Limit, Per: l.Windows[0].Per}
 		compiled[i] = &limit{
 			name: l.Name, parts: l.Key, entries: entryKeys(l.Key), prefix: keyPrefix(l), window: w,
 			answer: answerLimit(l.Name, w), counter: t.counter(labelOf(r, l)),
@@ -163,11 +163,12 @@ func check(rev *gateway.Revision, r *gateway.Route) gateway.Faults {
 		fault(r.Limits[0], "%d limits on one operation are more than the %d that are looked at: leave some out", len(r.Limits), maxLimits)
 	}
 	for _, l := range r.Limits {
+		first := l.Windows[0]
 		switch {
-		case l.Limit < 1 || int64(l.Limit) > math.MaxUint32:
-			fault(l, "the limit %q allows %d: write a number from 1 to %d", l.Name, l.Limit, uint32(math.MaxUint32))
-		case l.Per < time.Second || l.Per > maxPer:
-			fault(l, "the limit %q counts per %s: write a duration from 1s to %dh", l.Name, l.Per, maxPer/time.Hour)
+		case first.Limit < 1 || first.Limit > math.MaxUint32:
+			fault(l, "the limit %q allows %d: write a number from 1 to %d", l.Name, first.Limit, uint32(math.MaxUint32))
+		case first.Per < time.Second || first.Per > maxPer:
+			fault(l, "the limit %q counts per %s: write a duration from 1s to %dh", l.Name, first.Per, maxPer/time.Hour)
 		case len(l.Key) > maxKey:
 			fault(l, "the key of the limit %q has %d parts: at most %d are allowed", l.Name, len(l.Key), maxKey)
 		}

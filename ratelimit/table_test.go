@@ -29,9 +29,9 @@ func TestChangedLimitKeepsWhatWasSpent(t *testing.T) {
 		edit func(*gateway.Limit)
 		want int
 	}{
-		"raised":         {func(l *gateway.Limit) { l.Limit = 10 }, 6},
-		"lowered":        {func(l *gateway.Limit) { l.Limit = 3 }, 0},
-		"another window": {func(l *gateway.Limit) { l.Per = time.Hour }, 5},
+		"raised":         {func(l *gateway.Limit) { l.Windows[0].Limit = 10 }, 6},
+		"lowered":        {func(l *gateway.Limit) { l.Windows[0].Limit = 3 }, 0},
+		"another window": {func(l *gateway.Limit) { l.Windows[0].Per = time.Hour }, 5},
 		"another name":   {func(l *gateway.Limit) { l.Name = "renamed" }, 5},
 		"another key":    {func(l *gateway.Limit) { l.Key = []string{"header.x-customer"} }, 5},
 	}
@@ -45,7 +45,7 @@ func TestChangedLimitKeepsWhatWasSpent(t *testing.T) {
 func TestRulesOfTheLastRevisionsAreAnswered(t *testing.T) {
 	limited := func(n int) *gateway.Documents {
 		l := perCustomer()
-		l.Limit = n
+		l.Windows[0].Limit = int64(n)
 		return payments([]gateway.Limit{l}, nil)
 	}
 	r := start(t, limited(1))
@@ -69,7 +69,7 @@ func TestRulesOfTheLastRevisionsAreAnswered(t *testing.T) {
 func TestRevisionCompiledAgainKeepsItsOlderRules(t *testing.T) {
 	r := start(t, payments([]gateway.Limit{perCustomer()}, nil))
 	before := r.descriptor(t, "get", "per-customer", "token.sub", "alice")
-	r.use(t, payments([]gateway.Limit{{Name: "all", Limit: 1, Per: time.Minute}}, nil), "first")
+	r.use(t, payments([]gateway.Limit{{Name: "all", Windows: []gateway.Window{{Limit: 1, Per: time.Minute}}}}, nil), "first")
 	if got := r.spend(t, 10, before); got != 5 {
 		t.Errorf("%d admitted under the rules before, want 5", got)
 	}
@@ -95,17 +95,17 @@ func TestCompileFaults(t *testing.T) {
 	}
 	many := make([]gateway.Limit, 65)
 	for i := range many {
-		many[i] = gateway.Limit{Name: fmt.Sprint("limit", i), Limit: 1, Per: time.Minute}
+		many[i] = gateway.Limit{Name: fmt.Sprint("limit", i), Windows: []gateway.Window{{Limit: 1, Per: time.Minute}}}
 	}
 	tests := map[string]struct {
 		limits []gateway.Limit
 		says   string
 	}{
-		"nothing allowed": {with(func(l *gateway.Limit) { l.Limit = 0 }), "allows 0: write a number from 1"},
-		"negative":        {with(func(l *gateway.Limit) { l.Limit = -1 }), "allows -1"},
-		"beyond uint32":   {with(func(l *gateway.Limit) { l.Limit = math.MaxUint32 + 1 }), "allows 4294967296"},
-		"no window":       {with(func(l *gateway.Limit) { l.Per = 0 }), "counts per 0s: write a duration from 1s to 8784h"},
-		"endless window":  {with(func(l *gateway.Limit) { l.Per = math.MaxInt64 }), "write a duration"},
+		"nothing allowed": {with(func(l *gateway.Limit) { l.Windows[0].Limit = 0 }), "allows 0: write a number from 1"},
+		"negative":        {with(func(l *gateway.Limit) { l.Windows[0].Limit = -1 }), "allows -1"},
+		"beyond uint32":   {with(func(l *gateway.Limit) { l.Windows[0].Limit = math.MaxUint32 + 1 }), "allows 4294967296"},
+		"no window":       {with(func(l *gateway.Limit) { l.Windows[0].Per = 0 }), "counts per 0s: write a duration from 1s to 8784h"},
+		"endless window":  {with(func(l *gateway.Limit) { l.Windows[0].Per = math.MaxInt64 }), "write a duration"},
 		"endless key":     {with(func(l *gateway.Limit) { l.Key = make([]string, 17) }), "has 17 parts"},
 		"many limits":     {many, "65 limits on one operation"},
 	}
@@ -148,7 +148,7 @@ func TestUnits(t *testing.T) {
 		7 * 24 * time.Hour:      {day, 7},
 	}
 	for per, want := range tests {
-		r := start(t, payments([]gateway.Limit{{Name: "l", Limit: 1, Per: per}}, nil))
+		r := start(t, payments([]gateway.Limit{{Name: "l", Windows: []gateway.Window{{Limit: 1, Per: per}}}}, nil))
 		got := r.ask(t, r.descriptor(t, "get", "l")).GetStatuses()[0].GetCurrentLimit()
 		if got.GetUnit() != want.unit || got.GetUnitMultiplier().GetValue() != want.multiplier {
 			t.Errorf("%v: %v", per, got)

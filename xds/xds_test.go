@@ -22,7 +22,7 @@ func revision(b *testing.B, apis, ops int) *gateway.Revision {
 			Expose: []gateway.Exposure{{Gateway: "edge", Base: fmt.Sprintf("/a%d", i)}}, To: []gateway.Destination{{Upstream: "up", Weight: 1}},
 			Authenticate: &gateway.Authenticate{Any: []gateway.Proof{{JWT: "idp"}}},
 			Authorize:    []gateway.Authorization{{Policy: "p"}},
-			Limits:       []gateway.Limit{{Name: "l", Key: []string{"token.sub"}, Limit: 5, Per: time.Minute}},
+			Limits:       []gateway.Limit{{Name: "l", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 5, Per: time.Minute}}}},
 		}
 		for j := range ops {
 			p, err := gateway.ParsePath(fmt.Sprintf("/r%d/{id}", j))

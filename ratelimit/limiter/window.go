@@ -14,11 +14,44 @@ const (
 	Slots = Entries - 1
 )
 
-// Window is a sliding window: in any half-open interval of length Per at most Limit is admitted.
+// Window admits Limit in the way of its Kind. Times count from the Unix epoch.
 type Window struct {
+	Kind  Kind
 	Limit int64         // At least 0; 0 refuses everything that costs.
-	Per   time.Duration // Above 0.
+	Per   time.Duration // Above 0, but for a Calendar.
+	Burst int64         // Of Paced and Tokens.
+	// Calendar says when the periods of a Quota begin.
+	Calendar *Calendar
 }
+
+// Kind is how a Window counts.
+type Kind uint8
+
+// The kinds.
+const (
+	Sliding Kind = iota // In any half-open interval of length Per at most Limit.
+	Paced               // GCRA: at most Burst + Limit/Per x time in any interval.
+	Fixed               // Limit in each interval of length Per that begins at a multiple of it.
+	Tokens              // A bucket of Burst tokens, into which Limit flow per Per.
+	Quota               // Limit in each period of a Calendar.
+)
+
+// Calendar tells the periods of a Quota apart, in its time zone, daylight saving included.
+type Calendar struct {
+	Every  Period
+	Anchor int            // On which day a period begins: 1 to 31 of a month, and its last where it has fewer; 1 (Monday) to 7 of a week.
+	Zone   *time.Location // nil: UTC.
+}
+
+// Period is a period of the calendar.
+type Period uint8
+
+// The periods.
+const (
+	Day Period = iota
+	Week
+	Month
+)
 
 // Result says whether a cost may be spent, and what a caller should know about it.
 type Result struct {

@@ -146,3 +146,26 @@ func (s *Store) Buckets() int {
 
 // Evicted returns how many buckets were dropped that were not empty: more than a few, and Options.Buckets is too small.
 func (s *Store) Evicted() uint64 { return s.evicted.Load() }
+
+// Reset forgets what was spent from some buckets. It returns no error but ratelimit.ErrMoved, after Seal.
+func (s *Store) Reset(_ context.Context, keys [][]byte) error {
+	for _, key := range keys {
+		if !s.reset(hashOf(key)) {
+			return ratelimit.ErrMoved
+		}
+	}
+	return nil
+}
+
+func (s *Store) reset(h hash) bool {
+	shard := &s.shards[h.shard()]
+	shard.Lock()
+	defer shard.Unlock()
+	if b := shard.find(h); b != nil && !s.sealed {
+		b.state = limiter.State{}
+		if shard.changed != nil {
+			shard.changed[h] = struct{}{}
+		}
+	}
+	return !s.sealed
+}

@@ -150,3 +150,19 @@ type Counts struct {
 func (s *Store) Counts() Counts {
 	return Counts{Up: !s.breaker.isOpen(), Failed: s.failed.Load(), Refused: s.refused.Load(), Breaks: s.breaker.breaks.Load()}
 }
+
+// Reset forgets what was spent from some buckets.
+func (s *Store) Reset(ctx context.Context, keys [][]byte) error {
+	client := s.client.Load()
+	if client == nil || s.breaker.isOpen() {
+		return ErrAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	for _, key := range keys {
+		if err := (*client).Do(ctx, (*client).B().Del().Key(bucketKey(s.options.Address.namespace, key)).Build()).Error(); err != nil {
+			return fmt.Errorf("ask the server of the limits: %w", err)
+		}
+	}
+	return nil
+}

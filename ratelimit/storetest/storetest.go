@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		"the key's bytes are not kept":           keyNotKept,
 		"concurrent spending is exact":           concurrent,
 		"crossed buckets neither block nor leak": crossed,
+		"reset forgets":                          resets,
 		"agrees with a model":                    agrees,
 	}
 	for name, test := range tests {
@@ -166,6 +167,17 @@ func looks(t *testing.T, s Subject) {
 	s.expect(t, step{"before", of(five("alice", 0)), true, of(limiter.Result{OK: true, Remaining: 5})})
 	s.spend(t, five("alice", 5))
 	s.expect(t, step{"all spent", of(five("alice", 0)), true, of(limiter.Result{OK: true, Reset: time.Minute})})
+}
+
+func resets(t *testing.T, s Subject) {
+	s.spend(t, five("alice", 5), five("bob", 5))
+	if err := s.Store.Reset(t.Context(), [][]byte{[]byte("alice"), []byte("nobody")}); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(t, step{"alice", of(five("alice", 5)), true, of(limiter.Result{OK: true, Reset: time.Minute})})
+	if ok, _ := s.spend(t, five("bob", 1)); ok {
+		t.Error("what bob spent is forgotten too")
+	}
 }
 
 func costAboveLimit(t *testing.T, s Subject) {

@@ -32,7 +32,7 @@ func TestAnswerTellsTheWay(t *testing.T) {
 				{JWT: "nordhaven"}, {JWT: "suderbank", Scopes: []string{"partner", "read"}},
 			}},
 			Authorize:  []gateway.Authorization{{Policy: "owners"}},
-			Limits:     []gateway.Limit{{Name: "each", Key: []string{"token.sub"}, Limit: 1}},
+			Limits:     []gateway.Limit{{Name: "each", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 1}}}},
 			Operations: []gateway.Operation{{ID: "read", Match: gateway.Match{Methods: []string{"GET"}, Path: p}, Field: "read"}},
 		}},
 	}, nil)

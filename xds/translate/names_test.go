@@ -146,7 +146,7 @@ func TestFiltersAreInOrder(t *testing.T) {
 	g := &gateway.Gateway{Name: "edge"}
 	r := &gateway.Route{
 		Action: gateway.ActionForward, Gateway: g, Ways: []gateway.Way{{{Kind: gateway.ByJWT, Issuer: &gateway.Issuer{Name: "nordhaven"}}}},
-		Limits: []gateway.Limit{{Name: "each", Limit: 1, Per: time.Second}},
+		Limits: []gateway.Limit{{Name: "each", Windows: []gateway.Window{{Limit: 1, Per: time.Second}}}},
 	}
 	owners := []gateway.AppliedPolicy{{Policy: &gateway.Policy{Name: "owners"}}}
 	for _, test := range []struct {
