@@ -123,4 +123,6 @@ func entries(t *rapid.T) []*ratelimitcommonv3.RateLimitDescriptor_Entry {
 	return all
 }
 
-func fileOf(name, text string) descriptors.File { return descriptors.File{Name: name, Text: []byte(text)} }
+func fileOf(name, text string) descriptors.File {
+	return descriptors.File{Name: name, Text: []byte(text)}
+}

@@ -62,6 +62,9 @@ func readFolder(files []File, dir string, depth int) ([]File, error) {
 			}
 			continue
 		}
+		if !info.Mode().IsRegular() { // A socket, a pipe that would wait for ever.
+			continue
+		}
 		if len(files) >= maxFiles {
 			return nil, fmt.Errorf("read the limits: more than %d files: move what is none elsewhere", maxFiles)
 		}
@@ -75,7 +78,7 @@ func readFolder(files []File, dir string, depth int) ([]File, error) {
 }
 
 func readFile(path string, info fs.FileInfo) ([]byte, error) {
-	if !info.Mode().IsRegular() { // A pipe would wait for ever.
+	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read the limits: %s is no regular file", path)
 	}
 	if info.Size() > maxFileBytes {
