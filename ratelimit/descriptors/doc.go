@@ -11,5 +11,5 @@
 //
 // What flows in: files (Read), compiled to a Config (Load), which is put to use; then RateLimitRequests, over gRPC or as JSON. What
 // flows out: a RateLimitResponse with limit, remaining and reset for each descriptor; a gRPC error for a request without sense and
-// for a store that is away; counters. docs/compatibility-ratelimit.md says where the answers differ from envoyproxy/ratelimit's.
+// for a store that is away; counters. docs/compatibility.md says where the answers differ from envoyproxy/ratelimit's.
 package descriptors

@@ -2,6 +2,7 @@ package descriptors_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
@@ -15,7 +16,15 @@ type writer struct {
 	t    *rapid.T
 	text strings.Builder
 	odd  bool // Also what makes no sense.
+	// strict leaves out advisory limits.
+	strict bool
+
+	at    []entry   // Where it writes.
+	paths [][]entry // Of the rules that have a limit.
 }
+
+// entry is the key and value of a rule.
+type entry struct{ key, value string }
 
 // rarely draws true once in n times.
 func (w *writer) rarely(n int, what string) bool { return rapid.IntRange(1, n).Draw(w.t, what) == n }
@@ -53,23 +62,33 @@ func (w *writer) file(domain string) string {
 }
 
 func (w *writer) rules(depth int) {
-	for range rapid.IntRange(1, 5-depth).Draw(w.t, "rules") {
-		w.rule(depth)
+	seen := map[entry]bool{}
+	for range rapid.IntRange(1, 6-depth).Draw(w.t, "rules") {
+		e := entry{
+			w.one("key", "user", "path", "addr", "pa*"),
+			w.one("value", "", "", "a", "b", "ab", "abc", `"a*"`, `"ab*"`, `"*"`, "/files/*", "/files/a.pdf", "5", `"a_b"`),
+		}
+		if seen[e] && !(w.odd && w.rarely(20, "twice")) {
+			continue
+		}
+		seen[e] = true
+		w.at = append(w.at, e)
+		w.rule(depth, e.key, e.value)
+		w.at = w.at[:len(w.at)-1]
 	}
 }
 
-func (w *writer) rule(depth int) {
+func (w *writer) rule(depth int, key, value string) {
 	w.line(depth, "-")
 	if !w.odd || !w.rarely(200, "no key") {
-		w.scalar(depth, "key", w.one("key", "user", "path", "addr", "pa*"))
+		w.scalar(depth, "key", key)
 	}
-	value := w.one("value", "", "", "a", "b", "ab", "abc", `"a*"`, `"ab*"`, `"*"`, "/files/*", "/files/a.pdf", "5", `"a_b"`)
 	if value != "" {
 		w.scalar(depth, "value", value)
 	}
 	shared := strings.HasSuffix(strings.Trim(value, `"`), "*") && w.rarely(2, "share") || w.odd && w.rarely(200, "share wrongly")
 	for _, flag := range []string{"shadow_mode", "quota_mode", "detailed_metric", "value_to_metric"} {
-		if w.rarely(4, flag) {
+		if w.rarely(4, flag) && !(w.strict && strings.HasSuffix(flag, "_mode")) {
 			w.scalar(depth, flag, w.one("flag", "true", "true", "false"))
 		}
 	}
@@ -79,7 +98,8 @@ func (w *writer) rule(depth int) {
 	if w.odd && w.rarely(120, "stray") {
 		w.scalar(depth, w.one("stray key", "unit", "name", "domain", "unlimited", "strange", "Key", "1", "true", `"value"`), "a")
 	}
-	if depth == 3 || w.rarely(3, "limit") || w.rarely(3, "limit too") {
+	if depth == 3 || !w.rarely(3, "no limit") {
+		w.paths = append(w.paths, slices.Clone(w.at))
 		w.limit(depth)
 	}
 	if depth < 3 && w.rarely(2, "nested") {
@@ -111,14 +131,27 @@ func (w *writer) limit(depth int) {
 	}
 }
 
-// entries draws the entries of a descriptor.
-func entries(t *rapid.T) []*ratelimitcommonv3.RateLimitDescriptor_Entry {
+// entries draws the entries of a descriptor: mostly such as a rule is for.
+func (w *writer) entries() []*ratelimitcommonv3.RateLimitDescriptor_Entry {
 	var all []*ratelimitcommonv3.RateLimitDescriptor_Entry
-	for range rapid.IntRange(0, 4).Draw(t, "entries") {
-		all = append(all, &ratelimitcommonv3.RateLimitDescriptor_Entry{
-			Key:   rapid.SampledFrom([]string{"user", "path", "addr", "pat", "other", "pa*"}).Draw(t, "key"),
-			Value: rapid.SampledFrom([]string{"", "a", "b", "ab", "abc", "abcd", "a*", "*", "/files/*", "/files/a.pdf", "/files/b", "5", "a_b", "c"}).Draw(t, "value"),
-		})
+	add := func(key, value string) {
+		all = append(all, &ratelimitcommonv3.RateLimitDescriptor_Entry{Key: key, Value: value})
+	}
+	values := []string{"", "a", "b", "ab", "abc", "abcd", "a*", "*", "/files/*", "/files/a.pdf", "/files/b", "5", "a_b", "c"}
+	if len(w.paths) == 0 || w.rarely(4, "any entries") {
+		for range rapid.IntRange(0, 4).Draw(w.t, "entries") {
+			add(w.one("key", "user", "path", "addr", "pat", "other", "pa*"), w.one("value", values...))
+		}
+		return all
+	}
+	for _, e := range rapid.SampledFrom(w.paths).Draw(w.t, "path") {
+		key, value := strings.ReplaceAll(e.key, "*", "t"), strings.Trim(e.value, `"`)
+		if prefix, ok := strings.CutSuffix(value, "*"); ok {
+			value = prefix + w.one("rest", "", "x", "y", "*")
+		} else if value == "" {
+			value = w.one("value", values...)
+		}
+		add(key, value)
 	}
 	return all
 }

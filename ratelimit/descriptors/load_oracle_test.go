@@ -14,18 +14,18 @@ import (
 
 // TestLimitsAreFoundAsTheirs draws rules and descriptors: both find the same limit for each, and count it under the same name.
 func TestLimitsAreFoundAsTheirs(t *testing.T) {
-	o := newTheirs()
+	o := newOracle(t)
 	found := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &writer{t: rt}
-		ours, loaded, ok := both(t, o, []descriptors.File{fileOf("limits.yaml", w.file("bank"))}, false)
+		ours, ok := o.load(rt, []descriptors.File{fileOf("limits.yaml", w.file("bank"))}, false)
 		if !ok {
 			return // Two rules of one key and value.
 		}
 		for range 20 {
-			d := &ratelimitcommonv3.RateLimitDescriptor{Entries: entries(rt)}
+			d := &ratelimitcommonv3.RateLimitDescriptor{Entries: w.entries()}
 			domain := rapid.SampledFrom([]string{"bank", "bank", "bank", "other"}).Draw(rt, "domain")
-			want, wanted := o.find(t, loaded, domain, d)
+			want, _, wanted := o.find(rt, domain, d)
 			got, has := ours.Find(domain, d)
 			if wanted {
 				found++
@@ -60,7 +60,7 @@ func literal(d *ratelimitcommonv3.RateLimitDescriptor, got, want *descriptors.Fo
 
 // TestFilesAreRefusedAsTheirs draws files with mistakes: what one takes the other takes.
 func TestFilesAreRefusedAsTheirs(t *testing.T) {
-	o := newTheirs()
+	o := newOracle(t)
 	taken, refused := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var files []descriptors.File
@@ -68,7 +68,7 @@ func TestFilesAreRefusedAsTheirs(t *testing.T) {
 			w := &writer{t: rt, odd: true}
 			files = append(files, fileOf([]string{"a.yaml", "b.yaml"}[i], w.file(w.one("domain", "bank", "bank", "shop", "5", ""))))
 		}
-		if _, _, ok := both(t, o, files, rapid.Bool().Draw(rt, "merge")); ok {
+		if _, ok := o.load(rt, files, rapid.Bool().Draw(rt, "merge")); ok {
 			taken++
 		} else {
 			refused++

@@ -45,7 +45,11 @@ func described(d *ratelimitcommonv3.RateLimitDescriptor) *structpb.Struct {
 	}
 	fields := map[string]*structpb.Value{"entries": structpb.NewListValue(&structpb.ListValue{Values: entries})}
 	if l := d.GetLimit(); l != nil {
-		fields["limit"] = structpb.NewStringValue(fmt.Sprintf("requests_per_unit:%d unit:%s", l.GetRequestsPerUnit(), l.GetUnit()))
+		text := "unit:" + l.GetUnit().String()
+		if n := l.GetRequestsPerUnit(); n > 0 {
+			text = fmt.Sprintf("requests_per_unit:%d %s", n, text)
+		}
+		fields["limit"] = structpb.NewStringValue(text)
 	}
 	if h := d.GetHitsAddend(); h != nil {
 		fields["hitsAddend"] = structpb.NewNumberValue(float64(h.GetValue()))
