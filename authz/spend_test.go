@@ -35,7 +35,7 @@ func spender(t *testing.T, limits authz.Limits, away gateway.FailureMode, source
 	t.Helper()
 	s := authz.New(authz.Options{Logger: slog.New(slog.DiscardHandler), Limit: patient, Limits: limits})
 	r := publicRoute("spends", sources...)
-	r.Limits, r.WhenAway = []gateway.Limit{{Name: "each", Limit: 5}}, gateway.WhenAway{Limits: away}
+	r.Limits, r.WhenAway = []gateway.Limit{{Name: "each", Windows: []gateway.Window{{Limit: 5}}}}, gateway.WhenAway{Limits: away}
 	s.Use(compiled(t, revision(r), nil))
 	check := envoyCheck(t, "spends", "GET", "/payments/alice", aliceClaims())
 	check.Attributes.ContextExtensions[envoy.KeyLimits] = envoy.LimitsSpend

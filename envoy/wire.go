@@ -5,7 +5,10 @@
 // It knows nothing of APIs, policies or revisions.
 package envoy
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Clusters of the bootstrap through which an Envoy reaches Gatehouse.
 const (
@@ -93,10 +96,21 @@ func PolicyRefusal(policy, reason string) string {
 	return policy + "/" + reason
 }
 
-// SplitPolicyRefusal takes the name of a refusal apart. ok is false where it is not that of a policy. A reason is as in
+// FurtherRefusal returns the n-th name of a policy's refusal, n from 1: the name itself, and then POLICY~N/REASON. A rule of
+// Envoy's has a name of its own, and a refusal may need several.
+func FurtherRefusal(name string, n int) string {
+	policy, reason, ok := strings.Cut(name, "/")
+	if n == 1 || !ok {
+		return name
+	}
+	return policy + "~" + strconv.Itoa(n) + "/" + reason
+}
+
+// SplitPolicyRefusal takes a name of a refusal apart. ok is false where it is not that of a policy. A reason is as in
 // PolicyRefusal; in response code details an underscore stands for each blank of it.
 func SplitPolicyRefusal(name string) (policy, reason string, ok bool) {
 	policy, reason, ok = strings.Cut(name, "/")
+	policy, _, _ = strings.Cut(policy, "~")
 	if !ok || policy == "" || strings.Trim(policy, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != "" {
 		return "", "", false
 	}
