@@ -190,7 +190,7 @@ func (s *LimitsAlone) load() error {
 	next, faults := descriptors.Load(files, descriptors.LoadOptions{Merge: s.options.Merge})
 	if faults != nil {
 		s.loads.bad.Add(1)
-		return fmt.Errorf("the limits of %s: %w", s.options.Config, faults)
+		return fmt.Errorf("the limits of %s cannot be used:\n%w", s.options.Config, faults)
 	}
 	for _, note := range next.Notes() {
 		s.options.Logger.Warn("limits as written may not do what is meant", "place", note.Place.String(), "note", note.Message)

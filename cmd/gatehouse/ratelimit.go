@@ -19,6 +19,7 @@ type ratelimitOptions struct {
 	settings  server.LimitsAloneOptions
 	redis     string
 	wait      time.Duration
+	validate  bool
 	headers   bool
 	names     descriptors.Headers
 	logLevel  choice
@@ -42,6 +43,7 @@ What differs from envoyproxy/ratelimit, and which flag stands for which of its e
 variables, is in docs/ratelimit.md. The gRPC health service answers on the same address.`,
 		Example: `  gatehouse ratelimit --config ./limits --listen 127.0.0.1:8081
   gatehouse ratelimit --config ./limits --listen unix:/run/limits.sock --http 127.0.0.1:8080
+  gatehouse ratelimit --config ./limits --validate
   gatehouse ratelimit --config ./limits --redis redis://127.0.0.1:6379 --diagnostics 127.0.0.1:9090`,
 		Args: noWords,
 	}
@@ -68,6 +70,7 @@ func (o *ratelimitOptions) addFlags(c *cobra.Command) {
 	f.StringVar(&o.names.Remaining, "remaining-header", "RateLimit-Remaining", "`NAME` of the header with what remains")
 	f.StringVar(&o.names.Reset, "reset-header", "RateLimit-Reset", "`NAME` of the header with the seconds until then")
 	f.Float64Var(&s.Near, "near-limit-ratio", 0.8, "`PART` of a limit from which on hits count as near it")
+	f.BoolVar(&o.validate, "validate", false, "read the files, say what is wrong with them, and end")
 	f.BoolVar(&s.Reflection, "reflection", false, "answer gRPC reflection")
 	o.logLevel.add(c, "log-level", "", "from which level on to log")
 	o.logFormat.add(c, "log-format", "", "format of the log")
@@ -90,6 +93,9 @@ func (o *ratelimitOptions) run(ctx context.Context) error {
 	case o.wait > 0 && o.redis == "":
 		return usageError{errors.New("--redis-timeout is for limits in Redis: say --redis ADDRESS too")}
 	}
+	if o.validate {
+		return o.judge()
+	}
 	if o.headers {
 		s.Headers = &o.names
 	}
@@ -105,4 +111,21 @@ func (o *ratelimitOptions) run(ctx context.Context) error {
 	s.Drain, s.Now = stopTimeout, time.Now
 	defer heap.Begin(o.env.lookup).Stop()
 	return server.NewLimitsAlone(*s).Run(ctx)
+}
+
+// judge reads the files, and says what is wrong with them and what does not do what may be meant.
+func (o *ratelimitOptions) judge() error {
+	files, err := descriptors.Read(o.settings.Config)
+	if err != nil {
+		return err
+	}
+	config, faults := descriptors.Load(files, descriptors.LoadOptions{Merge: o.settings.Merge})
+	if faults != nil {
+		return fmt.Errorf("the limits of %s cannot be used:\n%w", o.settings.Config, faults)
+	}
+	for _, note := range config.Notes() {
+		fmt.Fprintf(o.env.failures, "%s: %s\n", note.Place, note.Message)
+	}
+	fmt.Fprintf(o.env.stdout, "files: %d, domains: %d, descriptors: %d\n", len(files), config.Domains(), config.Rules())
+	return nil
 }

@@ -1,6 +1,8 @@
 package descriptors
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -41,6 +43,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, err := protojson.Marshal(resp)
+	var compact bytes.Buffer
+	if err == nil {
+		err = json.Compact(&compact, text) // protojson's blanks differ from build to build.
+	}
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, gateway.ProblemInternal, "the answer cannot be written")
 		return
@@ -49,7 +55,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if resp.GetOverallCode() == rlsv3.RateLimitResponse_OVER_LIMIT {
 		w.WriteHeader(http.StatusTooManyRequests)
 	}
-	_, _ = w.Write(text) // Whoever asked is gone, or has it.
+	_, _ = compact.WriteTo(w) // Whoever asked is gone, or has it.
 }
 
 func refuse(w http.ResponseWriter, code int, name, detail string) {

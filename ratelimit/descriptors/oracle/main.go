@@ -187,7 +187,7 @@ func (o *oracle) serve(s serve) {
 
 func (o *oracle) ask(text json.RawMessage) answer {
 	req := &rlsv3.RateLimitRequest{}
-	must(protojson.Unmarshal(text, req))
+	must(protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, req)) // As it does on the wire.
 	resp, err := o.service.ShouldRateLimit(context.Background(), req)
 	if err != nil {
 		return answer{Error: err.Error()}
