@@ -99,6 +99,11 @@ func (s *LimitsAlone) Run(ctx context.Context) error {
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
+	return s.Serve(ctx)
+}
+
+// Serve answers calls after Start until ctx ends, and stops in good order then.
+func (s *LimitsAlone) Serve(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- s.door.serve() }()
 	var err error
