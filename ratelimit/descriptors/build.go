@@ -2,6 +2,7 @@ package descriptors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
@@ -74,7 +75,7 @@ func (b *builder) rules(to *rule, all []written, at path) {
 		}
 		b.places[known] = w.place
 		inner := path{
-			series: append(at.series[:len(at.series):len(at.series)], composite), composite: at.composite + "\x00" + composite,
+			series: append(slices.Clip(at.series), composite), composite: at.composite + "\x00" + composite,
 			named: at.named || w.named,
 		}
 		r := b.rule(w, composite, inner)

@@ -68,7 +68,7 @@ func (w *writer) rules(depth int) {
 			w.one("key", "user", "path", "addr", "pa*"),
 			w.one("value", "", "", "a", "b", "ab", "abc", `"a*"`, `"ab*"`, `"*"`, "/files/*", "/files/a.pdf", "5", `"a_b"`),
 		}
-		if seen[e] && !(w.odd && w.rarely(20, "twice")) {
+		if seen[e] && (!w.odd || !w.rarely(20, "twice")) {
 			continue
 		}
 		seen[e] = true
@@ -88,7 +88,7 @@ func (w *writer) rule(depth int, key, value string) {
 	}
 	shared := strings.HasSuffix(strings.Trim(value, `"`), "*") && w.rarely(2, "share") || w.odd && w.rarely(200, "share wrongly")
 	for _, flag := range []string{"shadow_mode", "quota_mode", "detailed_metric", "value_to_metric"} {
-		if w.rarely(4, flag) && !(w.strict && strings.HasSuffix(flag, "_mode")) {
+		if w.rarely(4, flag) && (!w.strict || !strings.HasSuffix(flag, "_mode")) {
 			w.scalar(depth, flag, w.one("flag", "true", "true", "false"))
 		}
 	}

@@ -40,7 +40,6 @@ func newOracle(t *testing.T) *oracle {
 	t.Helper()
 	process := exec.CommandContext(t.Context(), needs.Program(t, "oracle", "."))
 	process.Env = []string{"LIMIT_RESPONSE_HEADERS_ENABLED=true", "RESPONSE_DYNAMIC_METADATA=true"}
-	process.Stderr = t.Output()
 	in, err := process.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -233,7 +233,7 @@ func TestConcurrentUse(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 100 {
-				resp, err := s.ShouldRateLimit(context.Background(), asked(descriptor("user", "a")))
+				resp, err := s.ShouldRateLimit(t.Context(), asked(descriptor("user", "a")))
 				if err == nil && resp.GetOverallCode() == rlsv3.RateLimitResponse_OK {
 					mu.Lock()
 					passed++

@@ -1,6 +1,8 @@
-// Program oracle is envoyproxy/ratelimit itself, asked by the tests of Gatehouse's: what it makes of files, which limit it finds, and what it
+// Command oracle is envoyproxy/ratelimit itself, asked by the tests of Gatehouse's: what it makes of files, which limit it finds, and what it
 // answers. It stands in a module of its own, as nothing of it belongs into Gatehouse: it panics, reads the environment and has
 // global loggers, and it needs other versions of libraries.
+//
+// It logs to the standard error, of which there is much.
 //
 // What flows in: one JSON object on each line of the standard input, a question. What flows out: one line for each, the answer.
 package main
@@ -10,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand"
 	"os"
 	"sync/atomic"
@@ -26,7 +27,6 @@ import (
 	"github.com/envoyproxy/ratelimit/src/settings"
 	"github.com/envoyproxy/ratelimit/src/stats"
 	gostats "github.com/lyft/gostats"
-	"github.com/sirupsen/logrus"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -97,7 +97,6 @@ type oracle struct {
 }
 
 func main() {
-	logrus.SetOutput(io.Discard)
 	o := &oracle{
 		stats: stats.NewStatManager(gostats.NewStore(gostats.NewNullSink(), false), settings.Settings{}),
 		redis: map[string]redis.Client{},
