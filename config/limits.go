@@ -30,7 +30,7 @@ type limitingFields struct {
 	StoreTimeout duration       `yaml:"store-timeout" jsonschema:"default=5ms" doc:"How long a request waits for the store at most, up to 1s."`
 	Lease        int            `yaml:"lease" jsonschema:"minimum=1,maximum=1000000000" doc:"How much a replica may borrow from the store at a time and spend by itself. Nothing where not said, which is exact."`
 	Enforce      string         `yaml:"enforce" jsonschema:"enum=distributed" doc:"distributed: each Envoy counts for itself, by its share of the limit, and nobody is called. Gatehouse counts where not said."`
-	Ceiling      *bool          `yaml:"ceiling" jsonschema:"default=true" doc:"Whether each Envoy refuses by itself what is beyond any doubt too much, before it asks."`
+	Ceiling      bool           `yaml:"ceiling" jsonschema:"default=false" doc:"Whether each Envoy refuses by itself, before it asks, what is far beyond the limit. What is granted beyond the limit it does not know."`
 }
 
 type windowFields struct {
@@ -96,7 +96,7 @@ func (f *limitingFields) limit(o *object, name, at string) gateway.Limit {
 	l := gateway.Limit{
 		Name: name, Key: texts(f.Key), When: f.When.when(o, join(at, "when")), Cost: f.Cost.cost(o, join(at, "cost")), Mode: f.mode(),
 		SpendRefused: f.SpendRefused, StoreAway: gateway.StoreAway(f.StoreAway), StoreTimeout: time.Duration(f.StoreTimeout),
-		Lease: int64(f.Lease), Enforce: gateway.Enforcement(f.Enforce), NoCeiling: !value(f.Ceiling, true),
+		Lease: int64(f.Lease), Enforce: gateway.Enforcement(f.Enforce), Ceiling: f.Ceiling,
 	}
 	switch {
 	case f.Windows == nil:
@@ -144,6 +144,7 @@ func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string
 		{l.Cost != gateway.Cost{}, "cost"},
 		{l.Mode != gateway.Enforce, "mode"},
 		{l.SpendRefused, "spend-refused"},
+		{l.Ceiling, "ceiling"},
 		{l.StoreAway != "", "store-away"},
 		{l.StoreTimeout != 0, "store-timeout"},
 		{l.Lease != 0, "lease"},

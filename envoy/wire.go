@@ -6,6 +6,7 @@
 package envoy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -26,8 +27,9 @@ const (
 	FilterAuthzOpen       = "gatehouse.authz.open"
 	FilterPolicy          = "gatehouse.policy"
 	FilterGuard           = "gatehouse.guard"
-	FilterCeiling         = "gatehouse.ceiling" // Local ceilings in front of limits.
-	FilterCost            = "gatehouse.cost"    // Takes costs from responses.
+	FilterCeilingCheck    = "gatehouse.ceiling.check" // Ceilings in front of Checks that spend limits.
+	FilterCeiling         = "gatehouse.ceiling"       // Ceilings in front of rate limit calls.
+	FilterCost            = "gatehouse.cost"          // Takes costs from responses.
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
 	// FilterQuotaMark tells FilterQuota which limit a route has; FilterQuota enforces this Envoy's part of it.
@@ -60,6 +62,10 @@ const (
 	MetadataRateLimitRules = "rules"
 	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
 	MetadataRateLimitLimit = "limit"
+	// MetadataRateLimitShadow is the key of the name of the first limit in shadow mode that would have refused the request.
+	MetadataRateLimitShadow = "shadow"
+	// MetadataAuthzShadow is the same where the Check spends the limits.
+	MetadataAuthzShadow = "gatehouse.limits.shadow"
 )
 
 // MetadataCost is the namespace in which FilterCost leaves costs, as texts by the names of the response headers in which they stood.
@@ -90,6 +96,9 @@ const (
 	PrefixGuard     = "guard."
 	KeyShadowResult = PrefixGuard + "shadow_engine_result"
 	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
+	// KeyWay is the key under which the guard writes the name of the rule that let a request pass: Way's, where ways differ in what
+	// they say of a caller.
+	KeyWay = PrefixGuard + "enforced_effective_policy_id"
 	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
 	RefusedPlain = "denied"
 	// MetadataReasons is the namespace in a route's metadata that has, by the name of a policy's refusal, its reason.
@@ -103,6 +112,10 @@ func PolicyRefusal(policy, reason string) string {
 	}
 	return policy + "/" + reason
 }
+
+// Way returns the name of the guard's rule for the n-th way to prove who calls, in the order in which they are tried. Envoy looks
+// at rules in the order of their names.
+func Way(n int) string { return fmt.Sprintf("way-%03d", n) }
 
 // FurtherRefusal returns the n-th name of a policy's refusal, n from 1: the name itself, and then POLICY~N/REASON. A rule of
 // Envoy's has a name of its own, and a refusal may need several.
@@ -170,6 +183,8 @@ const (
 	DescriptorIssuer = "consumer.issuer"
 	// DescriptorBucket is the key of what names the bucket of a request whose stream ends.
 	DescriptorBucket = "bucket"
+	// DescriptorValues is the key of what stands for all parts of a limit's key where a daemon passes a request on to its successor.
+	DescriptorValues = "values"
 	// MetadataBuckets is a key of MetadataRateLimit, in answers of the rate limit service, and of MetadataAuthz, in answers to
 	// Checks that spend: a struct that has, by the name of each limit whose cost is known only at the end of the stream, a text by
 	// which the service finds the bucket again. A limit that does not count the request is not in it.
@@ -182,12 +197,24 @@ const (
 	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
 	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
 	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
-	HeaderClient  = "x-gatehouse-client"
-	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
-	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
+	HeaderClient = "x-gatehouse-client"
+	// HeaderLimits tells an upstream with LimitsUnasked that a limit could not be asked about the request.
+	HeaderLimits = "x-gatehouse-limits"
+	// The following tell the upstream who calls (docs/identity.md). One that has nothing to tell is not there.
+	HeaderIdentity    = "x-gatehouse-identity"    // The kind of proof: jwt, introspection, key, certificate or anonymous.
+	HeaderConsumer    = "x-gatehouse-consumer"    // Who calls.
+	HeaderApplication = "x-gatehouse-application" // By which application.
+	HeaderPlan        = "x-gatehouse-plan"        // By which plan, of a key.
+	HeaderIssuer      = "x-gatehouse-issuer"      // iss of the verified token.
+	HeaderSubject     = "x-gatehouse-subject"     // sub of the verified token.
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
 	HeaderFailureModeAllowed = "x-envoy-auth-failure-mode-allowed"
 )
+
+// ToldHeaders returns the headers that tell the upstream who calls.
+func ToldHeaders() []string {
+	return []string{HeaderIdentity, HeaderConsumer, HeaderApplication, HeaderPlan, HeaderIssuer, HeaderSubject}
+}
 
 // Resource names of xDS beside those that come from documents.
 const (

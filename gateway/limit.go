@@ -23,8 +23,8 @@ type Limit struct {
 	// Lease is how much a replica may borrow from the store at a time and spend by itself; 0: nothing, which is exact.
 	Lease   int64       `json:",omitempty"`
 	Enforce Enforcement `json:",omitempty"`
-	// NoCeiling keeps Envoy from refusing by itself what is beyond any doubt too much.
-	NoCeiling bool `json:",omitempty"`
+	// Ceiling lets each Envoy refuse by itself, before it calls, what is far beyond the limit.
+	Ceiling bool `json:",omitempty"`
 	// Scope is whose requests are counted together: "payments/v1" for a limit of the API, "payments/v1/getPayment" for one of an
 	// operation, "route/NAME" for one of a Route document, "limit/NAME" for all that name a Limit document. Assemble fills it.
 	Scope string

@@ -27,6 +27,7 @@ func (s *Server) openLimits() {
 	s.assign = assign.New(assign.Options{
 		Log: s.log, Now: s.options.Now, Book: assignments{s}, Shared: s.options.Store.URL != "", Caller: s.callerFleet,
 	})
+	s.countLocally()
 }
 
 // startLimits lets the shared store connect.
