@@ -1,25 +1,14 @@
 package limiter
 
-import (
-	"math"
-	"slices"
-	"time"
-)
-
-const (
-	// Entries is how many moments of spending a State remembers at most. An entry is 16 bytes.
-	Entries = 32
-	// Slots is into how many slots Per is divided for a Limit above Entries. An interval of length Per touches at most
-	// Slots+1 of them, so that one entry for each always fits.
-	Slots = Entries - 1
-)
+import "time"
 
 // Window admits Limit in the way of its Kind. Times count from the Unix epoch.
 type Window struct {
 	Kind  Kind
-	Limit int64         // At least 0; 0 refuses everything that costs.
-	Per   time.Duration // Above 0, but for a Calendar.
-	Burst int64         // Of Paced and Tokens.
+	Limit int64         // At least 0; 0 refuses everything that costs. Exact up to 2^48.
+	Per   time.Duration // Above 0, but for a Calendar. Exact up to 366 days.
+	// Burst is how much Paced and Tokens admit at once; below 1 it is 1 for Paced, which keeps requests apart, and Limit for Tokens.
+	Burst int64
 	// Calendar says when the periods of a Quota begin.
 	Calendar *Calendar
 }
@@ -32,167 +21,227 @@ const (
 	Sliding Kind = iota // In any half-open interval of length Per at most Limit.
 	Paced               // GCRA: at most Burst + Limit/Per x time in any interval.
 	Fixed               // Limit in each interval of length Per that begins at a multiple of it.
-	Tokens              // A bucket of Burst tokens, into which Limit flow per Per.
+	Tokens              // A bucket of Burst tokens, into which Limit flow per Per. It is the arithmetic of Paced, told by what is left.
 	Quota               // Limit in each period of a Calendar.
 )
 
-// Calendar tells the periods of a Quota apart, in its time zone, daylight saving included.
-type Calendar struct {
-	Every  Period
-	Anchor int            // On which day a period begins: 1 to 31 of a month, and its last where it has fewer; 1 (Monday) to 7 of a week.
-	Zone   *time.Location // nil: UTC.
-}
-
-// Period is a period of the calendar.
-type Period uint8
-
-// The periods.
-const (
-	Day Period = iota
-	Week
-	Month
-)
+// Aligned says whether windows of a kind begin when the clock on the wall says so. The others only measure how much time
+// passes, and are best served by a clock that nobody sets.
+func (k Kind) Aligned() bool { return k == Fixed || k == Quota }
 
 // Result says whether a cost may be spent, and what a caller should know about it.
 type Result struct {
 	OK        bool
-	Remaining int64         // What could be spent now, at least 0.
-	Reset     time.Duration // Until Remaining grows; 0 where nothing is spent.
-	// Retry is how long to wait until the same cost is admitted if nobody spends meanwhile; 0 where OK. A cost above the
-	// Limit is never admitted: Retry is then Per.
+	Remaining int64 // What could be spent now, at least 0.
+	// Reset is how long it takes until Remaining grows, grants left aside; 0 where nothing is spent.
+	Reset time.Duration
+	// Retry is how long to wait until the same cost is admitted if nobody spends meanwhile; 0 where OK. A cost above what is
+	// ever admitted at once has to wait for ever: Retry is then Per, of a Quota the time until the period ends.
 	Retry time.Duration
 }
 
-// State is what was spent from one bucket. The zero value is a bucket from which nothing was spent. It is not safe for
-// concurrent use.
-type State struct {
-	log   []entry // Oldest first; stamps ascend.
-	spent int64   // Sum of the costs in log.
-}
-
-// entry is what was spent at a moment, or within one slot up to that moment.
-type entry struct {
-	at   time.Duration
-	cost int64
-}
-
-// Slack is how much longer than Per something spent may count: the bound of refusing early. It is 0, exact, for a Limit of
-// at most Entries.
-func (w Window) Slack() time.Duration {
-	if w.Limit <= Entries {
+// Most returns how much can be spent at once where nothing is spent.
+func (w Window) Most() int64 {
+	switch {
+	case w.Limit <= 0:
 		return 0
+	case w.Kind == Paced:
+		return max(w.Burst, 1)
+	case w.Kind == Tokens && w.Burst > 0:
+		return w.Burst
 	}
-	return (w.Per + Slots - 1) / Slots
+	return w.Limit
 }
 
 // Peek says what spending cost would do, and spends nothing. Costs below 0 count as 0, which only more than Limit already
-// spent (a limit that was lowered) refuses. The time now counts from any moment that stays the same for one State; a time
-// before the latest spending is taken to be that. Peek forgets what no longer counts, hence the pointer.
+// spent (a limit that was lowered) refuses. Where the clock was set back, what was spent since is taken to be spent now. Peek
+// forgets what no longer counts, hence the pointer.
 func (w Window) Peek(s *State, now time.Duration, cost int64) Result {
 	cost = max(cost, 0)
-	now = w.forget(s, now)
-	r := Result{Remaining: max(w.Limit-s.spent, 0)}
-	r.OK = cost <= w.Limit-s.spent // Not spent+cost, which could overflow.
-	if s.spent > 0 {
+	w.forget(s, now)
+	spent, most := w.counted(s, now), w.Most()
+	var r Result
+	free := most - spent
+	r.Remaining = max(free, 0)
+	if spent > 0 {
 		r.Reset = w.until(s, now, r.Remaining+1)
 	}
-	if !r.OK {
-		r.Retry = w.until(s, now, cost)
+	if s.grant != nil {
+		r.Remaining += min(s.grant.left, mostInt-r.Remaining)
+		free = r.Remaining
+	}
+	if r.OK = cost <= free; !r.OK { // Not spent+cost, which could overflow.
+		r.Retry = w.retry(s, now, cost)
 	}
 	return r
 }
 
+// retry returns how long it takes until cost is admitted.
+func (w Window) retry(s *State, now time.Duration, cost int64) time.Duration {
+	if s.grant != nil {
+		// While the grant lasts, the window itself has to admit less.
+		if wait := w.until(s, now, max(cost-s.grant.left, 0)); now+wait < w.passed(s.grant.at) && cost-s.grant.left <= w.Most() {
+			return wait
+		}
+	}
+	return w.until(s, now, cost)
+}
+
 // Spend records that cost is spent now, without asking whether it may be: callers Peek first, so that a request that needs
-// several buckets spends from all or none.
+// several buckets spends from all or none. What the window does not admit is taken from a grant, as far as there is one.
 func (w Window) Spend(s *State, now time.Duration, cost int64) {
 	if cost <= 0 {
 		return
 	}
-	now = w.forget(s, now)
-	cost = min(cost, math.MaxInt64-s.spent)
-	s.spent += cost
-	slot := w.Slack()
-	if n := len(s.log); n > 0 {
-		if sameSlot(s.log[n-1].at, now, slot) {
-			s.log[n-1] = entry{at: now, cost: s.log[n-1].cost + cost}
-			return
-		}
-		if n >= Entries {
-			s.merge(slot)
-		}
-		// Only spending beyond an exact Limit finds no room. It joins the latest entry: early, never late.
-		if n = len(s.log); n >= Entries {
-			s.log[n-1] = entry{at: now, cost: s.log[n-1].cost + cost}
-			return
+	w.forget(s, now)
+	s.kind = w.Kind
+	if g := s.grant; g != nil {
+		given := min(g.left, max(cost-max(w.Most()-w.counted(s, now), 0), 0))
+		cost -= given
+		if g.left -= given; g.left == 0 {
+			s.grant = nil
 		}
 	}
-	s.log = append(s.log, entry{at: now, cost: cost})
+	if cost > 0 {
+		w.record(s, now, min(cost, mostInt-s.spent))
+	}
 }
 
-// Clone returns a copy that shares nothing with s.
-func (s *State) Clone() State { return State{log: slices.Clone(s.log), spent: s.spent} }
+// Refund gives back what was spent, the oldest first, so that what is left counts for longest: it may refuse early, and never
+// admits late. It returns how much that was: never more than is spent. A grant does not grow by it.
+func (w Window) Refund(s *State, now time.Duration, cost int64) int64 {
+	w.forget(s, now)
+	back := min(cost, w.counted(s, now))
+	if back <= 0 {
+		return 0
+	}
+	if w.Kind == Sliding {
+		s.takeOldest(back)
+	} else {
+		s.spent -= back
+		w.forget(s, now) // Of what flows, all may be gone now.
+	}
+	return back
+}
+
+// Grant admits more than the window does, by cost, until the window has passed: Per after the latest grant, or the end of the
+// period in which it was given. Grants add up.
+func (w Window) Grant(s *State, now time.Duration, cost int64) {
+	if cost <= 0 {
+		return
+	}
+	w.forget(s, now)
+	s.kind = w.Kind
+	g := grant{at: now, left: cost}
+	if s.grant != nil {
+		g.left += min(s.grant.left, mostInt-cost)
+	}
+	s.grant = &g
+}
+
+// Spent returns how much of the window counts as spent now. What a grant paid for does not.
+func (w Window) Spent(s *State, now time.Duration) int64 {
+	w.forget(s, now)
+	return w.counted(s, now)
+}
+
+// Granted returns what is left of grants.
+func (w Window) Granted(s *State, now time.Duration) int64 {
+	if w.forget(s, now); s.grant == nil {
+		return 0
+	}
+	return s.grant.left
+}
 
 // Empty returns the time from which on the State equals the zero value: nothing is lost by dropping it then.
 func (w Window) Empty(s *State) time.Duration {
-	if len(s.log) == 0 {
-		return math.MinInt64
+	empty := never
+	switch {
+	case s.kind != w.Kind:
+		return empty
+	case w.Kind == Sliding:
+		if n := len(s.log); n > 0 {
+			empty = s.log[n-1].at + w.Per
+		}
+	case s.spent > 0 && w.Kind.Aligned():
+		empty = w.passed(s.at)
+	case s.spent > 0:
+		empty = sum(s.at, w.drainTime(s.spent))
 	}
-	return s.log[len(s.log)-1].at + w.Per
+	if s.grant != nil {
+		empty = max(empty, w.passed(s.grant.at))
+	}
+	return empty
 }
 
-// Spent returns how much counts now.
-func (w Window) Spent(s *State, now time.Duration) int64 {
-	w.forget(s, now)
+// passed returns when a window that holds a moment has passed.
+func (w Window) passed(at time.Duration) time.Duration {
+	if w.Kind.Aligned() {
+		_, end := w.period(at)
+		return end
+	}
+	return sum(at, w.Per)
+}
+
+// forget drops what no longer counts, and all that another kind of window has counted.
+func (w Window) forget(s *State, now time.Duration) {
+	if s.kind != w.Kind {
+		*s = State{}
+		return
+	}
+	if s.grant != nil {
+		w.forgetGrant(s, now)
+	}
+	switch w.Kind {
+	case Sliding:
+		s.forgetSliding(now, w.Per)
+	case Fixed, Quota:
+		w.forgetPeriod(s, now)
+	default:
+		w.drain(s, now)
+	}
+}
+
+func (w Window) forgetGrant(s *State, now time.Duration) {
+	g := s.grant
+	if g.at > now && !(w.Kind.Aligned() && w.nextPeriod(g.at, now)) {
+		g.at = now
+	}
+	if now >= w.passed(g.at) {
+		s.grant = nil
+	}
+}
+
+// counted returns what is spent, after forget.
+func (w Window) counted(s *State, now time.Duration) int64 {
+	if w.Kind == Paced || w.Kind == Tokens {
+		return s.spent - w.drained(now-s.at, s.spent)
+	}
 	return s.spent
 }
 
-// forget drops what no longer counts and returns the time to go on with, which never runs backwards.
-func (w Window) forget(s *State, now time.Duration) time.Duration {
-	n := len(s.log)
-	if n == 0 {
-		return now
-	}
-	now = max(now, s.log[n-1].at)
-	gone := 0
-	for gone < n && now-s.log[gone].at >= w.Per {
-		s.spent -= s.log[gone].cost
-		gone++
-	}
-	if gone > 0 {
-		s.log = s.log[:copy(s.log, s.log[gone:])]
-	}
-	return now
-}
-
-// until returns how long it takes until cost would be admitted.
+// until returns how long it takes until the window by itself admits cost.
 func (w Window) until(s *State, now time.Duration, cost int64) time.Duration {
-	if cost > w.Limit {
-		return w.Per
+	switch w.Kind {
+	case Sliding:
+		return w.untilSliding(s, now, cost)
+	case Fixed, Quota:
+		return w.untilPeriod(s, now)
 	}
-	excess := s.spent - (w.Limit - cost)
-	for _, e := range s.log {
-		if excess -= e.cost; excess <= 0 {
-			return e.at + w.Per - now
-		}
-	}
-	return 0
+	return w.untilDrained(s, now, cost)
 }
 
-// merge joins neighbours of the same slot. That is only needed where a Limit was raised above Entries.
-func (s *State) merge(slot time.Duration) {
-	kept := s.log[:1]
-	for _, e := range s.log[1:] {
-		last := &kept[len(kept)-1]
-		if sameSlot(last.at, e.at, slot) {
-			*last = entry{at: e.at, cost: last.cost + e.cost}
-			continue
+func (w Window) record(s *State, now time.Duration, cost int64) {
+	switch w.Kind {
+	case Sliding:
+		w.recordSliding(s, now, cost)
+	case Fixed, Quota:
+		s.at = max(s.at, now) // A clock that was set back over a border: it stays in the later period.
+		s.spent += cost
+	default:
+		if s.spent == 0 {
+			s.at = now
 		}
-		kept = append(kept, e)
+		s.spent += cost
 	}
-	s.log = kept
-}
-
-// sameSlot says whether two moments may share an entry; with slots of length 0 only the same moment may.
-func sameSlot(a, b, slot time.Duration) bool {
-	return a == b || slot > 0 && a/slot == b/slot
 }

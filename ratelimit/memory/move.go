@@ -123,7 +123,7 @@ func (s *Store) put(h hash, again bool, w limiter.Window, spendings []limiter.Sp
 	shard.Lock()
 	defer shard.Unlock()
 	now := s.clock().Sub(s.origin)
-	state, err := limiter.Restore(spendings, now)
+	state, err := limiter.Restore(w.Kind, spendings, now)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,112 @@
+package limiter
+
+import "time"
+
+const (
+	// Entries is how many moments of spending a State remembers at most. An entry is 16 bytes.
+	Entries = 32
+	// Slots is into how many slots Per is divided for a Limit above Entries. An interval of length Per touches at most
+	// Slots+1 of them, so that one entry for each always fits.
+	Slots = Entries - 1
+)
+
+// Slack is how much longer than Per something spent may count in a Sliding window: the bound of refusing early. It is 0, exact,
+// for a Limit of at most Entries, and for the other kinds.
+func (w Window) Slack() time.Duration {
+	if w.Limit <= Entries || w.Kind != Sliding {
+		return 0
+	}
+	return (w.Per + Slots - 1) / Slots
+}
+
+// forgetSliding drops what is older than per. Where the clock was set back, what was spent last was spent now, and all before
+// it as much before.
+func (s *State) forgetSliding(now, per time.Duration) {
+	n := len(s.log)
+	if n == 0 {
+		return
+	}
+	if ahead := s.log[n-1].at - now; ahead > 0 {
+		for i := range s.log {
+			s.log[i].at -= ahead
+		}
+	}
+	gone := 0
+	for gone < n && now-s.log[gone].at >= per {
+		s.spent -= s.log[gone].cost
+		gone++
+	}
+	if gone > 0 {
+		s.log = s.log[:copy(s.log, s.log[gone:])]
+	}
+}
+
+// untilSliding returns how long it takes until cost would be admitted.
+func (w Window) untilSliding(s *State, now time.Duration, cost int64) time.Duration {
+	if cost > w.Limit {
+		return w.Per
+	}
+	excess := s.spent - (w.Limit - cost)
+	if excess <= 0 {
+		return 0
+	}
+	for _, e := range s.log {
+		if excess -= e.cost; excess <= 0 {
+			return e.at + w.Per - now
+		}
+	}
+	return 0
+}
+
+func (w Window) recordSliding(s *State, now time.Duration, cost int64) {
+	s.spent += cost
+	slot := w.Slack()
+	if n := len(s.log); n > 0 {
+		if sameSlot(s.log[n-1].at, now, slot) {
+			s.log[n-1] = entry{at: now, cost: s.log[n-1].cost + cost}
+			return
+		}
+		if n >= Entries {
+			s.merge(slot)
+		}
+		// Only spending beyond an exact Limit finds no room. It joins the latest entry: early, never late.
+		if n = len(s.log); n >= Entries {
+			s.log[n-1] = entry{at: now, cost: s.log[n-1].cost + cost}
+			return
+		}
+	}
+	s.log = append(s.log, entry{at: now, cost: cost})
+}
+
+// takeOldest gives back what was spent, at most all of it.
+func (s *State) takeOldest(back int64) {
+	s.spent -= back
+	gone := 0
+	for gone < len(s.log) && s.log[gone].cost <= back {
+		back -= s.log[gone].cost
+		gone++
+	}
+	s.log = s.log[:copy(s.log, s.log[gone:])]
+	if len(s.log) > 0 {
+		s.log[0].cost -= back
+	}
+}
+
+// merge joins neighbours of the same slot. That is only needed where a Limit was raised above Entries.
+func (s *State) merge(slot time.Duration) {
+	kept := s.log[:1]
+	for _, e := range s.log[1:] {
+		last := &kept[len(kept)-1]
+		if sameSlot(last.at, e.at, slot) {
+			*last = entry{at: e.at, cost: last.cost + e.cost}
+			continue
+		}
+		kept = append(kept, e)
+	}
+	s.log = kept
+}
+
+// sameSlot says whether two moments may share an entry; with slots of length 0 only the same moment may.
+func sameSlot(a, b, slot time.Duration) bool {
+	return a == b || slot > 0 && a/slot == b/slot
+}
