@@ -92,6 +92,11 @@ record: build envoy ## Record the first run as docs/first-run.svg
 bench: envoy ## Measure, each figure against a floor in the same run
 	@go run ./bench $(BENCHFLAGS)
 
+.PHONY: peer
+peer: ## Install envoyproxy/ratelimit into .tools/, which `make bench` then measures beside Gatehouse
+	@GOBIN=$(CURDIR)/.tools/peer go install github.com/envoyproxy/ratelimit/src/service_cmd@$$(go list -m -f '{{.Version}}' github.com/envoyproxy/ratelimit)
+	@mkdir -p .tools/bin; mv .tools/peer/service_cmd .tools/bin/envoyproxy-ratelimit; rmdir .tools/peer
+
 ##@ The workbench
 
 .PHONY: tools

@@ -63,7 +63,7 @@ func (b *bench) peer(ctx context.Context, redis string) (*process, string, error
 	socket := filepath.Join(dir, "grpc.sock")
 	command := exec.CommandContext(ctx, binary) //nolint:gosec // A program of this machine.
 	command.Env = append(os.Environ(),
-		"RUNTIME_ROOT="+dir, "RUNTIME_SUBDIRECTORY=ratelimit", "RUNTIME_WATCH_ROOT=false", "USE_STATSD=false", "LOG_LEVEL=error",
+		"RUNTIME_ROOT="+dir, "RUNTIME_SUBDIRECTORY=ratelimit", "RUNTIME_WATCH_ROOT=false", "DISABLE_STATS=true", "USE_STATSD=false", "LOG_LEVEL=error",
 		"REDIS_SOCKET_TYPE=unix", "REDIS_URL="+redis, "GRPC_UDS="+socket,
 		"HOST=127.0.0.1", "PORT="+strconv.Itoa(ports[0]), "DEBUG_HOST=127.0.0.1", "DEBUG_PORT="+strconv.Itoa(ports[1]),
 		"GRPC_HOST=127.0.0.1", "GRPC_PORT="+strconv.Itoa(ports[2]))
