@@ -44,7 +44,7 @@ func TestRealEnvoy(t *testing.T) {
 	t.Parallel()
 	binary := needs.Envoy(t)
 	dir := socketDir(t)
-	limits := gateway.Limit{Name: "per-customer", Limit: 5, Per: time.Minute}
+	limits := gateway.Limit{Name: "per-customer", Windows: []gateway.Window{{Limit: 5, Per: time.Minute}}}
 	cases := []struct {
 		route edgeRoute
 		limit []gateway.Limit

@@ -211,11 +211,8 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 	}()
 	d := s.evaluator.decide(ctx, &r)
 	var limits *counted
-	if (d == nil || d.result == Allowed) && r.spendsLimits() {
-		var refusal *decision
-		if limits, refusal = s.spend(ctx, &r, d); refusal != nil {
-			d = refusal
-		}
+	if r.spendsLimits() {
+		limits, d = s.spend(ctx, &r, d)
 	}
 	s.record(ctx, &r, began, d)
 	return s.answer(e, &r, d, limits)

@@ -135,7 +135,9 @@ func (p *policy) residue(entry ast.Ref, s shape, parameters ast.Object) (gateway
 	queries, support, err := topdown.NewQuery(query).
 		WithCompiler(p.compiler).WithStore(p.store).WithTransaction(p.txn).
 		WithInput(ast.ObjectTerm([2]*ast.Term{ast.StringTerm("gatehouse"), told})).
-		WithUnknowns([]*ast.Term{ast.MustParseTerm("input.attributes"), ast.MustParseTerm("input.gatehouse.identity")}).
+		WithUnknowns([]*ast.Term{
+			ast.MustParseTerm("input.attributes"), ast.MustParseTerm("input.source_principal"), ast.MustParseTerm("input.gatehouse.identity"),
+		}).
 		WithTime(time.Unix(0, 0)).
 		WithBuiltins(p.builtins).
 		WithCancel(cancel).
@@ -154,6 +156,9 @@ func (p *policy) residue(entry ast.Ref, s shape, parameters ast.Object) (gateway
 	}
 	if !s.allowing {
 		holds = not(holds)
+	}
+	if _, ok := (&gateway.Predicate{Not: &holds}).Clauses(); !ok {
+		return gateway.Predicate{}, "it entangles headers with other parts of the request"
 	}
 	return holds, ""
 }

@@ -2,10 +2,12 @@ package authz_test
 
 import (
 	"encoding/json"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -75,8 +77,11 @@ func drawnCheck(t interface{ Fatal(args ...any) }, r *randrego.Request) *authv3.
 	check := checkOf("r1")
 	headers := map[string]string{":method": r.Method, ":path": r.Path, ":authority": r.Host}
 	for name := range lines(r) {
-		headers[name] = strings.Join(lines(r)[name], ",")
+		headers[name] = written(joined(r, name))
 	}
+	check.Attributes.Source = &authv3.AttributeContext_Peer{Principal: principal(r), Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
+		SocketAddress: &corev3.SocketAddress{Address: r.Peer},
+	}}}
 	check.Attributes.Request = &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
 		Method: r.Method, Path: r.Path, Host: r.Host, Headers: headers,
 	}}
@@ -90,11 +95,43 @@ func drawnCheck(t interface{ Fatal(args ...any) }, r *randrego.Request) *authv3.
 }
 
 func lines(r *randrego.Request) map[string][]string {
-	out := map[string][]string{}
+	out := map[string][]string{":method": {r.Method}, ":path": {r.Path}, ":authority": {r.Host}}
 	for _, h := range r.Headers {
-		out[h[0]] = append(out[h[0]], h[1])
+		name := strings.ToLower(h[0])
+		out[name] = append(out[name], h[1])
 	}
 	return out
+}
+
+// joined returns all values of a header as Envoy joins them.
+func joined(r *randrego.Request, name string) string {
+	separator := ","
+	if name == "cookie" {
+		separator = "; "
+	}
+	return strings.Join(lines(r)[name], separator)
+}
+
+// written returns a text as Envoy writes it into a message: an exclamation mark stands for each byte that is no UTF-8.
+func written(text string) string {
+	var out strings.Builder
+	for len(text) > 0 {
+		c, size := utf8.DecodeRuneInString(text)
+		if c == utf8.RuneError && size == 1 {
+			c = '!'
+		}
+		out.WriteRune(c)
+		text = text[size:]
+	}
+	return out.String()
+}
+
+// principal is whom the certificate of a request names.
+func principal(r *randrego.Request) string {
+	if r.Shown == "" {
+		return ""
+	}
+	return randrego.Certificates()[r.Shown].Principal()
 }
 
 // holds decides by a predicate as Envoy does.
@@ -149,6 +186,10 @@ func fits(test *gateway.Test, r *randrego.Request) bool {
 		return one(value, func(text, pattern string) bool {
 			return regexp.MustCompile(`\A(?:` + pattern + `)\z`).MatchString(eachByte(text))
 		})
+	case gateway.OpWithin:
+		return one(value, func(address, network string) bool {
+			return netip.MustParsePrefix(network).Contains(netip.MustParseAddr(address))
+		})
 	case gateway.OpIncludes:
 		list, _ := value.([]any)
 		return slices.ContainsFunc(list, func(v any) bool { return one(v, same) })
@@ -166,8 +207,11 @@ func found(test *gateway.Test, r *randrego.Request) (value any, ok bool) {
 	case gateway.OfHost:
 		return r.Host, true
 	case gateway.OfHeader:
-		values := lines(r)[test.Name]
-		return strings.Join(values, ","), values != nil
+		return joined(r, test.Name), lines(r)[test.Name] != nil
+	case gateway.OfAddress:
+		return r.Peer, true
+	case gateway.OfPrincipal:
+		return principal(r), r.Shown != ""
 	case gateway.OfClaim:
 		value = r.Claims
 		for _, step := range test.Path {

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -192,6 +193,8 @@ func (t *translator) call(name string, args []*ast.Term) gateway.Predicate {
 		return t.regex(args[0], args[1])
 	case ast.Member.Name:
 		return t.member(args[0], args[1])
+	case ast.NetCIDRContains.Name:
+		return t.within(args[0], args[1])
 	}
 	return t.fail("it calls %s", strings.TrimPrefix(name, guardedPrefix))
 }
@@ -236,6 +239,8 @@ func (t *translator) is(s subject, values []any) gateway.Predicate {
 			return t.fail("it denies by an element of a list of the token")
 		}
 		return t.test(s, gateway.OpIncludes, values...)
+	case s.of == gateway.OfAddress:
+		return t.address(s, values)
 	case s.textual || s.of != gateway.OfClaim:
 		values = onlyTexts(values, !s.textual)
 		if len(values) == 0 {
@@ -286,6 +291,9 @@ func (t *translator) text(op gateway.Op, where, what *ast.Term) gateway.Predicat
 	if len(values) == 0 {
 		return gateway.Predicate{Never: true}
 	}
+	if s.of == gateway.OfAddress {
+		return t.addressText(s, op, values)
+	}
 	return t.test(s, op, values...)
 }
 
@@ -297,6 +305,9 @@ func (t *translator) regex(pattern, where *ast.Term) gateway.Predicate {
 	text, ok := pattern.Value.(ast.String)
 	if !ok || s.element || s.scopes || s.whole {
 		return t.fail("it calls %s", ast.RegexMatch.Name)
+	}
+	if s.of == gateway.OfAddress || s.of.Expressed() {
+		return t.fail("it compares %s with a regular expression", s.words())
 	}
 	whole, why := wholeText(string(text))
 	if why != "" {
@@ -346,7 +357,9 @@ func (t *translator) there(s subject) gateway.Predicate {
 		return t.fail("it looks at any element of a list")
 	case s.scopes, s.whole: // They are there with every verified token, all of which name their issuer.
 		return t.test(subject{of: gateway.OfClaim, path: []string{"iss"}}, gateway.OpPresent)
-	case s.textual: // What is empty is not there.
+	case s.of == gateway.OfAddress:
+		return t.test(s, gateway.OpWithin, "0.0.0.0/0", "::/0")
+	case s.textual && !s.of.Expressed(): // What is empty is not there.
 		return t.test(s, gateway.OpRegex, "(?s:.+)")
 	}
 	return t.test(s, gateway.OpPresent)
@@ -374,6 +387,9 @@ func (t *translator) granted(values []any) gateway.Predicate {
 func (t *translator) test(s subject, op gateway.Op, values ...any) gateway.Predicate {
 	if t.tests += max(1, len(values)); t.tests > mostTests {
 		return t.fail("it makes more than %d comparisons", mostTests)
+	}
+	if s.of == gateway.OfHeader && slices.ContainsFunc(values, marked) {
+		return t.fail("it compares the header %s with a text that holds an exclamation mark", s.name)
 	}
 	return gateway.Predicate{Test: &gateway.Test{Of: s.of, Name: s.name, Path: s.path, Op: op, Values: values}}
 }

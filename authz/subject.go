@@ -55,8 +55,14 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	case len(steps) == 4 && path == request+"host":
 		s.of, s.textual = gateway.OfHost, true
 	case len(steps) == 5 && strings.HasPrefix(path, request+"headers."):
-		// A policy sees all values of a header in one text, and Envoy's RBAC compares each value by itself.
-		return s, fmt.Sprintf("it reads the header %s, of which a request may have several", steps[4])
+		s.of, s.name = gateway.OfHeader, steps[4]
+		if !headerName(s.name) {
+			return s, fmt.Sprintf("it reads the header %s, and no header is spelt so", steps[4])
+		}
+	case path == "attributes.source.address.socketAddress.address":
+		s.of, s.textual = gateway.OfAddress, true
+	case path == "attributes.source.principal", path == "source_principal":
+		s.of, s.textual = gateway.OfPrincipal, true
 	case len(steps) == 3 && path == claims+"subject":
 		s.of, s.path, s.textual = gateway.OfClaim, []string{"sub"}, true
 	case len(steps) == 3 && path == claims+"issuer":
@@ -80,6 +86,28 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 		return s, fmt.Sprintf("it looks into %s", ref)
 	}
 	return s, ""
+}
+
+// headerName reports whether a header may have a name: as Envoy spells it, in lower case (RFC 9110, section 5.1).
+func headerName(name string) bool {
+	name = strings.TrimPrefix(name, ":")
+	for i := range len(name) {
+		if !isToken(name[i]) || 'A' <= name[i] && name[i] <= 'Z' {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// words names the subject.
+func (s *subject) words() string {
+	switch s.of {
+	case gateway.OfHeader:
+		return "the header " + s.name
+	case gateway.OfAddress:
+		return "the peer's address"
+	}
+	return "whom the client's certificate names"
 }
 
 func kindOf(term *ast.Term) string {

@@ -42,8 +42,8 @@ func (r *Route) Judgements() []Judgement {
 // compares tells what a predicate looks at.
 func (p *Predicate) compares() string {
 	words := map[Attribute]string{
-		OfMethod: "the method", OfPath: "the path", OfTarget: "the path", OfHost: "the host", OfAddress: "the client's address",
-		OfSPIFFE: "the client's certificate",
+		OfMethod: "the method", OfPath: "the path", OfTarget: "the path", OfHost: "the host", OfAddress: "the peer's address",
+		OfPrincipal: "the client's certificate",
 	}
 	var parts []string
 	p.Walk(func(t *Test) {

@@ -16,14 +16,18 @@ func (r *Route) Native() []AppliedPolicy {
 }
 
 // settle takes from Envoy what it cannot decide on this very route: who reads claims must know that every caller has a
-// verified token, or that none has. A caller who came another way may have shown a token that proves nothing here.
+// verified token, or that none has. A caller who came another way may have shown a token that proves nothing here. And where
+// the PROXY protocol comes first, Envoy's rules and a policy do not mean the same peer.
 func (r *Route) settle() {
-	if r.TakesToken() || len(r.Issuers(ByJWT)) == 0 {
-		return
-	}
+	tokens := !r.TakesToken() && len(r.Issuers(ByJWT)) > 0
+	proxied := r.Gateway != nil && r.Gateway.Trust.ProxyProtocol
 	for i := range r.Authorize {
-		if p := &r.Authorize[i]; p.Native != nil && p.Native.reads(OfClaim) {
+		switch p := &r.Authorize[i]; {
+		case p.Native == nil:
+		case tokens && p.Native.reads(OfClaim):
 			p.Native, p.Why = nil, "it reads claims, and callers may come without a token"
+		case proxied && p.Native.reads(OfAddress):
+			p.Native, p.Why = nil, "it reads the peer's address, which the PROXY protocol replaces"
 		}
 	}
 }

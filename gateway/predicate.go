@@ -31,8 +31,9 @@ const (
 	OfHost    Attribute = "host"    // The :authority header, with the port where there is one.
 	OfHeader  Attribute = "header"  // Its values joined with a comma, where there are several.
 	OfClaim   Attribute = "claim"   // Of the verified token.
-	OfAddress Attribute = "address" // Of the client, as the Gateway's trust says.
-	OfSPIFFE  Attribute = "spiffe"  // URI names of the client's certificate.
+	OfAddress Attribute = "address" // Of the peer, who opened the connection: for OpWithin alone.
+	// OfPrincipal is whom the client's certificate names: its first URI name, or else its first DNS name, or else its subject.
+	OfPrincipal Attribute = "principal"
 )
 
 // Op is how a Test compares.

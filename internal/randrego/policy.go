@@ -69,9 +69,12 @@ func (p *policy) body(depth int) string {
 
 func (p *policy) expression(depth int) string {
 	text := ""
-	if depth > 0 && rapid.IntRange(0, 3).Draw(p.t, "helper") == 0 {
+	switch kind := rapid.IntRange(0, 5).Draw(p.t, "what"); {
+	case depth > 0 && kind == 0:
 		text = p.helper(depth - 1)
-	} else {
+	case kind < 3:
+		text = p.seen()
+	default:
 		text = p.comparison()
 	}
 	if rapid.IntRange(0, 2).Draw(p.t, "negated") == 0 && !strings.Contains(text, "some ") && !strings.Contains(text, ":=") {
@@ -104,18 +107,44 @@ func (p *policy) pick(what string, from ...string) string {
 // text draws something of a request that is mostly text.
 func (p *policy) text() string {
 	return p.pick("text", "http.method", "http.path", "http.host", `http.headers["x-a"]`, `http.headers["x-b"]`, "claims.role", "claims.sub",
-		"verified.sub", "input.gatehouse.identity.subject", "claims.realm.kind", "claims.level")
+		"verified.sub", "input.gatehouse.identity.subject", "claims.realm.kind", "claims.level", `http.headers["x-c"]`, `http.headers.cookie`, `http.headers[":path"]`, peer, "input.attributes.source.principal",
+		"input.source_principal")
 }
+
+// peer is the address of who opened the connection.
+const peer = "input.attributes.source.address.socketAddress.address"
 
 // constant draws a value to compare with.
 func (p *policy) constant() string {
 	return p.pick("constant", `"GET"`, `"PUT"`, `"/r/a"`, `"/r/a?q=1"`, `"api.bank.test"`, `"teller"`, `"alice"`, `"a"`, `"a,b"`, `""`, `"é!"`, "3", "true", "false",
-		"input.gatehouse.parameters.role", "input.gatehouse.parameters.level", "0", `"user"`)
+		"input.gatehouse.parameters.role", "input.gatehouse.parameters.level", "0", `"user"`, `",a"`, `","`, `"127.0.0.1"`,
+		`"spiffe://bank.test/tellers/anna"`, `"till.bank.test"`, `"CN=anna"`, `"k=v; a"`)
 }
 
 // piece draws a text to look for in another.
 func (p *policy) piece() string {
-	return p.pick("piece", `"/r"`, `"/r/a"`, `"q=1"`, `"a"`, `"api."`, `".test"`, `"tell"`, `"é"`, `"!"`, `"ice"`, "input.gatehouse.parameters.role")
+	return p.pick("piece", `"/r"`, `"/r/a"`, `"q=1"`, `"a"`, `"api."`, `".test"`, `"tell"`, `"é"`, `"!"`, `"ice"`, "input.gatehouse.parameters.role", `","`, `"127."`, `"127.0.0."`,
+		`"spiffe://bank.test/"`, `".bank.test"`, `"CN="`, `"k="`)
+}
+
+// seen draws something that Envoy sees of a request by its expressions and its rules on addresses.
+func (p *policy) seen() string {
+	switch rapid.IntRange(0, 5).Draw(p.t, "seen") {
+	case 0:
+		return fmt.Sprintf("%s == %s", peer, p.pick("address", `"127.0.0.1"`, `"127.0.0.2"`, `"::1"`, `"127.0.0.01"`))
+	case 1:
+		return fmt.Sprintf("net.cidr_contains(%s, %s)", p.pick("network", `"127.0.0.0/31"`, `"127.0.0.2/8"`, `"127.0.0.2/32"`, `"::/0"`, `"10.0.0.0/8"`), peer)
+	case 2:
+		return fmt.Sprintf("startswith(%s, %s)", peer, p.pick("start", `"127."`, `"127.0.0."`, `"10."`))
+	case 3:
+		return fmt.Sprintf("%s(%s, %s)", p.pick("function", "startswith", "endswith", "contains"),
+			p.pick("principal", "input.attributes.source.principal", "input.source_principal"),
+			p.pick("name", `"spiffe://bank.test/"`, `"spiffe://bank.test/tellers/"`, `".bank.test"`, `"CN=anna"`, `"anna"`))
+	case 4:
+		return p.pick("there", `http.headers["x-b"]`, `http.headers["x-c"]`, "http.headers.cookie", "input.source_principal", peer, `http.headers["x-missing"]`)
+	}
+	return p.pick("header", `http.headers["x-a"]`, `http.headers["x-b"]`, `http.headers["x-c"]`, `http.headers.cookie`) +
+		p.pick("operator", " == ", " != ") + p.pick("value", `"a"`, `"a,b"`, `"b"`, `""`, `","`, `"A"`, `"a,a"`, `"k=v; a"`)
 }
 
 func (p *policy) comparison() string {

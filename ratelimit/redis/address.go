@@ -17,10 +17,8 @@ const (
 	dialTimeout = 500 * time.Millisecond
 	// answerTimeout is after how long without any answer a connection is given up. Calls wait for less.
 	answerTimeout = time.Second
-	// ringScale is how many commands one connection holds, as a power of two: more than maxUnderWay, as one more would wait without
-	// an end.
-	ringScale   = 11
-	bufferBytes = 64 << 10
+	ringScale     = 4 // Commands of one connection, as a power of two: there is one at a time.
+	bufferBytes   = 64 << 10
 )
 
 // ErrAddress tells that an address of a store is none. It never holds the address, in which a password may be.
@@ -93,14 +91,15 @@ func namespaceOf(u *url.URL) (string, error) {
 	return "{" + name + "}:", nil
 }
 
-// bounded sets how a connection behaves: one, over which all calls are pipelined.
+// bounded sets how connections behave.
 func bounded(o rueidis.ClientOption) rueidis.ClientOption {
 	o.Dialer = net.Dialer{Timeout: dialTimeout, KeepAlive: answerTimeout}
 	o.ConnWriteTimeout = answerTimeout
 	o.DisableCache = true
-	o.DisableRetry = true     // What was spent by a call without an answer is not known.
-	o.AlwaysPipelining = true // Else a call that waits for too long ends the connection of all.
-	o.PipelineMultiplex = -1
+	o.DisableRetry = true // What was spent by a call without an answer is not known.
+	// Each sender of ours has a connection for itself, and reads the answer where it wrote: no other goroutine is woken.
+	o.DisableAutoPipelining = true
+	o.BlockingPoolSize = senders + 2 // One to look at the server, one to reset buckets.
 	o.RingScaleEachConn = ringScale
 	o.ReadBufferEachConn, o.WriteBufferEachConn = bufferBytes, bufferBytes
 	o.ClientName = "gatehouse"

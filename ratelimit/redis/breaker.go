@@ -126,14 +126,14 @@ func (s *Store) look(ctx context.Context) error {
 		client = &made
 		s.client.Store(client)
 	}
-	if err := s.ask(ctx, *client, lookLimit); err != nil { // It may have to connect anew.
+	if err := s.probe(ctx, *client, lookLimit); err != nil { // It may have to connect anew.
 		return err
 	}
-	return s.ask(ctx, *client, s.options.Timeout) // As calls will.
+	return s.probe(ctx, *client, s.options.Timeout) // As calls will.
 }
 
-// ask asks for anything of the buckets' slot: in a cluster other servers say nothing about that one.
-func (s *Store) ask(ctx context.Context, client rueidis.Client, limit time.Duration) error {
+// probe asks for anything of the buckets' slot: in a cluster other servers say nothing about that one.
+func (s *Store) probe(ctx context.Context, client rueidis.Client, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return client.Do(ctx, client.B().Exists().Key(s.options.Address.namespace+"b:").Build()).Error()

@@ -1,139 +1,432 @@
--- Spends the charges of one call, all or none: limiter.Window of package limiter, with the same names, in microseconds.
--- KEYS: each bucket once; behind them, where ARGV[3] > 0, the key by which the call is remembered.
--- ARGV: time in microseconds ('': this server's), milliseconds that keys stay longer than needed, milliseconds for which
--- the call is remembered (0: not at all), then for each charge: number of its bucket, limit, per, cost, and the cost
--- of it and of all charges before it on the same bucket.
--- Answer: 1 where the call has spent before and only looks, 1 where all is admitted, then for each charge: 1 where it is
--- admitted, remaining, reset, retry.
-local ENTRIES, SLOTS, FIELDS = 32, 31, 5
-local keep, remembered = tonumber(ARGV[2]), tonumber(ARGV[3])
-local now
-if ARGV[1] == '' then
-  local t = redis.call('TIME')
+-- Spends the charges of some calls, one call after the other, each all or nothing: what package limiter does, with its words, in
+-- microseconds.
+-- KEYS: for each call, the bucket of each of its charges, then, where it is to be remembered, the key by which it is.
+-- ARGV[1]: doubles: the time (0: this server's), milliseconds that keys stay longer than needed, milliseconds for which calls are
+-- remembered. Then for each call a byte: 1 where it is remembered, a byte: how many charges it has, and for each of those bytes: kind
+-- and flags (1 shadow, 2 always, 4 grant), and doubles: limit, per, what is admitted at once, cost, and what may be spent beyond
+-- the cost; of a quota, six more: when periods begin, the third of them that of who asks.
+-- Answer: for each call a byte (1 admitted, 2 it has spent before and only looks, 4 a key holds something else), then for each
+-- charge a byte: 1 where it is admitted, and doubles: remaining, reset, retry, what was spent beyond the cost.
+local unpack, pack, sub, floor, ceil, min, max = struct.unpack, struct.pack, string.sub, math.floor, math.ceil, math.min, math.max
+local rcall, pcall, insert, concat = redis.call, redis.pcall, table.insert, table.concat
+local SLIDING, FIXED, QUOTA = 0, 2, 4
+local ENTRIES, SLOTS, WHOLE, LONGEST = 32, 31, 2 ^ 53, 2 ^ 45
+local text = ARGV[1]
+local now, keep, remembered, at = unpack('<ddd', text)
+if now == 0 then
+  local t = rcall('TIME')
   now = t[1] * 1000000 + t[2]
-else
-  now = tonumber(ARGV[1])
 end
 
--- A state's log is at[first..n] with cost[first..n], oldest first; a key's value is its numbers in pairs, as doubles.
-local function load(key)
-  local s = {at = {}, cost = {}, first = 1, n = 0, spent = 0, key = key}
-  local text = redis.call('GET', key)
-  if not text then return s end
-  s.n = math.floor(#text / 16)
-  for i = 1, s.n do
-    s.at[i], s.cost[i] = struct.unpack('<dd', text, 16 * i - 15)
-    s.spent = s.spent + s.cost[i]
-  end
-  -- A clock that was set back: what was spent last was spent now, and all before it as much before.
-  local ahead = s.at[s.n] - now
-  if ahead > 0 then
-    for i = 1, s.n do s.at[i] = s.at[i] - ahead end
-    s.changed = true
+-- A value is a byte: the kind, and 8 more where there is a grant; then doubles: what is spent, since when (of a sliding window: 0),
+-- of a grant when it was given and what is left of it; then, of a sliding window, its log in pairs, oldest first: when and how
+-- much. While it is worked on, a log is s.text from byte s.first to s.stop, and behind that its last pair: s.last, s.cost.
+local function load(name, kind)
+  local s = {name = name, kind = kind, spent = 0, at = 0}
+  local v = pcall('GET', name)
+  if not v then return s end
+  if type(v) ~= 'string' then return nil end
+  local n = #v
+  if n < 17 then return s end
+  local tag, spent, since, first = unpack('<Bdd', v)
+  if tag % 8 ~= kind then return s end
+  s.spent, s.at = spent, since
+  if tag >= 8 then s.given, s.left, first = unpack('<dd', v, first) end
+  if kind == SLIDING and n >= first + 15 then
+    s.text, s.first, s.stop = v, first, n - 16
+    s.last, s.cost = unpack('<dd', v, n - 15)
   end
   return s
 end
 
-local function save(s)
-  local parts = {}
-  for i = s.first, s.n do parts[#parts + 1] = struct.pack('<dd', s.at[i], s.cost[i]) end
-  local ttl = math.ceil((s.at[s.n] + s.per - now) / 1000) + keep
-  redis.call('SET', s.key, table.concat(parts), 'PX', string.format('%.0f', ttl))
+-- save keeps a state for as long as it counts.
+local function save(s, empty)
+  local head, log = pack('<Bdd', s.kind, s.spent, s.at), ''
+  if s.left then head = pack('<Bdddd', s.kind + 8, s.spent, s.at, s.given, s.left) end
+  if s.last then log = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost) end
+  rcall('SET', s.name, head .. log, 'PX', min(ceil((empty - now) / 1000), LONGEST) + keep)
 end
 
-local function forget(s, per)
-  while s.first <= s.n and now - s.at[s.first] >= per do
-    s.spent = s.spent - s.cost[s.first]
-    s.first = s.first + 1
+-- muldiv returns (a * b + add) / c, rounded down, where a < c.
+local function muldiv(a, b, c, add)
+  if a * b + add < WHOLE then return floor((a * b + add) / c) end
+  local step = 16
+  if c < 2 ^ 36 then step = 65536 end
+  local digits, q, r = {}, 0, 0
+  while b > 0 do
+    insert(digits, b % step)
+    b = floor(b / step)
+  end
+  for i = #digits, 1, -1 do
+    r = r * step + a * digits[i]
+    local whole = floor(r / c)
+    q, r = q * step + whole, r - whole * c
+  end
+  return q + floor((r + add) / c)
+end
+
+-- Paced and Tokens.
+local function drain_time(w, cost)
+  if w.limit <= 0 then return w.per end
+  local part = cost % w.limit
+  return (cost - part) / w.limit * w.per + muldiv(part, w.per, w.limit, w.limit - 1)
+end
+
+local function drain(s, w)
+  if s.spent <= 0 then
+    s.spent, s.at = 0, 0
+    return
+  end
+  if s.at > now then s.at, s.window = now, w end
+  local passed = now - s.at
+  if passed >= drain_time(w, s.spent) then
+    s.spent, s.at, s.window = 0, 0, w
+  elseif passed >= w.per and w.limit > 0 then
+    local pers = floor(passed / w.per)
+    s.at, s.spent, s.window = s.at + pers * w.per, s.spent - pers * w.limit, w
   end
 end
 
-local function wait(s, c, cost)
-  if cost > c.limit then return c.per end
-  local excess = s.spent - (c.limit - cost)
-  for i = s.first, s.n do
-    excess = excess - s.cost[i]
-    if excess <= 0 then return s.at[i] + c.per - now end
+-- Fixed and Quota: when the period that holds a moment begins and ends.
+local function period(w, t)
+  if w.kind == FIXED then
+    local start = t - t % w.per
+    return start, start + w.per
   end
-  return 0
+  local b = w.borders
+  for i = 1, 5 do
+    if t < b[i + 1] then return b[i], b[i + 1] end
+  end
+  return b[6], 2 * b[6] - b[5]
 end
 
-local function peek(c, cost)
-  local s = c.state
-  forget(s, c.per)
-  local r = {ok = cost <= c.limit - s.spent, remaining = math.max(c.limit - s.spent, 0), reset = 0, retry = 0}
-  if s.spent > 0 then r.reset = wait(s, c, r.remaining + 1) end
-  if not r.ok then r.retry = wait(s, c, cost) end
-  return r
+local function next_period(w, t)
+  local _, stop = period(w, now)
+  if t >= stop then _, stop = period(w, stop) end
+  return t < stop
 end
 
-local function same(a, b, slot)
-  return a == b or (slot > 0 and math.floor(a / slot) == math.floor(b / slot))
+local function forget_period(s, w)
+  if s.spent <= 0 then
+    s.spent, s.at = 0, 0
+    return
+  end
+  local start, stop = period(w, now)
+  if s.at < start then
+    s.spent, s.at = 0, 0
+  elseif s.at >= stop and not next_period(w, s.at) then
+    s.at, s.window = now, w
+  end
 end
+
+-- Sliding.
+local function oldest(s)
+  if s.first <= s.stop then return unpack('<dd', s.text, s.first) end
+  return s.last, s.cost
+end
+
+-- set_back is for a clock that was: what was spent last was spent now, and all before it as much before.
+local function set_back(s, w)
+  local ahead, parts = s.last - now, {}
+  for i = s.first, s.stop, 16 do
+    local t, c = unpack('<dd', s.text, i)
+    insert(parts, pack('<dd', t - ahead, c))
+  end
+  s.text, s.first, s.last = concat(parts), 1, now
+  s.stop, s.window = #s.text, w
+end
+
+local function drop_oldest(s)
+  if s.first <= s.stop then s.first = s.first + 16 else s.last, s.spent = nil, 0 end
+end
+
+local function forget_sliding(s, w)
+  if s.last and s.last > now then set_back(s, w) end
+  local past = now - w.per
+  while s.last do
+    local t, c = oldest(s)
+    if t > past then return end
+    s.spent = s.spent - c
+    drop_oldest(s)
+  end
+end
+
+local function until_sliding(s, w, cost)
+  if cost > w.limit then return w.per end
+  local excess = s.spent - (w.limit - cost)
+  if excess <= 0 or not s.last then return 0 end
+  for i = s.first, s.stop, 16 do
+    local t, c = unpack('<dd', s.text, i)
+    excess = excess - c
+    if excess <= 0 then return t + w.per - now end
+  end
+  return s.last + w.per - now
+end
+
+local function same(a, b, slot) return a == b or (slot > 0 and floor(a / slot) == floor(b / slot)) end
 
 local function merge(s, slot)
-  local at, cost, n = {s.at[s.first]}, {s.cost[s.first]}, 1
-  for i = s.first + 1, s.n do
-    if not same(at[n], s.at[i], slot) then n = n + 1 end
-    at[n], cost[n] = s.at[i], (cost[n] or 0) + s.cost[i]
+  local parts, t, c = {}, oldest(s)
+  for i = s.first + 16, s.stop + 16, 16 do
+    local t2, c2 = s.last, s.cost
+    if i <= s.stop then t2, c2 = unpack('<dd', s.text, i) end
+    if same(t, t2, slot) then
+      c2 = c + c2
+    else
+      insert(parts, pack('<dd', t, c))
+    end
+    t, c = t2, c2
   end
-  s.at, s.cost, s.first, s.n = at, cost, 1, n
+  s.text, s.first, s.last, s.cost = concat(parts), 1, t, c
+  s.stop = #s.text
 end
 
-local function spend(c)
-  if c.cost <= 0 then return end
-  local s, slot = c.state, 0
-  if c.limit > ENTRIES then slot = math.ceil(c.per / SLOTS) end
-  s.changed, s.spent = true, s.spent + c.cost
-  local join = s.first <= s.n and same(s.at[s.n], now, slot)
-  if not join and s.n - s.first + 1 >= ENTRIES then
+local function record_sliding(s, w, cost)
+  s.spent = s.spent + cost
+  if not s.last then
+    s.text, s.first, s.stop, s.last, s.cost = '', 1, 0, now, cost
+    return
+  end
+  local slot = 0
+  if w.limit > ENTRIES then slot = ceil(w.per / SLOTS) end
+  local join = same(s.last, now, slot)
+  if not join and s.stop - s.first + 1 >= 16 * (ENTRIES - 1) then
     merge(s, slot)
-    join = s.n >= ENTRIES
+    join = s.stop - s.first + 1 >= 16 * (ENTRIES - 1)
   end
   if join then
-    s.at[s.n], s.cost[s.n] = now, s.cost[s.n] + c.cost
+    s.last, s.cost = now, s.cost + cost
   else
-    s.n = s.n + 1
-    s.at[s.n], s.cost[s.n] = now, c.cost
+    s.text = sub(s.text, s.first, s.stop) .. pack('<dd', s.last, s.cost)
+    s.first, s.stop, s.last, s.cost = 1, #s.text, now, cost
   end
 end
 
-local states, charges = {}, {}
-local buckets, again = #KEYS, 0
-if remembered > 0 then
-  buckets = buckets - 1
-  again = redis.call('EXISTS', KEYS[#KEYS])
-end
-for i = 1, buckets do states[i] = load(KEYS[i]) end
-for i = 4, #ARGV, FIELDS do
-  local c = {state = states[tonumber(ARGV[i])], limit = tonumber(ARGV[i + 1]), per = tonumber(ARGV[i + 2]),
-    cost = tonumber(ARGV[i + 3]), asked = tonumber(ARGV[i + 4])}
-  if again == 1 then c.cost, c.asked = 0, 0 end
-  c.state.per = math.max(c.state.per or 0, c.per)
-  charges[#charges + 1] = c
-end
-
-local all, results = 1, {}
-for i, c in ipairs(charges) do
-  results[i] = peek(c, c.asked)
-  if not results[i].ok then all = 0 end
-end
-if all == 1 then
-  for _, c in ipairs(charges) do spend(c) end
-end
-for _, s in ipairs(states) do
-  if s.changed and s.first <= s.n then save(s) end
-end
-if all == 1 then
-  for i, c in ipairs(charges) do results[i] = peek(c, 0) end
-  if remembered > 0 and again == 0 then redis.call('SET', KEYS[#KEYS], '', 'PX', ARGV[3]) end
+local function take_oldest(s, back)
+  s.spent = s.spent - back
+  while s.last do
+    local t, c = oldest(s)
+    if c > back then
+      if s.first <= s.stop then
+        s.text = pack('<dd', t, c - back) .. sub(s.text, s.first + 16, s.stop)
+        s.first, s.stop = 1, #s.text
+      else
+        s.cost = c - back
+      end
+      return
+    end
+    back = back - c
+    drop_oldest(s)
+  end
 end
 
-local out = {again, all}
-for _, r in ipairs(results) do
-  out[#out + 1] = r.ok and 1 or 0
-  out[#out + 1] = r.remaining
-  out[#out + 1] = r.reset
-  out[#out + 1] = r.retry
+-- All kinds.
+local function passed(w, t)
+  if w.kind == FIXED or w.kind == QUOTA then
+    local _, stop = period(w, t)
+    return stop
+  end
+  return t + w.per
 end
-return out
+
+-- empty is when a state counts for nothing.
+local function empty(s, w)
+  local t = now
+  if w.kind == SLIDING then
+    if s.last then t = s.last + w.per end
+  elseif s.spent > 0 then
+    if w.kind == FIXED or w.kind == QUOTA then t = passed(w, s.at) else t = s.at + drain_time(w, s.spent) end
+  end
+  if s.left then t = max(t, passed(w, s.given)) end
+  return t
+end
+
+local function forget(s, w)
+  if s.left then
+    if s.given > now and not ((w.kind == FIXED or w.kind == QUOTA) and next_period(w, s.given)) then
+      s.given, s.window = now, w
+    end
+    if now >= passed(w, s.given) then s.given, s.left = nil, nil end
+  end
+  if w.kind == SLIDING then
+    forget_sliding(s, w)
+  elseif w.kind == FIXED or w.kind == QUOTA then
+    forget_period(s, w)
+  else
+    drain(s, w)
+  end
+end
+
+-- counted is what is spent, after forget.
+local function counted(s, w)
+  if s.spent <= 0 or w.kind == SLIDING or w.kind == FIXED or w.kind == QUOTA then return s.spent end
+  local gone = now - s.at
+  if gone <= 0 or w.limit <= 0 then return s.spent end
+  return s.spent - min(floor(gone / w.per) * w.limit + muldiv(gone % w.per, w.limit, w.per, 0), s.spent)
+end
+
+-- wait is how long it takes until the window by itself admits cost.
+local function wait(s, w, cost)
+  if w.kind == SLIDING then return until_sliding(s, w, cost) end
+  if w.kind == FIXED or w.kind == QUOTA then
+    local t = now
+    if s.spent > 0 then t = max(t, s.at) end
+    local _, stop = period(w, t)
+    return stop - now
+  end
+  if cost > w.most then return w.per end
+  local excess = s.spent - (w.most - cost)
+  if excess <= 0 then return 0 end
+  return max(s.at + drain_time(w, excess) - now, 0)
+end
+
+local function retry(s, w, cost)
+  if s.left then
+    local t = wait(s, w, max(cost - s.left, 0))
+    if now + t < passed(w, s.given) and cost - s.left <= w.most then return t end
+  end
+  return wait(s, w, cost)
+end
+
+-- peek fills in how a charge stands, where cost is asked for.
+local function peek(c, cost)
+  local s = c.s
+  cost = max(cost, 0)
+  forget(s, c)
+  local spent = counted(s, c)
+  local free = c.most - spent
+  c.left, c.reset, c.retry = max(free, 0), 0, 0
+  if spent > 0 then c.reset = wait(s, c, c.left + 1) end
+  if s.left then
+    c.left = c.left + s.left
+    free = c.left
+  end
+  c.ok = cost <= free
+  if not c.ok then c.retry = retry(s, c, cost) end
+end
+
+-- spend records a cost that peek admitted.
+local function spend(c, cost)
+  local s = c.s
+  forget(s, c)
+  if s.left then
+    local given = min(s.left, max(cost - max(c.most - counted(s, c), 0), 0))
+    cost, s.left = cost - given, s.left - given
+    if s.left == 0 then s.given, s.left = nil, nil end
+  end
+  s.window = c
+  if cost <= 0 then return end
+  if c.kind == SLIDING then
+    record_sliding(s, c, cost)
+  elseif c.kind == FIXED or c.kind == QUOTA then
+    s.at, s.spent = max(s.at, now), s.spent + cost
+  else
+    if s.spent == 0 then s.at = now end
+    s.spent = s.spent + cost
+  end
+end
+
+local function refund(c)
+  local s, cost = c.s, -c.cost
+  forget(s, c)
+  s.window = c
+  if c.flags >= 4 then
+    s.given, s.left = now, min((s.left or 0) + cost, WHOLE / 4)
+    return
+  end
+  local back = min(cost, counted(s, c))
+  if back <= 0 then return end
+  if c.kind == SLIDING then
+    take_oldest(s, back)
+  else
+    s.spent = s.spent - back
+    forget(s, c)
+  end
+end
+
+-- settle spends what is to be spent of a call.
+local function settle(cs, all)
+  local spent = false
+  for _, c in ipairs(cs) do
+    if (all or c.flags % 4 >= 2) and c.ok and (c.cost ~= 0 or c.more > 0) then
+      spent = true
+      if c.cost > 0 then spend(c, c.cost) elseif c.cost < 0 then refund(c) end
+      if c.more > 0 and all then
+        peek(c, 0)
+        c.got = min(c.more, floor(c.left / 2))
+        if c.got > 0 then spend(c, c.got) end
+      end
+    end
+  end
+  for _, c in ipairs(cs) do
+    local ok, t = c.ok, c.retry
+    if spent then peek(c, 0) end -- Only now, as charges on one bucket add up.
+    c.ok, c.retry = ok, t
+  end
+end
+
+local states, ids, key, out, stop = {}, {}, 0, {}, #text
+
+-- charge reads a charge.
+local function charge()
+  local c, per, burst = {got = 0}
+  c.kind, c.flags, c.limit, c.per, c.most, c.cost, c.more, at = unpack('<BBddddd', text, at)
+  if c.kind == QUOTA then
+    local b = {}
+    b[1], b[2], b[3], b[4], b[5], b[6], at = unpack('<dddddd', text, at)
+    c.borders = b
+  end
+  key = key + 1
+  local name = KEYS[key]
+  local s = states[name]
+  if s == nil then
+    s = load(name, c.kind) or false
+    states[name] = s
+  end
+  if s then s.asked = 0 end
+  c.s = s
+  return c
+end
+
+while at <= stop do
+  local once, n, id, again
+  once, n, at = unpack('<BB', text, at)
+  local cs, all, broken = {}, true, false
+  for i = 1, n do
+    cs[i] = charge()
+    broken = broken or not cs[i].s
+  end
+  if once == 1 then
+    key = key + 1
+    id = KEYS[key]
+    again = ids[id] or rcall('EXISTS', id) == 1
+  end
+  if broken then
+    insert(out, '\4')
+  else
+    for i = 1, n do
+      local c = cs[i]
+      if again then c.cost, c.more = 0, 0 end
+      local asked = c.s.asked + max(c.cost, 0)
+      peek(c, asked)
+      c.s.asked = min(asked, WHOLE / 2)
+      if c.cost < 0 then c.ok, c.retry = true, 0 end
+      if not c.ok and c.flags % 2 == 0 then all = false end
+    end
+    settle(cs, all)
+    if id and all and not again then ids[id] = true end
+    insert(out, string.char((all and 1 or 0) + (again and 2 or 0)))
+    for i = 1, n do
+      local c = cs[i]
+      insert(out, pack('<Bdddd', c.ok and 1 or 0, c.left, c.reset, c.retry, c.got))
+    end
+  end
+end
+for _, s in pairs(states) do
+  if s and s.window then
+    local t = empty(s, s.window)
+    if t > now then save(s, t) else rcall('DEL', s.name) end
+  end
+end
+for id in pairs(ids) do rcall('SET', id, '', 'PX', remembered) end
+return concat(out)

@@ -105,9 +105,16 @@ func meets(r *gateway.Requirement) *rbacconfigv3.Principal {
 
 // comesFrom holds when the client's address, as the Gateway's trust says, is in a network.
 func comesFrom(p netip.Prefix) *rbacconfigv3.Principal {
-	return &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_RemoteIp{RemoteIp: &corev3.CidrRange{
-		AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits())),
-	}}}
+	return &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_RemoteIp{RemoteIp: cidr(p)}}
+}
+
+// openedFrom holds when the peer, who opened the connection, is in a network.
+func openedFrom(p netip.Prefix) *rbacconfigv3.Principal {
+	return &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_DirectRemoteIp{DirectRemoteIp: cidr(p)}}
+}
+
+func cidr(p netip.Prefix) *corev3.CidrRange {
+	return &corev3.CidrRange{AddressPrefix: p.Addr().String(), PrefixLen: wrapperspb.UInt32(uint32(p.Bits()))}
 }
 
 // headerIs holds when a header has one of the values, in each of its lines if it has several, or is there.

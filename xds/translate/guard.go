@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"slices"
+
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
@@ -103,7 +105,7 @@ func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	became := func(word string) *rbacconfigv3.Principal {
 		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
 	}
-	if r.WhenAway.Limits == gateway.Closed {
+	if !slices.ContainsFunc(r.CountedLimits(), func(l gateway.Limit) bool { return l.Away(r) != gateway.StoreClosed }) {
 		return became(envoy.LimitsCounted)
 	}
 	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
-	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -27,20 +26,23 @@ func (r refusals) addPolicies(route *gateway.Route, mode gateway.Mode) {
 			continue
 		}
 		name := envoy.PolicyRefusal(p.Policy.Name, p.Reason)
-		r.unless(name, predicate(p.Native))
+		r.unlessPredicate(name, p.Native)
 		for _, odd := range unreadable(p.Native) {
 			r.when(name, odd)
 		}
 	}
 }
 
-// predicate returns a condition in Envoy's words. One that it does not know never holds, and neither does its opposite: it is
-// not to be denied into holding.
-func predicate(p *gateway.Predicate) *rbacconfigv3.Principal {
-	if !sayable(p) {
-		return not(anybody())
+// unlessPredicate refuses where a predicate does not hold. One that Envoy does not know never holds.
+func (r refusals) unlessPredicate(name string, p *gateway.Predicate) {
+	clauses, ok := (&gateway.Predicate{Not: p}).Clauses()
+	if !ok || !sayable(p) {
+		r.when(name, anybody())
+		return
 	}
-	return saying(p)
+	for _, c := range clauses {
+		r[name] = append(r[name], condition{matched: saying(&c.Matched), expressed: expressing(&c.Expressed)})
+	}
 }
 
 func saying(p *gateway.Predicate) *rbacconfigv3.Principal {
@@ -69,7 +71,13 @@ func saying(p *gateway.Predicate) *rbacconfigv3.Principal {
 // sayable reports whether every test of a predicate is one that Envoy knows.
 func sayable(p *gateway.Predicate) bool {
 	known := true
-	p.Walk(func(t *gateway.Test) { known = known && test(t) != nil })
+	p.Walk(func(t *gateway.Test) {
+		if t.Of.Expressed() {
+			known = known && expressible(t)
+		} else {
+			known = known && test(t) != nil
+		}
+	})
 	return known
 }
 
@@ -82,17 +90,11 @@ func test(t *gateway.Test) *rbacconfigv3.Principal {
 		return headerTest(headerTarget, t)
 	case gateway.OfHost:
 		return headerTest(headerAuthority, t)
-	case gateway.OfHeader:
-		return headerTest(t.Name, t)
 	case gateway.OfPath:
 		return oneTest(t, textForm, func(m *matcherv3.StringMatcher) *rbacconfigv3.Principal {
 			return &rbacconfigv3.Principal{Identifier: &rbacconfigv3.Principal_UrlPath{UrlPath: &matcherv3.PathMatcher{
 				Rule: &matcherv3.PathMatcher_Path{Path: m},
 			}}}
-		})
-	case gateway.OfSPIFFE:
-		return oneTest(t, textForm, func(m *matcherv3.StringMatcher) *rbacconfigv3.Principal {
-			return named(tlsv3.SubjectAltNameMatcher_URI, m)
 		})
 	case gateway.OfClaim:
 		return claimTest(t)
@@ -133,7 +135,7 @@ func addressTest(t *gateway.Test) *rbacconfigv3.Principal {
 			return nil
 		}
 		return &prefix
-	}, func(p *netip.Prefix) *rbacconfigv3.Principal { return comesFrom(*p) })
+	}, func(p *netip.Prefix) *rbacconfigv3.Principal { return openedFrom(*p) })
 }
 
 // oneTest holds where one of the values fits. form returns nil for a value that cannot be compared so.
@@ -195,7 +197,7 @@ const utf8Text = `(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xb
 func unreadable(p *gateway.Predicate) []*rbacconfigv3.Principal {
 	var names []string
 	p.Walk(func(t *gateway.Test) {
-		name := map[gateway.Attribute]string{gateway.OfTarget: headerTarget, gateway.OfHost: headerAuthority, gateway.OfHeader: t.Name}[t.Of]
+		name := map[gateway.Attribute]string{gateway.OfTarget: headerTarget, gateway.OfHost: headerAuthority}[t.Of]
 		marked := slices.ContainsFunc(t.Values, func(v any) bool { text, _ := v.(string); return strings.Contains(text, "!") })
 		if name != "" && (t.Op == gateway.OpRegex || marked) && !slices.Contains(names, name) {
 			names = append(names, name)

@@ -7,6 +7,8 @@ import (
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 
+	exprv1 "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -15,10 +17,18 @@ import (
 // (envoy.Refused...), the conditions any one of which refuses. Envoy looks at them in the order of their names, and the first is
 // the one that it tells; names in brackets come before all that documents can give. Every condition is written as the absence of
 // what must hold, so that what a filter before did not leave behind, for whatever reason, is a refusal.
-type refusals map[string][]*rbacconfigv3.Principal
+type refusals map[string][]condition
+
+// condition holds where both of its halves do.
+type condition struct {
+	matched   *rbacconfigv3.Principal
+	expressed *exprv1.Expr // nil: holds.
+}
 
 // when refuses where a condition holds.
-func (r refusals) when(name string, holds *rbacconfigv3.Principal) { r[name] = append(r[name], holds) }
+func (r refusals) when(name string, holds *rbacconfigv3.Principal) {
+	r[name] = append(r[name], condition{matched: holds})
+}
 
 // unless refuses where a condition does not hold.
 func (r refusals) unless(name string, holds *rbacconfigv3.Principal) { r.when(name, not(holds)) }
@@ -40,13 +50,48 @@ func refusalsOf(r *gateway.Route) refusals {
 	return out
 }
 
-// policies returns the refusals in Envoy's words, each known by its name.
+// policies returns the refusals in Envoy's words, each known by its name. A rule has one expression at most, so a refusal with
+// several becomes several rules (envoy.FurtherRefusal).
 func (r refusals) policies() *rbacconfigv3.RBAC {
 	out := &rbacconfigv3.RBAC{Action: rbacconfigv3.RBAC_DENY, Policies: map[string]*rbacconfigv3.Policy{}}
 	for name, conditions := range r {
-		out.Policies[name] = &rbacconfigv3.Policy{
-			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}},
-			Principals:  conditions,
+		for i, rule := range rules(conditions) {
+			out.Policies[envoy.FurtherRefusal(name, i+1)] = rule
+		}
+	}
+	return out
+}
+
+// names returns the names by which a refusal is known.
+func (r refusals) names(name string) []string {
+	var all []string
+	for i := range rules(r[name]) {
+		all = append(all, envoy.FurtherRefusal(name, i+1))
+	}
+	return all
+}
+
+// rules returns the rules any of which holds where one of some conditions does: one for all that have no expression, and one for
+// each other.
+func rules(conditions []condition) []*rbacconfigv3.Policy {
+	var plain []*rbacconfigv3.Principal
+	var out []*rbacconfigv3.Policy
+	rule := func(expressed *exprv1.Expr, any ...*rbacconfigv3.Principal) {
+		out = append(out, &rbacconfigv3.Policy{
+			Permissions: []*rbacconfigv3.Permission{{Rule: &rbacconfigv3.Permission_Any{Any: true}}}, Principals: any, Condition: expressed,
+		})
+	}
+	for _, c := range conditions {
+		if c.expressed == nil {
+			plain = append(plain, c.matched)
+		}
+	}
+	if len(plain) > 0 {
+		rule(nil, plain...)
+	}
+	for _, c := range conditions {
+		if c.expressed != nil {
+			rule(c.expressed, c.matched)
 		}
 	}
 	return out

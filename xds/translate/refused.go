@@ -76,9 +76,14 @@ func deniedReason() string {
 // reasons returns what a route tells of the refusals by its policies: the reason of each by its name. It is nil where there are none.
 func reasons(r *gateway.Route) *corev3.Metadata {
 	all := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+	refused := refusals{}
+	refused.addPolicies(r, gateway.Enforce)
 	for _, p := range r.Native() {
-		if p.Mode == gateway.Enforce && p.Reason != "" {
-			all.Fields[envoy.PolicyRefusal(p.Policy.Name, p.Reason)] = structpb.NewStringValue(p.Reason)
+		if p.Mode != gateway.Enforce || p.Reason == "" {
+			continue
+		}
+		for _, name := range refused.names(envoy.PolicyRefusal(p.Policy.Name, p.Reason)) {
+			all.Fields[name] = structpb.NewStringValue(p.Reason)
 		}
 	}
 	if len(all.Fields) == 0 {

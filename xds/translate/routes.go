@@ -207,7 +207,7 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	}
 	if r.CallsLimits() {
 		filter := envoy.FilterRateLimitOpen
-		if r.WhenAway.Limits == gateway.Closed {
+		if r.LimitsAway() == gateway.Closed {
 			filter = envoy.FilterRateLimitClosed
 		}
 		set(filter, charges(r))
