@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -56,6 +57,7 @@ type Bucket struct {
 type BucketWindow struct {
 	Window    string `json:"window" doc:"What it admits, in words"`
 	Limit     int64  `json:"limit"`
+	Spent     int64  `json:"spent" doc:"Below 0 where more was granted than was spent"`
 	Remaining int64  `json:"remaining"`
 	Reset     int64  `json:"reset" doc:"Seconds until more remains; 0 where nothing is spent"`
 }
@@ -64,8 +66,11 @@ type BucketWindow struct {
 type TopBucket struct {
 	BucketName
 
-	Used    float64 `json:"used" doc:"Part of the limit that is spent, as of the last request: 1 is all of it"`
-	Refused uint64  `json:"refused" doc:"Requests refused, at most; counted since it was among these"`
+	Used  float64   `json:"used" doc:"Part of the limit that was spent at the last request: 1 is all of it"`
+	Over  bool      `json:"over" doc:"The last request was refused, or would have been in mode shadow"`
+	Times uint64    `json:"times" doc:"How often it was seen close to its limit or over it, at most"`
+	Seen  time.Time `json:"seen" doc:"When last"`
+	Reset int64     `json:"reset" doc:"Seconds until more remains"`
 }
 
 // bucketQuery names a bucket, as it travels.

@@ -158,16 +158,20 @@ func (o *limitOptions) print(b admin.Bucket, err error) error {
 		return err
 	}
 	return o.format.write(o.env.stdout, b, func(w io.Writer) error {
-		fmt.Fprintln(w, "ADMITS\tREMAINING\tOF\tMORE IN")
+		fmt.Fprintln(w, "ADMITS\tREMAINING\tSPENT\tMORE IN")
 		for _, win := range b.Windows {
-			more := "-"
-			if win.Reset > 0 {
-				more = (time.Duration(win.Reset) * time.Second).String()
-			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", win.Window, win.Remaining, win.Limit, more)
+			fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", win.Window, win.Remaining, win.Spent, moreIn(win.Reset))
 		}
 		return nil
 	})
+}
+
+// moreIn tells in how many seconds more remains.
+func moreIn(seconds int64) string {
+	if seconds <= 0 {
+		return "-"
+	}
+	return (time.Duration(seconds) * time.Second).String()
 }
 
 func newLimitTop(env surroundings) *cobra.Command {
@@ -190,9 +194,9 @@ daemon that is asked has seen. It follows a few hundred buckets, those asked for
 			return err
 		}
 		return o.format.write(env.stdout, all, func(w io.Writer) error {
-			fmt.Fprintln(w, "LIMIT\tVALUES\tUSED\tREFUSED")
+			fmt.Fprintln(w, "LIMIT\tVALUES\tUSED\tOVER\tTIMES\tMORE IN")
 			for _, b := range all {
-				fmt.Fprintf(w, "%s\t%s\t%.0f%%\t%d\n", b.Limit, dash(strings.Join(b.Values, " ")), 100*b.Used, b.Refused)
+				fmt.Fprintf(w, "%s\t%s\t%.0f%%\t%t\t%d\t%s\n", b.Limit, dash(strings.Join(b.Values, " ")), 100*b.Used, b.Over, b.Times, moreIn(b.Reset))
 			}
 			return nil
 		})
