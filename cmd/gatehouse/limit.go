@@ -30,7 +30,7 @@ Buckets in memory are those of the daemon that is asked; those in Redis are of a
 		Args: unknownVerb,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newLimitList(env), newLimitShow(env), newLimitReset(env), newLimitGrant(env), newLimitTop(env))
+	c.AddCommand(newLimitList(env), newLimitShow(env), newLimitReset(env), newLimitGrant(env), newLimitTop(env), newLimitSimulate(env))
 	return c
 }
 
