@@ -292,7 +292,7 @@ func (b *batch) write(ctx context.Context) error {
 	if err := b.page.write(ctx, b.service.options.Book); err != nil {
 		return err
 	}
-	b.worker.written, b.worker.renewing = b.now, false
+	b.written, b.renewing = b.now, false
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 func assignments(t *testing.T, s Subject) {
 	ctx := t.Context()
 	other := s.Open(t, store.Options{Now: s.Clock.Now})
-	if state, version, err := s.Store.Assignments.Load(ctx); err != nil || state != nil || version != 0 {
+	if state, version, err := s.Assignments.Load(ctx); err != nil || state != nil || version != 0 {
 		t.Fatalf("at first there is %q of version %d: %v", state, version, err)
 	}
 	versions := make([]int64, 4)
@@ -28,9 +28,9 @@ func assignments(t *testing.T, s Subject) {
 	}
 	equal(t, "how many could save first", won, 1)
 	equal(t, "version", must(other.Assignments.Save(ctx, []byte("two"), 1))(t), int64(2))
-	_, err := s.Store.Assignments.Save(ctx, []byte("old"), 1)
+	_, err := s.Assignments.Save(ctx, []byte("old"), 1)
 	is(t, "one that follows what is not there any more", err, store.ErrConflict)
-	state, version, err := s.Store.Assignments.Load(ctx)
+	state, version, err := s.Assignments.Load(ctx)
 	if err != nil || string(state) != "two" || version != 2 {
 		t.Errorf("in the end there is %q of version %d: %v", state, version, err)
 	}
