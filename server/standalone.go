@@ -34,6 +34,7 @@ type StandaloneOptions struct {
 	Reflection  bool          // gRPC reflection is answered.
 	Unmasked    bool          // Decision logs hold credentials and bodies.
 	Limit       time.Duration // For one evaluation; 0: 10 ms.
+	Body        int           // Bytes of a body that policies may read; 0: 1 MiB.
 	Diagnostics string        // Where /health and /metrics are served, IP:port or unix:/path; empty: nowhere.
 	Drain       time.Duration // How long calls under way may take at the end.
 
@@ -84,7 +85,7 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 		return nil, errors.New("there are no policies: name a directory, or a configuration of OPA's with bundles")
 	}
 	settings := authz.StandaloneOptions{
-		Logger: o.Logger, Limit: o.Limit, DryRun: o.DryRun || p.DryRun, Bare: o.Bare, Unmasked: o.Unmasked,
+		Logger: o.Logger, Limit: o.Limit, Body: o.Body, DryRun: o.DryRun || p.DryRun, Bare: o.Bare, Unmasked: o.Unmasked,
 	}
 	if err := s.useLog(&settings); err != nil {
 		return nil, err
