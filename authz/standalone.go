@@ -15,6 +15,8 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"google.golang.org/grpc"
+
+	"github.com/gatehouse/gatehouse/authz/check"
 )
 
 // StandaloneOptions are the settings of a Standalone. Only Logger must be set.
@@ -85,7 +87,7 @@ func (s *Standalone) Use(set *Set) { s.set.Store(set) }
 func (s *Standalone) Ready() bool { return s.set.Load() != nil }
 
 // Register makes a gRPC server answer Checks by this Standalone.
-func (s *Standalone) Register(r grpc.ServiceRegistrar) { authv3.RegisterAuthorizationServer(r, s) }
+func (s *Standalone) Register(r grpc.ServiceRegistrar) { check.Register(r, s) }
 
 // Check answers whether a request may go on. The error is always nil, as in Service.Check.
 func (s *Standalone) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {

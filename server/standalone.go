@@ -171,7 +171,7 @@ func (s *Standalone) begin(ctx, within context.Context) error {
 	if err := s.follow(within); err != nil {
 		return err
 	}
-	l, err := s.bind(ctx, s.address())
+	l, err := bindOutside(ctx, s.address(), s.options.Logger)
 	if err != nil {
 		return err
 	}
@@ -189,11 +189,11 @@ func (s *Standalone) begin(ctx, within context.Context) error {
 	if s.options.Diagnostics == "" {
 		return nil
 	}
-	web, err := s.bind(ctx, s.options.Diagnostics)
+	web, err := bindOutside(ctx, s.options.Diagnostics, s.options.Logger)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.web = newWebDoor(web, listenedAt(web), s.registry, s.ready, s.options.Logger)
+	s.web = newWebDoor(web, diagnostics(s.registry, s.ready), s.options.Logger)
 	s.tasks.Go(s.web.serve)
 	return nil
 }

@@ -122,7 +122,7 @@ func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	became := func(word string) *rbacconfigv3.Principal {
 		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
 	}
-	if r.WhenAway.Limits == gateway.Closed {
+	if !slices.ContainsFunc(r.CountedLimits(), func(l gateway.Limit) bool { return l.Away(r) != gateway.StoreClosed }) {
 		return became(envoy.LimitsCounted)
 	}
 	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})

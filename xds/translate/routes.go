@@ -206,12 +206,22 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		}
 		set(filter, check(r))
 	}
-	if r.CallsLimits() {
+	if r.CallsLimits() || r.TellsLate() {
 		filter := envoy.FilterRateLimitOpen
-		if r.WhenAway.Limits == gateway.Closed {
+		if r.CallsLimits() && r.LimitsAway() == gateway.Closed {
 			filter = envoy.FilterRateLimitClosed
 		}
 		set(filter, charges(r))
+	}
+	if ceiling := ceilings(r); ceiling != nil {
+		filter := envoy.FilterCeiling
+		if r.CheckSpends() {
+			filter = envoy.FilterCeilingCheck
+		}
+		set(filter, ceiling)
+	}
+	if costs := costHeaders(r); costs != nil {
+		set(envoy.FilterCost, costs)
 	}
 	return out
 }
