@@ -212,7 +212,7 @@ func (w *Window) forget(s *State, now time.Duration) {
 
 func (w *Window) forgetGrant(s *State, now time.Duration) {
 	g := s.grant
-	if g.at > now && !(w.Kind.Aligned() && w.nextPeriod(g.at, now)) {
+	if g.at > now && (!w.Kind.Aligned() || !w.nextPeriod(g.at, now)) {
 		g.at = now
 	}
 	if now >= w.passed(g.at) {
