@@ -21,6 +21,8 @@ type Charge struct {
 	Always bool
 	// Grant makes a Cost below 0 give more than was spent: until the window has passed, more than Limit is admitted.
 	Grant bool
+	// Beyond is a charge that is always admitted, whatever remains, as what it tells of was used already.
+	Beyond bool
 	// Lease is how much may be borrowed from a shared store at a time and spent without asking it; 0: nothing.
 	Lease int64
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/gatehouse/gatehouse/ratelimit"
 	"github.com/gatehouse/gatehouse/ratelimit/redis"
 )
 
@@ -59,4 +60,25 @@ func (m *limitsMetrics) Collect(out chan<- prometheus.Metric) {
 	gauge(out, m.leases, float64(counts.Leases))
 	counter(out, m.spentHere, counts.SpentHere)
 	counter(out, m.returned, counts.Returned)
+}
+
+// collectLimit reads the counters of one limit. What never happened to it has no series, but for what it spent and refused.
+func (m *metrics) collectLimit(out chan<- prometheus.Metric, l ratelimit.LimitCount) {
+	for _, c := range []struct {
+		result string
+		count  uint64
+		always bool
+	}{
+		{"spent", l.Spent, true},
+		{"refused", l.Refused, true},
+		{"refunded", l.Refunded, false},
+		{"shadow-refused", l.Over, false},
+		{"near", l.Near, false},
+		{"let-through", l.Through, false},
+		{"unpriced", l.Unpriced, false},
+	} {
+		if c.always || c.count > 0 {
+			counter(out, m.limits, c.count, l.API, l.Version, l.Operation, l.Limit, c.result)
+		}
+	}
 }

@@ -138,7 +138,7 @@ func peek(charges []ratelimit.Charge, places []place, results []limiter.Result, 
 		p.find()
 		results[i] = c.Window.Peek(p.state(), now.of(c.Window.Kind), cost)
 		switch {
-		case c.Cost < 0:
+		case c.Cost < 0 || c.Beyond:
 			results[i].OK, results[i].Retry = true, 0
 		case !results[i].OK:
 			all = all && c.Shadow

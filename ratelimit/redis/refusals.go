@@ -68,7 +68,7 @@ func (r *refusals) refuse(charges []ratelimit.Charge, hashes []hash, results []l
 		shard := &r.shards[hashes[i].refusalShard()]
 		shard.Lock()
 		changes += shard.changes
-		if !known || c.Cost < 0 || c.Always && c.Cost != 0 {
+		if !known || c.Cost < 0 || c.Beyond || c.Always && c.Cost != 0 {
 			shard.Unlock()
 			known = false
 			continue
@@ -125,8 +125,9 @@ func (r *refusals) learn(charges []ratelimit.Charge, hashes []hash, results []li
 	}
 	for i := range charges {
 		c := &charges[i]
-		if c.Cost < 0 || c.Always || c.Window.Limit <= 0 && results[i].Reset > 0 {
-			continue // Something is spent of nothing: how that goes on is not worth knowing here.
+		if c.Cost < 0 || c.Beyond || c.Always || c.Window.Limit <= 0 && results[i].Reset > 0 {
+			r.forget(hashes[i], false) // It was spent from, or something is spent of nothing.
+			continue
 		}
 		cost := max(c.Cost, 0)
 		for j := range i { // Charges on one bucket add up.

@@ -3,7 +3,7 @@
 -- KEYS: for each call, the bucket of each of its charges, then, where it is to be remembered, the key by which it is.
 -- ARGV[1]: doubles: the time (0: this server's), milliseconds that keys stay longer than needed, milliseconds for which calls are
 -- remembered. Then for each call a byte: 1 where it is remembered, a byte: how many charges it has, and for each of those bytes: kind
--- and flags (1 shadow, 2 always, 4 grant), and doubles: limit, per, what is admitted at once, cost, and what may be spent beyond
+-- and flags (1 shadow, 2 always, 4 grant, 8 beyond), and doubles: limit, per, what is admitted at once, cost, and what may be spent beyond
 -- the cost; of a quota, six more: when periods begin, the third of them that of who asks.
 -- Answer: for each call a byte (1 admitted, 2 it has spent before and only looks, 4 a key holds something else), then for each
 -- charge a byte: 1 where it is admitted, and doubles: remaining, reset, retry, what was spent beyond the cost.
@@ -89,7 +89,7 @@ local function all_or_nothing(cs, n)
     local asked = min(c.s.asked + max(c.cost, 0), WHOLE / 2)
     peek(c, asked)
     c.s.asked = asked
-    if c.cost < 0 then c.ok, c.retry = true, 0 end
+    if c.cost < 0 or c.flags >= 8 then c.ok, c.retry = true, 0 end
     if not c.ok and c.flags % 2 == 0 then all = false end
   end
   settle(cs, n, all)

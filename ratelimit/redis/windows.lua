@@ -339,7 +339,7 @@ local function refund(c)
   local s, cost = c.s, -c.cost
   forget(s, c)
   s.window = c
-  if c.flags >= 4 then
+  if c.flags % 8 >= 4 then
     s.given, s.left = now, min((s.left or 0) + cost, WHOLE / 4)
     return
   end

@@ -21,10 +21,38 @@ func RunReturns(t *testing.T, open func(t *testing.T) Subject) {
 		"grants add up":                                  grantsAddUp,
 		"a grant of a quota ends with its period":        grantsOfQuota,
 		"reset forgets all kinds and grants":             resetsKinds,
-		"extremes":                                       extremes,
+		"what was used is spent whatever remains":        beyond,
+		"extremes": extremes,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+// beyond spends more than remains of a window of each kind; then nothing more is admitted until that has passed.
+func beyond(t *testing.T, s Subject) {
+	for kind, w := range map[string]limiter.Window{
+		"sliding": {Limit: 5, Per: time.Minute}, "slots": {Limit: 100, Per: time.Minute},
+		"paced":  {Kind: limiter.Paced, Limit: 5, Per: time.Minute, Burst: 5},
+		"tokens": {Kind: limiter.Tokens, Limit: 5, Per: time.Minute, Burst: 5}, "fixed": {Kind: limiter.Fixed, Limit: 5, Per: time.Hour},
+	} {
+		used := ratelimit.Charge{Key: []byte(kind), Window: w, Cost: 2 * w.Limit, Beyond: true}
+		for range 2 {
+			if ok, r := s.spend(t, used); !ok || !r[0].OK || r[0].Remaining != 0 {
+				t.Errorf("%s: used %d: %t, %+v", kind, used.Cost, ok, r[0])
+			}
+		}
+		more := used
+		more.Cost, more.Beyond = 1, false
+		if ok, r := s.spend(t, more); ok || r[0].Retry <= 0 {
+			t.Errorf("%s: 1 more: %t, %+v", kind, ok, r[0])
+		}
+		more.Cost = -4 * w.Limit
+		s.spend(t, more)
+		more.Cost = w.Limit
+		if ok, r := s.spend(t, more); !ok {
+			t.Errorf("%s: all was given back: %+v", kind, r[0])
+		}
 	}
 }
 
