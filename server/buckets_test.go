@@ -34,18 +34,18 @@ func countingServer(t *testing.T, state, config string, logs *bytes.Buffer) (s *
 	return s, end
 }
 
-// nothing is a request that has nothing to count by.
-type nothing struct{}
+// bare is a request that has nothing to count by.
+type bare struct{}
 
-func (nothing) Value(string) (string, bool)   { return "", false }
-func (nothing) Amount(string) (string, bool)  { return "", false }
-func (nothing) Holds(*gateway.LimitWhen) bool { return true }
+func (bare) Value(string) (string, bool)   { return "", false }
+func (bare) Amount(string) (string, bool)  { return "", false }
+func (bare) Holds(*gateway.LimitWhen) bool { return true }
 
 // spend5 spends one of five an hour.
 func spend5(t *testing.T, s *Server) ratelimit.Spent {
 	t.Helper()
 	spent, err := s.ratelimit.Spend(t.Context(), ratelimit.Spending{
-		Rules: s.live.Load().revision.Routes[0].Rules, Cost: 1, Request: nothing{},
+		Rules: s.live.Load().revision.Routes[0].Rules, Cost: 1, Request: bare{},
 	})
 	if err != nil {
 		t.Fatal(err)
