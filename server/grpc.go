@@ -87,7 +87,7 @@ func GRPCOptions() []grpc.ServerOption {
 
 // newGRPCDoor returns a server for one listener, with options of its own.
 func newGRPCDoor(l net.Listener, own ...grpc.ServerOption) *grpcDoor {
-	return &grpcDoor{listener: l, server: grpc.NewServer(append(GRPCOptions(), own...)...)}
+	return &grpcDoor{listener: l, server: grpc.NewServer(append(append(GRPCOptions(), grpc.ForceServerCodecV2(codec())), own...)...)}
 }
 
 func (d *grpcDoor) serve() error {

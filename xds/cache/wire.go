@@ -103,7 +103,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // ServerOption makes a gRPC server send the bytes of resources that all nodes share. Without it, and Settings.Shared, each
-// response is marshalled anew for each node: the first delivery to hundreds of nodes then takes hundreds of megabytes.
-func ServerOption() grpc.ServerOption {
-	return grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto")})
+// response is marshalled anew for each node: the first delivery to hundreds of nodes then takes hundreds of megabytes. Everything
+// else is up to another codec.
+func ServerOption(other encoding.CodecV2) grpc.ServerOption {
+	return grpc.ForceServerCodecV2(codec{other})
 }
