@@ -17,7 +17,6 @@ import (
 	"text/template"
 	"time"
 
-	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3" //nolint:depguard // Stands in for the rate limit service, a sibling.
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -28,6 +27,7 @@ import (
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/needs"
+	"github.com/gatehouse/gatehouse/internal/wire"
 )
 
 // edgeRoute is one route of the Envoy under test.
@@ -124,8 +124,8 @@ func TestRealEnvoy(t *testing.T) {
 			records[r.Operation] = r
 		}
 	}}, routes...)
-	g := grpc.NewServer()
-	alsv3.RegisterAccessLogServiceServer(g, s)
+	g := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec()))
+	s.Register(g)
 	rlsv3.RegisterRateLimitServiceServer(g, limiter{})
 	serve(t, g, filepath.Join(dir, "gatehouse.sock"))
 	backend(t, filepath.Join(dir, "payments.sock"))

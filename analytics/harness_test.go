@@ -16,6 +16,7 @@ import (
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/internal/wire"
 )
 
 // patience bounds every wait in these tests.
@@ -76,8 +77,8 @@ func serve(t testing.TB, g *grpc.Server, socket string) {
 func dial(t testing.TB, s *analytics.Service) alsv3.AccessLogServiceClient {
 	t.Helper()
 	socket := filepath.Join(socketDir(t), "als.sock")
-	g := grpc.NewServer()
-	alsv3.RegisterAccessLogServiceServer(g, s)
+	g := grpc.NewServer(grpc.ForceServerCodecV2(wire.Codec()))
+	s.Register(g)
 	serve(t, g, socket)
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

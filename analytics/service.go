@@ -156,5 +156,5 @@ func (s *Service) leave() {
 	s.running.Done()
 }
 
-// Register makes a gRPC server hand access logs to this Service.
+// Register makes a gRPC server hand access logs to this Service. The server must have the Codec of internal/wire.
 func (s *Service) Register(r grpc.ServiceRegistrar) { alsv3.RegisterAccessLogServiceServer(r, s) }

@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -13,7 +14,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 )
@@ -54,16 +54,25 @@ func (s *Service) StreamAccessLogs(stream server) (err error) {
 	return stream.SendAndClose(&alsv3.StreamAccessLogsResponse{})
 }
 
+// message is a StreamAccessLogsMessage as it came.
+type message []byte
+
+// ReadWire keeps the bytes: entries are read later, and hold on to parts of them.
+func (m *message) ReadWire(data []byte) error {
+	*m = bytes.Clone(data)
+	return nil
+}
+
 // receive hands on messages as they were sent until the stream ends, as it does at the latest when its handler has returned.
 func receive(stream server, messages chan<- []byte, ended chan<- error) {
 	for {
-		m := &emptypb.Empty{} // It has no fields: whatever is sent is unknown to it, and kept undecoded.
-		if err := stream.RecvMsg(m); err != nil {
+		var m message
+		if err := stream.RecvMsg(&m); err != nil {
 			ended <- err
 			return
 		}
 		select {
-		case messages <- m.ProtoReflect().GetUnknown():
+		case messages <- m:
 		case <-stream.Context().Done():
 			ended <- stream.Context().Err()
 			return

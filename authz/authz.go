@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/authz/bundle"
+	"github.com/gatehouse/gatehouse/authz/check"
 	"github.com/gatehouse/gatehouse/envoy"
 )
 
@@ -215,7 +216,8 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 		limits, d = s.spend(ctx, &r, d)
 	}
 	s.record(ctx, &r, began, d)
-	return s.answer(e, &r, d, limits)
+	response, err = s.answer(e, &r, d, limits)
+	return r.told(response), err
 }
 
 // answer returns the answer for a decision, and counts it.
@@ -254,4 +256,4 @@ func (s *Service) recovered(ctx context.Context, r *request, e *entry, cause any
 }
 
 // Register makes a gRPC server answer Checks by this Service.
-func (s *Service) Register(r grpc.ServiceRegistrar) { authv3.RegisterAuthorizationServer(r, s) }
+func (s *Service) Register(r grpc.ServiceRegistrar) { check.Register(r, s) }

@@ -3,6 +3,7 @@ package authz
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -63,11 +64,11 @@ func forbiddenCalls(module *ast.Module, fetches bool) []mistake {
 // guardedPrefix stands before the name of a builtin function under which it is called by way of its guard.
 const guardedPrefix = "gatehouse."
 
-// guardedCompiler returns a compiler that leads each call of a guarded builtin function to its guard. The guards are declared
-// like what they guard, so that whoever checks types later knows them.
-func guardedCompiler(allowed *ast.Capabilities) *ast.Compiler {
-	g := guarding{guards()}
+// newGuarding returns what leads calls to guards, for policies that may use so many functions. The guards are declared like what they
+// guard, so that whoever checks types later knows them.
+func newGuarding(allowed *ast.Capabilities) *guarding {
 	declared := *allowed
+	g := &guarding{guards: guards(), declared: &declared}
 	declared.Builtins = slices.Clone(allowed.Builtins)
 	for _, b := range allowed.Builtins {
 		if _, ok := g.guards[b.Name]; ok || b.Name == ast.HTTPSend.Name {
@@ -76,7 +77,47 @@ func guardedCompiler(allowed *ast.Capabilities) *ast.Compiler {
 			declared.Builtins = append(declared.Builtins, &guard)
 		}
 	}
-	return ast.NewCompiler().WithCapabilities(&declared).WithStageAfterID(ast.StageCheckDeprecatedBuiltins, ast.CompilerStageDefinition{
+	return g
+}
+
+// guarding leads calls of guarded builtin functions to their guards. It is the same for any number of policies.
+type guarding struct {
+	guards   map[string]guard
+	declared *ast.Capabilities // What policies may use, and the guards.
+}
+
+// fewer returns the same for a policy that uses no functions but those whose names stand in its text, or which need none there. Each
+// compiler writes down for itself all functions that it knows, which is more than all else that a small policy is.
+func (g *guarding) fewer(p *gateway.Policy) *guarding {
+	texts := []string{p.Source}
+	for _, other := range p.Imported {
+		texts = append(texts, other.Source)
+	}
+	few := *g.declared
+	few.Builtins = nil
+	for _, b := range g.declared.Builtins {
+		name := strings.TrimPrefix(b.Name, guardedPrefix)
+		if b.Infix != "" || strings.HasPrefix(name, "internal.") ||
+			slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, name) }) {
+			few.Builtins = append(few.Builtins, b)
+		}
+	}
+	return &guarding{guards: g.guards, declared: &few}
+}
+
+// compile compiles the modules of a policy. Data must not be where a rule is.
+func (g *guarding) compile(p *gateway.Policy, modules map[string]*ast.Module, data func([]string) (bool, error)) *ast.Compiler {
+	compiler := g.fewer(p).compiler().WithPathConflictsCheck(data)
+	if compiler.Compile(modules); compiler.Failed() { // It is wrong, or spells a function in a way of its own: that is for one that knows all.
+		compiler = g.compiler().WithPathConflictsCheck(data)
+		compiler.Compile(modules)
+	}
+	return compiler
+}
+
+// compiler returns a compiler that leads each call of a guarded function to its guard.
+func (g *guarding) compiler() *ast.Compiler {
+	return ast.NewCompiler().WithCapabilities(g.declared).WithStageAfterID(ast.StageCheckDeprecatedBuiltins, ast.CompilerStageDefinition{
 		Name: "GuardBuiltins", MetricName: "guard_builtins",
 		Stage: func(c *ast.Compiler) *ast.Error {
 			for _, module := range c.Modules {
@@ -90,11 +131,8 @@ func guardedCompiler(allowed *ast.Capabilities) *ast.Compiler {
 	})
 }
 
-// guarding leads calls to guards.
-type guarding struct{ guards map[string]guard }
-
 // guarded returns the reference of the guard of a function, nil where it has none.
-func (g guarding) guarded(function *ast.Term) *ast.Term {
+func (g *guarding) guarded(function *ast.Term) *ast.Term {
 	name := function.Value.String()
 	if _, ok := g.guards[name]; !ok && name != ast.HTTPSend.Name {
 		return nil
@@ -104,7 +142,7 @@ func (g guarding) guarded(function *ast.Term) *ast.Term {
 }
 
 // lead leads the call of an expression, and what stands in for functions in it, to guards.
-func (g guarding) lead(x *ast.Expr) {
+func (g *guarding) lead(x *ast.Expr) {
 	if x.IsCall() {
 		if to := g.guarded(x.OperatorTerm()); to != nil {
 			x.SetOperator(to)

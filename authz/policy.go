@@ -69,11 +69,14 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the descriptors cannot be read: %v", err), field: "descriptors"}}
 	}
-	compiled, mistakes = prepare(p, modules, inmem.NewFromASTObject(data), c.allowed)
+	compiled, mistakes = prepare(p, modules, inmem.NewFromASTObject(data), c.guarding)
 	if compiled != nil {
 		compiled.withoutData = data.Len() == 0
 		compiled.limit, compiled.descriptors = p.Limit, described
-		compiled.builtins, compiled.fetches = builtinsOf(p.Hosts), len(p.Hosts) > 0
+		compiled.builtins, compiled.fetches = c.builtins, len(p.Hosts) > 0
+		if compiled.fetches {
+			compiled.builtins = builtinsOf(p.Hosts)
+		}
 		compiled.run = newRunning()
 		compiled.prepareQuery()
 	}
@@ -81,14 +84,13 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 }
 
 // prepare compiles modules and the query for the rule that decides.
-func prepare(p *gateway.Policy, modules map[string]*ast.Module, store storage.Store, allowed *ast.Capabilities) (*policy, []mistake) {
+func prepare(p *gateway.Policy, modules map[string]*ast.Module, store storage.Store, g *guarding) (*policy, []mistake) {
 	ctx := context.Background()
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the policy's data cannot be read: %v", err)}}
 	}
-	compiler := guardedCompiler(allowed).WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
-	compiler.Compile(modules)
+	compiler := g.compile(p, modules, storage.NonEmpty(ctx, store, txn))
 	if compiler.Failed() {
 		return nil, regoMistakes(compiler.Errors)
 	}
@@ -118,6 +120,26 @@ func (p *policy) prepareQuery() {
 		WithTransaction(p.txn).
 		WithMetrics(metrics.NoOp()).
 		WithBuiltins(p.builtins)
+}
+
+// settle lets go of what only compiling needs: the types of all builtin functions, above all, which each compiler writes down for
+// itself. That is most of what a small policy takes, and the garbage collector looks at all of it whenever it looks at anything.
+func (p *policy) settle() {
+	if p.compiler == nil { // It waits for its bundle.
+		return
+	}
+	replaces := false
+	for _, module := range p.compiler.Modules {
+		ast.WalkWiths(module, func(*ast.With) bool {
+			replaces = true
+			return true
+		})
+	}
+	if !replaces { // What "with" replaces is looked up among the types.
+		p.compiler.TypeEnv = nil
+	}
+	p.queryCompiler = nil // The query has no variables of its own but the answer, and it holds on to the types.
+	p.prepareQuery()
 }
 
 // entryRef returns the reference of the deciding rule.

@@ -132,7 +132,7 @@ func compileModules(b *bundle.Bundle) (compiled *policy, faults gateway.Faults) 
 	if err != nil {
 		return nil, gateway.Faults{{Code: gateway.CodeRego, Message: fmt.Sprintf("the data cannot be read: %v", err)}}
 	}
-	compiler := guardedCompiler(standaloneCapabilities()).WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
+	compiler := newGuarding(standaloneCapabilities()).compiler().WithPathConflictsCheck(storage.NonEmpty(ctx, store, txn))
 	compiler.Compile(b.Modules)
 	if compiler.Failed() {
 		for _, e := range compiler.Errors {

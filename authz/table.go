@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -21,10 +22,15 @@ type Table struct {
 	data     map[string]ast.Value // Of files of data, by their hash.
 }
 
-// compiling is what policies are compiled with.
+// compiling is what policies are compiled with, and what all of them share.
 type compiling struct {
-	allowed *ast.Capabilities
-	data    *dataFiles
+	guarding *guarding
+	builtins map[string]*topdown.Builtin // Of those that ask no hosts.
+	data     *dataFiles
+}
+
+func newCompiling(data *dataFiles) compiling {
+	return compiling{guarding: newGuarding(policyCapabilities()), builtins: builtinsOf(nil), data: data}
 }
 
 // Len returns the number of routes that the table answers for.
@@ -109,7 +115,7 @@ func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway
 	if prev != nil {
 		files.before = prev.data
 	}
-	mistakes := compileMissing(missing, t.policies, compiling{allowed: policyCapabilities(), data: files})
+	mistakes := compileMissing(missing, t.policies, newCompiling(files))
 	t.data = files.values
 	for p := range contents { // Those of policies that were taken over are needed on.
 		for _, f := range allFiles(p) {
@@ -131,7 +137,7 @@ func compilePolicies(rev *gateway.Revision, prev *Table, t *Table) (map[*gateway
 
 // compileAlone compiles one policy apart from any table.
 func compileAlone(p *gateway.Policy) (*policy, []mistake) {
-	with := compiling{policyCapabilities(), &dataFiles{values: map[string]ast.Value{}}}
+	with := newCompiling(&dataFiles{values: map[string]ast.Value{}})
 	return with.compilePolicy(p)
 }
 
@@ -152,6 +158,9 @@ func compileMissing(missing map[content]*gateway.Policy, done map[content]*polic
 		workers.Go(func() {
 			for c := range queue {
 				p, wrong := with.compilePolicy(missing[c])
+				if p != nil {
+					p.settle()
+				}
 				mu.Lock()
 				if p != nil {
 					done[c] = p

@@ -64,7 +64,7 @@ func runTests(ctx context.Context, modules map[string]*ast.Module, coverage *cov
 		return TestReport{}, fmt.Errorf("begin the tests: %w", err)
 	}
 	defer store.Abort(ctx, txn)
-	compiler := guardedCompiler(policyCapabilities()).WithEnablePrintStatements(true)
+	compiler := newGuarding(policyCapabilities()).compiler().WithEnablePrintStatements(true)
 	runner := tester.NewRunner().
 		SetCompiler(compiler).
 		AddCustomBuiltins(testedBuiltins()).

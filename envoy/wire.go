@@ -6,6 +6,7 @@
 package envoy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -92,6 +93,9 @@ const (
 	PrefixGuard     = "guard."
 	KeyShadowResult = PrefixGuard + "shadow_engine_result"
 	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
+	// KeyWay is the key under which the guard writes the name of the rule that let a request pass: Way's, where ways differ in what
+	// they say of a caller.
+	KeyWay = PrefixGuard + "enforced_effective_policy_id"
 	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
 	RefusedPlain = "denied"
 	// MetadataReasons is the namespace in a route's metadata that has, by the name of a policy's refusal, its reason.
@@ -105,6 +109,10 @@ func PolicyRefusal(policy, reason string) string {
 	}
 	return policy + "/" + reason
 }
+
+// Way returns the name of the guard's rule for the n-th way to prove who calls, in the order in which they are tried. Envoy looks
+// at rules in the order of their names.
+func Way(n int) string { return fmt.Sprintf("way-%03d", n) }
 
 // FurtherRefusal returns the n-th name of a policy's refusal, n from 1: the name itself, and then POLICY~N/REASON. A rule of
 // Envoy's has a name of its own, and a refusal may need several.
@@ -188,12 +196,22 @@ const (
 	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
 	HeaderClient = "x-gatehouse-client"
 	// HeaderLimits tells an upstream with LimitsUnasked that a limit could not be asked about the request.
-	HeaderLimits  = "x-gatehouse-limits"
-	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
-	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
+	HeaderLimits = "x-gatehouse-limits"
+	// The following tell the upstream who calls (docs/identity.md). One that has nothing to tell is not there.
+	HeaderIdentity    = "x-gatehouse-identity"    // The kind of proof: jwt, introspection, key, certificate or anonymous.
+	HeaderConsumer    = "x-gatehouse-consumer"    // Who calls.
+	HeaderApplication = "x-gatehouse-application" // By which application.
+	HeaderPlan        = "x-gatehouse-plan"        // By which plan, of a key.
+	HeaderIssuer      = "x-gatehouse-issuer"      // iss of the verified token.
+	HeaderSubject     = "x-gatehouse-subject"     // sub of the verified token.
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
 	HeaderFailureModeAllowed = "x-envoy-auth-failure-mode-allowed"
 )
+
+// ToldHeaders returns the headers that tell the upstream who calls.
+func ToldHeaders() []string {
+	return []string{HeaderIdentity, HeaderConsumer, HeaderApplication, HeaderPlan, HeaderIssuer, HeaderSubject}
+}
 
 // Resource names of xDS beside those that come from documents.
 const (

@@ -3,6 +3,7 @@ package ratelimit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -23,7 +24,7 @@ import (
 type remote struct {
 	*memory.Store
 	away  atomic.Bool
-	waits atomic.Int64 // How long the last call was to wait at most, in nanoseconds.
+	until atomic.Pointer[time.Time] // Until when the last call was to wait.
 }
 
 func (r *remote) Spend(ctx context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
@@ -31,7 +32,7 @@ func (r *remote) Spend(ctx context.Context, charges []ratelimit.Charge, results 
 	if !bounded {
 		return false, errors.New("a call that may wait for ever")
 	}
-	r.waits.Store(int64(time.Until(deadline)))
+	r.until.Store(&deadline)
 	if r.away.Load() {
 		<-ctx.Done()
 		return false, ctx.Err()
@@ -178,29 +179,32 @@ func TestPatience(t *testing.T) {
 	slow.StoreTimeout, slower.StoreTimeout = time.Hour, 2*time.Hour
 	r, store := startRemote(t, payments([]gateway.Limit{slow, slower, away("usual", gateway.StoreOpen)}, nil))
 	store.away.Store(false)
+	waits := func(what string, want time.Duration, asked ...*ratelimitcommonv3.RateLimitDescriptor) {
+		t.Helper()
+		before := time.Now() //nolint:forbidigo // Deadlines are of the real time.
+		if _, err := r.ShouldRateLimit(t.Context(), request(asked...)); err != nil {
+			t.Fatal(err)
+		}
+		after := time.Now() //nolint:forbidigo // As above.
+		if until := *store.until.Load(); until.Before(before.Add(want)) || until.After(after.Add(want)) {
+			t.Errorf("%s: waits for %s, want %s", what, until.Sub(before), want)
+		}
+	}
 	for i, c := range []struct {
 		limits []string
 		most   time.Duration
 	}{
-		{[]string{"usual"}, 5 * time.Millisecond}, {[]string{"slower"}, 2 * time.Hour}, {[]string{"slower", "slow"}, time.Hour},
+		{[]string{"usual"}, 5 * time.Millisecond},
+		{[]string{"slower"}, 2 * time.Hour},
+		{[]string{"slower", "slow"}, time.Hour},
 		{[]string{"slow", "usual"}, 5 * time.Millisecond},
 	} {
 		var asked []*ratelimitcommonv3.RateLimitDescriptor
 		for _, name := range c.limits {
 			asked = append(asked, r.descriptor(t, "get", name))
 		}
-		if _, err := r.ShouldRateLimit(t.Context(), request(asked...)); err != nil {
-			t.Fatal(err)
-		}
-		if got := time.Duration(store.waits.Load()); got > c.most || got < c.most/2 {
-			t.Errorf("case %d: waits %s, want %s", i, got, c.most)
-		}
+		waits(fmt.Sprint("case ", i), c.most, asked...)
 	}
 	r.Wait(time.Minute)
-	if _, err := r.ShouldRateLimit(t.Context(), request(r.descriptor(t, "get", "usual"))); err != nil {
-		t.Fatal(err)
-	}
-	if got := time.Duration(store.waits.Load()); got < 30*time.Second {
-		t.Errorf("waits %s where it is told to wait a minute", got)
-	}
+	waits("told to wait a minute", time.Minute, r.descriptor(t, "get", "usual"))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -93,15 +94,24 @@ func xPolicy(l gateway.Limit, w gateway.Window) string {
 	return fmt.Sprintf(`, %d;w=%d;name="%s"`, narrow(w.Limit), seconds(lengthOf(w)), l.Name)
 }
 
+// all reports whether all limits of a route were asked, and none else.
+func (w *work) all() bool {
+	of := w.asked[0].route
+	if len(w.asked) != len(of.limits) {
+		return false
+	}
+	for i := range w.asked {
+		if a := &w.asked[i]; a.limit != of.limits[i] || a.away || a.done {
+			return false
+		}
+	}
+	return true
+}
+
 // policies returns RateLimit-Policy for the limits that were asked; empty where clients are told of none.
 func (w *work) policies() string {
-	of := w.asked[0].route
-	all := len(w.asked) == len(of.limits)
-	for i := range w.asked {
-		all = all && w.asked[i].limit == of.limits[i] && !w.asked[i].away && !w.asked[i].done
-	}
-	if all {
-		return of.policy
+	if w.all() {
+		return w.asked[0].route.policy
 	}
 	var only string
 	for i := range w.asked {
@@ -116,9 +126,32 @@ func (w *work) policies() string {
 	return only
 }
 
+// policyHeader returns the same as a header of an answer, nil where clients are told of none.
+func (w *work) policyHeader() *corev3.HeaderValue {
+	if a := &w.asked[0]; len(w.asked) == 1 && a.told() {
+		return a.policyHeader
+	}
+	if w.all() {
+		return w.asked[0].route.policyHeader
+	}
+	return newPolicyHeader(w.policies())
+}
+
+// newPolicyHeader returns a header that answers share, nil for an empty one.
+func newPolicyHeader(policy string) *corev3.HeaderValue {
+	if policy == "" {
+		return nil
+	}
+	return &corev3.HeaderValue{Key: headerPolicy, Value: policy}
+}
+
 // standing returns RateLimit: for each limit that was asked how the tightest of its windows stands. Empty where clients are told of none.
 func (w *work) standing() string {
-	text := w.text[:0]
+	w.text = w.appendStanding(w.text[:0])
+	return string(w.text)
+}
+
+func (w *work) appendStanding(text []byte) []byte {
 	for i := range w.asked {
 		a := &w.asked[i]
 		if !a.told() {
@@ -132,8 +165,7 @@ func (w *work) standing() string {
 		text = append(text, ";t="...)
 		text = strconv.AppendInt(text, seconds(a.result.Reset), 10)
 	}
-	w.text = text
-	return string(text)
+	return text
 }
 
 // least returns the limit of which least remains, the first of several, and what Envoy writes of all in x-ratelimit-limit; nil where

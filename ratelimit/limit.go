@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -18,26 +19,27 @@ const nearPart = 5
 
 // limit is one limit of one route, ready to be charged. Nothing changes it but what counts.
 type limit struct {
-	route     *rules
-	scope     string
-	name      string
-	parts     []string // Of its key, as in documents, in order.
-	entries   []entry  // The descriptor's entries for them.
-	windows   []window
-	written   []gateway.Window
-	limitCost gateway.Cost
-	late      bool // It may cost more when the stream ends than is known when the request comes.
-	deposit   bool // It costs what the response is: 1 when the request comes, the rest when the stream ends.
-	mode      gateway.Mode
-	always    bool // Spent also where something else refuses.
-	when      *gateway.LimitWhen
-	storeAway gateway.StoreAway
-	timeout   time.Duration // 0: the service's.
-	lease     int64
-	policy    string // Its items of RateLimit-Policy.
-	counter   *counter
-	reached   *structpb.Struct // What an answer tells the access log where this is the first limit that is reached.
-	shadow    *structpb.Struct // The same where it would have refused.
+	route        *rules
+	scope        string
+	name         string
+	parts        []string // Of its key, as in documents, in order.
+	entries      []entry  // The descriptor's entries for them.
+	windows      []window
+	written      []gateway.Window
+	limitCost    gateway.Cost
+	late         bool // It may cost more when the stream ends than is known when the request comes.
+	deposit      bool // It costs what the response is: 1 when the request comes, the rest when the stream ends.
+	mode         gateway.Mode
+	always       bool // Spent also where something else refuses.
+	when         *gateway.LimitWhen
+	storeAway    gateway.StoreAway
+	timeout      time.Duration // 0: the service's.
+	lease        int64
+	policy       string              // Its items of RateLimit-Policy.
+	policyHeader *corev3.HeaderValue // The same, shared by all responses.
+	counter      *counter
+	reached      *structpb.Struct // What an answer tells the access log where this is the first limit that is reached.
+	shadow       *structpb.Struct // The same where it would have refused.
 }
 
 // window is one window of a limit.
@@ -73,6 +75,7 @@ func (t *Table) compileLimit(route *rules, r *gateway.Route, l gateway.Limit) *l
 		c.policy += policyItem(name, l, w)
 		c.windows = append(c.windows, own)
 	}
+	c.policyHeader = newPolicyHeader(c.policy)
 	return c
 }
 

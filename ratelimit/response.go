@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"maps"
 	"time"
+	"unsafe"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
@@ -15,75 +16,96 @@ import (
 )
 
 // few is how many descriptors a response holds without further allocations.
-const few = 2
+const few = 4
 
-// answer is a response and its parts in one piece of memory.
+// answer is a response and some of its parts in one piece of memory.
 type answer struct {
 	response rlsv3.RateLimitResponse
-	statuses [few]rlsv3.RateLimitResponse_DescriptorStatus
-	resets   [few]durationpb.Duration
-	list     [few]*rlsv3.RateLimitResponse_DescriptorStatus
-	headers  [3]corev3.HeaderValue
+	standing corev3.HeaderValue
 	told     [3]*corev3.HeaderValue
+	text     [48]byte // The value of standing, where it is that short.
 }
+
+// answerOne and answerFew are answers with their statuses.
+type (
+	answerOne struct {
+		answer
+		status rlsv3.RateLimitResponse_DescriptorStatus
+		reset  durationpb.Duration
+		list   [1]*rlsv3.RateLimitResponse_DescriptorStatus
+	}
+	answerFew struct {
+		answer
+		statuses [few]rlsv3.RateLimitResponse_DescriptorStatus
+		resets   [few]durationpb.Duration
+		list     [few]*rlsv3.RateLimitResponse_DescriptorStatus
+	}
+)
 
 // respond makes the response from how each limit fared. Of the message's parts, raw_body stays empty, as Envoy writes the problem document, and
 // quota, as Envoy 1.40 does not know it.
 func (w *work) respond(admitted bool) *rlsv3.RateLimitResponse {
-	a := &answer{}
-	statuses, resets, list := a.statuses[:], a.resets[:], a.list[:0]
-	if n := len(w.asked); n > few {
-		statuses = make([]rlsv3.RateLimitResponse_DescriptorStatus, n)
-		resets = make([]durationpb.Duration, n)
-		list = make([]*rlsv3.RateLimitResponse_DescriptorStatus, 0, n)
-	}
-	for i := range w.asked {
-		asked, s := &w.asked[i], &statuses[i]
-		s.Code = rlsv3.RateLimitResponse_OK
-		if asked.refuses() {
-			s.Code = rlsv3.RateLimitResponse_OVER_LIMIT
+	switch n := len(w.asked); {
+	case n == 1:
+		a := &answerOne{}
+		w.asked[0].fill(&a.status, &a.reset)
+		a.list[0] = &a.status
+		return a.finish(w, a.list[:], admitted)
+	case n <= few:
+		a := &answerFew{}
+		for i := range w.asked {
+			w.asked[i].fill(&a.statuses[i], &a.resets[i])
+			a.list[i] = &a.statuses[i]
 		}
-		if asked.told() {
-			s.CurrentLimit = asked.windows[asked.window].answer
-			s.LimitRemaining = narrow(asked.result.Remaining)
-			resets[i].Seconds = seconds(asked.result.Reset)
-			s.DurationUntilReset = &resets[i]
+		return a.finish(w, a.list[:n], admitted)
+	default:
+		list := make([]*rlsv3.RateLimitResponse_DescriptorStatus, n)
+		for i := range w.asked {
+			list[i] = &rlsv3.RateLimitResponse_DescriptorStatus{}
+			w.asked[i].fill(list[i], &durationpb.Duration{})
 		}
-		list = append(list, s)
+		return (&answer{}).finish(w, list, admitted)
 	}
-	a.response.Statuses = list
-	a.response.DynamicMetadata = w.evidence()
-	a.response.OverallCode = rlsv3.RateLimitResponse_OK
-	a.response.ResponseHeadersToAdd = a.head(w, admitted)
-	if !admitted {
-		a.response.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT
-	} else if w.unasked() {
-		a.response.RequestHeadersToAdd = []*corev3.HeaderValue{{Key: envoy.HeaderLimits, Value: envoy.LimitsUnasked}}
-	}
-	return &a.response
 }
 
-// head returns what the client is told in headers.
-func (a *answer) head(w *work, admitted bool) []*corev3.HeaderValue {
+// fill says how a limit stands.
+func (a *asked) fill(s *rlsv3.RateLimitResponse_DescriptorStatus, reset *durationpb.Duration) {
+	s.Code = rlsv3.RateLimitResponse_OK
+	if a.refuses() {
+		s.Code = rlsv3.RateLimitResponse_OVER_LIMIT
+	}
+	if a.told() {
+		s.CurrentLimit = a.windows[a.window].answer
+		s.LimitRemaining = narrow(a.result.Remaining)
+		reset.Seconds = seconds(a.result.Reset)
+		s.DurationUntilReset = reset
+	}
+}
+
+// finish fills in the rest.
+func (a *answer) finish(w *work, statuses []*rlsv3.RateLimitResponse_DescriptorStatus, admitted bool) *rlsv3.RateLimitResponse {
+	r := &a.response
+	r.Statuses, r.DynamicMetadata, r.OverallCode = statuses, w.evidence(), rlsv3.RateLimitResponse_OK
 	told := a.told[:0]
-	add := func(name, value string) {
-		if value != "" {
-			h := &a.headers[len(told)]
-			h.Key, h.Value = name, value
-			told = append(told, h)
+	if w.asked[0].route.draft {
+		if policy := w.policyHeader(); policy != nil {
+			// The text is written once, and lives as long as the answer.
+			text := w.appendStanding(a.text[:0])
+			a.standing.Key, a.standing.Value = headerStanding, unsafe.String(unsafe.SliceData(text), len(text)) //nolint:gosec // See above.
+			told = append(told, policy, &a.standing)
 		}
 	}
-	if w.asked[0].route.draft {
-		add(headerPolicy, w.policies())
-		add(headerStanding, w.standing())
+	switch {
+	case !admitted:
+		r.OverallCode = rlsv3.RateLimitResponse_OVER_LIMIT
+		told = append(told, &corev3.HeaderValue{Key: headerRetry, Value: w.retry()})
+	case w.unasked():
+		r.RequestHeadersToAdd = []*corev3.HeaderValue{{Key: envoy.HeaderLimits, Value: envoy.LimitsUnasked}}
 	}
-	if !admitted {
-		add(headerRetry, w.retry())
+	if len(told) > 0 {
+		r.ResponseHeadersToAdd = told
 	}
-	if len(told) == 0 {
-		return nil
-	}
-	return told
+	return r
 }
 
 // evidence returns what the access log is told: that the limits were asked, which is the first that is reached, and which would have

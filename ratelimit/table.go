@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -22,12 +23,13 @@ type Table struct {
 
 // rules are the limits of one route.
 type rules struct {
-	limits []*limit
-	policy string       // RateLimit-Policy, where all of them were asked.
-	draft  bool         // Clients are told how limits stand as draft-ietf-httpapi-ratelimit-headers has it.
-	older  bool         // They are told by x-ratelimit headers.
-	path   gateway.Path // By which its requests' paths are split.
-	closed bool         // What becomes of requests while limits that do not say cannot be asked.
+	limits       []*limit
+	policy       string              // RateLimit-Policy, where all of them were asked.
+	policyHeader *corev3.HeaderValue // The same, shared by all responses; nil: clients are told of none.
+	draft        bool                // Clients are told how limits stand as draft-ietf-httpapi-ratelimit-headers has it.
+	older        bool                // They are told by x-ratelimit headers.
+	path         gateway.Path        // By which its requests' paths are split.
+	closed       bool                // What becomes of requests while limits that do not say cannot be asked.
 	// evidence repeats the rules hash in every answer: the access log tells by it that the call was answered. Shared by all
 	// limits of a route; never changed.
 	evidence *structpb.Struct
@@ -97,6 +99,7 @@ func (t *Table) compile(r *gateway.Route) *rules {
 		}
 		compiled.policy += own.policy
 	}
+	compiled.policyHeader = newPolicyHeader(compiled.policy)
 	return compiled
 }
 

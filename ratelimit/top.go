@@ -54,7 +54,6 @@ type top struct {
 type topEntry struct {
 	hash  uint64
 	index int
-	limit *limit
 	key   string
 	last  asked
 	times uint64

@@ -71,9 +71,8 @@ func (w *work) charge(cost int64) {
 	}
 	for i := range a.windows {
 		own := &a.windows[i]
-		first := w.keys[w.start:len(w.keys)]
 		if i > 0 {
-			first = w.charges[a.first].Key
+			first := w.charges[a.first].Key
 			w.start = len(w.keys)
 			w.keys = append(append(w.keys, own.prefix...), first[values:]...)
 		}

@@ -85,9 +85,10 @@ func GRPCOptions() []grpc.ServerOption {
 	}
 }
 
-// newGRPCDoor returns a server for one listener, with options of its own.
+// newGRPCDoor returns a server for one listener, with options of its own. Messages that read and write themselves do so.
 func newGRPCDoor(l net.Listener, own ...grpc.ServerOption) *grpcDoor {
-	return &grpcDoor{listener: l, server: grpc.NewServer(append(append(GRPCOptions(), grpc.ForceServerCodecV2(codec())), own...)...)}
+	options := append(GRPCOptions(), grpc.ForceServerCodecV2(codec()))
+	return &grpcDoor{listener: l, server: grpc.NewServer(append(options, own...)...)}
 }
 
 func (d *grpcDoor) serve() error {

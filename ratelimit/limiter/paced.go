@@ -16,7 +16,7 @@ import (
 // never as if the new ones had held before.
 
 // drain forgets what has drained in whole Pers, or all.
-func (w Window) drain(s *State, now time.Duration) {
+func (w *Window) drain(s *State, now time.Duration) {
 	if s.spent <= 0 {
 		s.spent, s.at = 0, 0
 		return
@@ -41,7 +41,7 @@ func (w Window) drain(s *State, now time.Duration) {
 }
 
 // recordDraining records what is spent now, after drain.
-func (w Window) recordDraining(s *State, now time.Duration, cost int64) {
+func (w *Window) recordDraining(s *State, now time.Duration, cost int64) {
 	if s.spent == 0 {
 		s.at, s.limit, s.per = now, w.Limit, w.Per
 	}
@@ -58,7 +58,7 @@ func (s *State) counted(now time.Duration) int64 {
 }
 
 // drainTime returns how long it takes until so much has drained. Where nothing drains, as nothing is admitted, it is Per.
-func (w Window) drainTime(cost int64) time.Duration {
+func (w *Window) drainTime(cost int64) time.Duration {
 	if w.Limit <= 0 {
 		return w.Per
 	}
@@ -66,7 +66,7 @@ func (w Window) drainTime(cost int64) time.Duration {
 }
 
 // untilDrained returns how long it takes until cost would be admitted.
-func (w Window) untilDrained(s *State, now time.Duration, cost int64) time.Duration {
+func (w *Window) untilDrained(s *State, now time.Duration, cost int64) time.Duration {
 	most := w.Most()
 	if cost > most {
 		return w.Per

@@ -167,6 +167,16 @@ func TestImportRefuses(t *testing.T) {
 
 func FuzzImport(f *testing.F) {
 	f.Add([]byte("0123456789abcdef\x01\x05\x80\x80\x04\x01\x01\x01"))
+	from, _ := open(0)
+	for name, w := range kinds() {
+		spend(f, from, name, w)
+	}
+	for _, piece := range from.Seal() {
+		f.Add(piece)
+	}
+	if err := from.Export(func(piece []byte) error { f.Add(piece); return nil }); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, piece []byte) {
 		s, _ := open(64)
 		if s.Import(piece) == nil {

@@ -75,21 +75,6 @@ func (s *shard) size() int {
 
 func (s *shard) find(h hash) *bucket { return s.buckets[h] }
 
-// state returns what was spent under a key, for reading.
-func (s *shard) state(h hash) *limiter.State {
-	if b := s.buckets[h]; b != nil {
-		return &b.state
-	}
-	return &s.none
-}
-
-// refused remembers that somebody came back to a bucket.
-func (s *shard) refused(h hash) {
-	if b := s.buckets[h]; b != nil {
-		b.again = true
-	}
-}
-
 // add makes a bucket and room for it, and says whether one that was not empty had to go.
 func (s *shard) add(h hash, now times) (b *bucket, evicted bool) {
 	s.dropEmpty(now)

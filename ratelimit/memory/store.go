@@ -67,14 +67,21 @@ func (t times) of(kind limiter.Kind) time.Duration {
 	return t.passing
 }
 
+// place is where a charge goes.
+type place struct {
+	hash   hash
+	shard  *shard
+	bucket *bucket // nil: there is none. Only right until the shard has added one, which may drop others.
+}
+
 // Spend spends as ratelimit.Store says. It returns no error but ratelimit.ErrMoved, after Seal.
 func (s *Store) Spend(_ context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
-	var few [4]hash
-	hashes := few[:0]
+	var few [4]place
+	places := few[:0]
 	var touched uint64
 	for i := range charges {
 		h := hashOf(charges[i].Key)
-		hashes = append(hashes, h)
+		places = append(places, place{hash: h, shard: &s.shards[h.shard()]})
 		touched |= 1 << h.shard()
 	}
 	s.lock(touched)
@@ -84,60 +91,79 @@ func (s *Store) Spend(_ context.Context, charges []ratelimit.Charge, results []l
 	}
 	now := s.now() // Under the locks, so that no bucket sees time run backwards.
 
-	all, spent := s.peek(charges, hashes, results, now), false
+	all, spent, added := peek(charges, places, results, now), false, false
 	for i := range charges {
 		if c := &charges[i]; results[i].OK && c.Cost != 0 && (all || c.Always) {
-			s.spend(c, hashes[i], now)
+			if added {
+				places[i].find()
+			}
+			added = s.spend(c, &places[i], now) || added
 			spent = true
 		}
 	}
 	for i := range charges { // Only now, as charges on one bucket add up.
 		if spent {
-			after := charges[i].Window.Peek(s.shards[hashes[i].shard()].state(hashes[i]), now.of(charges[i].Window.Kind), 0)
+			if added {
+				places[i].find()
+			}
+			after := charges[i].Window.Peek(places[i].state(), now.of(charges[i].Window.Kind), 0)
 			results[i].Remaining, results[i].Reset = after.Remaining, after.Reset
 		}
 	}
 	return all, nil
 }
 
+// find looks the bucket up.
+func (p *place) find() { p.bucket = p.shard.find(p.hash) }
+
+// state returns what was spent, for reading.
+func (p *place) state() *limiter.State {
+	if p.bucket == nil {
+		return &p.shard.none
+	}
+	return &p.bucket.state
+}
+
 // peek fills in how each charge would fare and says whether all that may refuse are admitted.
-func (s *Store) peek(charges []ratelimit.Charge, hashes []hash, results []limiter.Result, now times) bool {
+func peek(charges []ratelimit.Charge, places []place, results []limiter.Result, now times) bool {
 	all := true
 	for i := range charges {
-		c := &charges[i]
+		c, p := &charges[i], &places[i]
 		cost := max(c.Cost, 0)
 		for j := range i {
-			if hashes[j] == hashes[i] {
+			if places[j].hash == p.hash {
 				cost += min(max(charges[j].Cost, 0), math.MaxInt64-cost)
 			}
 		}
-		shard := &s.shards[hashes[i].shard()]
-		results[i] = c.Window.Peek(shard.state(hashes[i]), now.of(c.Window.Kind), cost)
+		p.find()
+		results[i] = c.Window.Peek(p.state(), now.of(c.Window.Kind), cost)
 		switch {
 		case c.Cost < 0 || c.Beyond:
 			results[i].OK, results[i].Retry = true, 0
 		case !results[i].OK:
 			all = all && c.Shadow
-			shard.refused(hashes[i])
+			if p.bucket != nil {
+				p.bucket.again = true // Somebody came back to it.
+			}
 		}
 	}
 	return all
 }
 
-// spend spends one charge that peek admitted, or gives back.
-func (s *Store) spend(c *ratelimit.Charge, h hash, now times) {
-	shard := &s.shards[h.shard()]
-	b := shard.find(h)
+// spend spends one charge that peek admitted, or gives back. It says whether a bucket was added for it.
+func (s *Store) spend(c *ratelimit.Charge, p *place, now times) (added bool) {
+	b := p.bucket
 	switch {
 	case b != nil:
 		b.again = true
 	case c.Cost < 0 && !c.Grant:
-		return // Nothing was spent.
+		return false // Nothing was spent.
 	default:
 		var evicted bool
-		if b, evicted = shard.add(h, now); evicted {
+		if b, evicted = p.shard.add(p.hash, now); evicted {
 			s.evicted.Add(1)
 		}
+		added = true
 	}
 	at := now.of(c.Window.Kind)
 	switch {
@@ -149,11 +175,12 @@ func (s *Store) spend(c *ratelimit.Charge, h hash, now times) {
 		c.Window.Refund(&b.state, at, amount(c.Cost))
 	}
 	b.most, b.empty = c.Window.Most(), c.Window.Empty(&b.state)
-	shard.keep(b, b.again && b.empty > at+long)
-	shard.touched = true
-	if shard.changed != nil {
-		shard.changed[h] = struct{}{}
+	p.shard.keep(b, b.again && b.empty > at+long)
+	p.shard.touched = true
+	if p.shard.changed != nil {
+		p.shard.changed[p.hash] = struct{}{}
 	}
+	return added
 }
 
 // amount returns how much a cost below 0 gives.

@@ -22,7 +22,7 @@ func RunReturns(t *testing.T, open func(t *testing.T) Subject) {
 		"a grant of a quota ends with its period":        grantsOfQuota,
 		"reset forgets all kinds and grants":             resetsKinds,
 		"what was used is spent whatever remains":        beyond,
-		"extremes":                                       extremes,
+		"extremes": extremes,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })

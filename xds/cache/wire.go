@@ -8,7 +8,6 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // The codec that encodes all else.
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -33,25 +32,25 @@ func marshal(k kind, name string, m proto.Message) (*Resource, error) {
 	body := options.Size(m)
 	any := sizeOf(len(k.url())) + sizeOf(body)
 	whole := sizeOf(any) + sizeOf(version) + sizeOf(len(name))
-	wire := make([]byte, 0, sizeOf(whole))
-	wire = appendHead(wire, fieldResources, whole)
-	wire = appendHead(wire, fieldResourceBody, any)
-	wire = appendText(wire, fieldAnyType, k.url())
-	wire = appendHead(wire, fieldAnyValue, body)
-	start := len(wire)
-	wire, err := options.MarshalAppend(wire, m)
+	out := make([]byte, 0, sizeOf(whole))
+	out = appendHead(out, fieldResources, whole)
+	out = appendHead(out, fieldResourceBody, any)
+	out = appendText(out, fieldAnyType, k.url())
+	out = appendHead(out, fieldAnyValue, body)
+	start := len(out)
+	out, err := options.MarshalAppend(out, m)
 	if err != nil {
 		return nil, fmt.Errorf("marshal %s %q: %w", k.url(), name, err)
 	}
-	value := wire[start:len(wire):len(wire)]
+	value := out[start:len(out):len(out)]
 	if len(value) != body {
 		return nil, fmt.Errorf("marshal %s %q: %d bytes came out where %d were expected", k.url(), name, len(value), body)
 	}
 	sum := sha256.Sum256(value)
 	r := &Resource{Name: name, Version: hex.EncodeToString(sum[:versionBytes])}
-	wire = appendText(wire, fieldResourceVersion, r.Version)
-	wire = appendText(wire, fieldResourceName, name)
-	r.field = wire
+	out = appendText(out, fieldResourceVersion, r.Version)
+	out = appendText(out, fieldResourceName, name)
+	r.field = out
 	r.wire = &discoveryv3.Resource{Name: name, Version: r.Version, Resource: &anypb.Any{TypeUrl: k.url(), Value: value}}
 	return r, nil
 }
@@ -81,7 +80,7 @@ func (o output) encode() *encoded {
 	}}
 }
 
-// codec writes encoded responses without copying their resources, and everything else as gRPC does.
+// codec writes encoded responses without copying their resources, and everything else as the codec that it holds.
 type codec struct{ encoding.CodecV2 }
 
 // Marshal returns the bytes of a message.

@@ -71,8 +71,9 @@ func extAuthz(g *gateway.Gateway, mode gateway.FailureMode) *extauthzv3.ExtAuthz
 		IncludePeerCertificate:    true,
 		ValidateMutations:         true,
 		DecoderHeaderMutationRules: &mutationv3.HeaderMutationRules{
-			DisallowSystem:     wrapperspb.Bool(true),
-			DisallowExpression: &matcherv3.RegexMatcher{Regex: "(?i)(host|" + envoy.HeaderPrefix + ".*)"},
+			DisallowSystem: wrapperspb.Bool(true),
+			// What tells the upstream who calls is the service's to say: no policy's answer gets so far.
+			DisallowExpression: &matcherv3.RegexMatcher{Regex: "(?i)(host|" + envoy.HeaderPrefix + otherThan(toldNames()) + ")"},
 		},
 		StatPrefix: string(mode),
 	}

@@ -40,6 +40,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			b.await(out)
 			break
 		}
+		tell(out, r)
 		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
