@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 CC_FOUND := $(shell command -v "$$(go env CC)" 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race)
 # Lint already vets, so the tests do not compile everything a second time for it.
-GO_TEST := go test $(RACE) -vet=off -tags e2e -timeout 10m
+GO_TEST := go test $(RACE) -vet=off -tags e2e -timeout 20m
 LDFLAGS := -s -w -X github.com/gatehouse/gatehouse/internal/version.version=$(VERSION)
 FUZZTIME ?= 1m
 # A number of inputs, not a time: at the end of a time the fuzzing engine now and then reports its own deadline as a failure.
@@ -91,6 +91,11 @@ record: build envoy ## Record the first run as docs/first-run.svg
 .PHONY: bench
 bench: envoy ## Measure, each figure against a floor in the same run
 	@go run ./bench $(BENCHFLAGS)
+
+.PHONY: peer
+peer: ## Install envoyproxy/ratelimit into .tools/, which `make bench` then measures beside Gatehouse
+	@GOBIN=$(CURDIR)/.tools/peer go install github.com/envoyproxy/ratelimit/src/service_cmd@$$(go list -m -f '{{.Version}}' github.com/envoyproxy/ratelimit)
+	@mkdir -p .tools/bin; mv .tools/peer/service_cmd .tools/bin/envoyproxy-ratelimit; rmdir .tools/peer
 
 ##@ The workbench
 

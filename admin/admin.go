@@ -63,6 +63,7 @@ type Options struct {
 	Changes      Changes
 	Access       Access
 	Accounts     Accounts
+	Limits       Limits
 	Events       *Events // What /v1/events tells; nil: nothing.
 	Replicas     Replicas
 	Certificates Certificates

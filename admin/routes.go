@@ -83,6 +83,7 @@ func (o *Options) describe(api huma.API) {
 	o.describeCertificates(api)
 	o.describeUsage(api)
 	o.describeDecisions(api)
+	o.describeLimits(api)
 }
 
 // nodesQuery selects nodes.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,16 +11,12 @@ import (
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 )
 
 // inFlight is how many calls are under way at once, all on one connection, as one worker of an Envoy makes them.
 const inFlight = 16
-
-// limitTarget is that of a limit call, in CPU time of the floor's.
-const limitTarget = 1.6
 
 // caller makes a call of a service over a connection.
 type caller func(*grpc.ClientConn, *captured) func(context.Context) error
@@ -41,42 +36,6 @@ func checks(c *grpc.ClientConn, sent *captured) func(context.Context) error {
 		}
 		return err
 	}
-}
-
-// limits makes limit calls.
-func limits(c *grpc.ClientConn, sent *captured) func(context.Context) error {
-	client := rlsv3.NewRateLimitServiceClient(c)
-	return func(ctx context.Context) error {
-		a, err := client.ShouldRateLimit(ctx, sent.limit)
-		if err == nil && a.GetOverallCode() != rlsv3.RateLimitResponse_OK {
-			err = fmt.Errorf("refused: %v", a)
-		}
-		return err
-	}
-}
-
-// limit measures a ShouldRateLimit of the quickstart's limit against one of an empty server.
-func (b *bench) limit(ctx context.Context) (err error) {
-	k, err := b.openBank(ctx, "ratelimit")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, k.close()) }()
-	sent, err := k.capture(ctx, wanted{"/limited", bearer(k.token)})
-	if err != nil {
-		return fmt.Errorf("record what an Envoy sends: %w", err)
-	}
-	floor, err := k.emptyServer(ctx, "ratelimit")
-	if err != nil {
-		return err
-	}
-	taken, err := k.flooded(ctx, "ratelimit", "limit", limits, flooding{floor, sent[0]}, flooding{k.gatehouse, sent[0]})
-	if err != nil {
-		return err
-	}
-	b.table.compare("ShouldRateLimit, CPU of the server per request", "us", of(taken[1], sample.cost), of(taken[0], sample.cost), target{bound: limitTarget})
-	b.table.compare("ShouldRateLimit, requests/s", "/s", of(taken[1], sample.rate), of(taken[0], sample.rate), target{})
-	return nil
 }
 
 // emptyServer starts the floor of a service.

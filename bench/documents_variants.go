@@ -43,6 +43,28 @@ authenticate: {jwt: nordhaven}
 limits: [{name: per-customer, key: [token.sub], limit: 1000000000, per: 1m}]
 ---
 kind: API
+name: four-limited
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /four-limited}]
+to: payments
+authenticate: {jwt: nordhaven}
+limits:
+  - {name: per-customer, key: [token.sub], limit: 1000000000, per: 1m}
+  - {name: per-customer-and-hour, key: [token.sub], limit: 1000000000, per: 1h}
+  - {name: per-address, key: [client.address], limit: 1000000000, per: 1s}
+  - {name: all, limit: 1000000000, per: 1s}
+---
+kind: API
+name: out-limited
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /out-limited}]
+to: payments
+authenticate: {jwt: nordhaven}
+limits: [{name: per-customer, key: [token.sub], limit: 1, per: 24h}]
+---
+kind: API
 name: role
 version: v1
 contract: ./payments.openapi.yaml

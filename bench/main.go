@@ -107,6 +107,7 @@ func steps() []step {
 		{"apply", (*bench).apply},
 		{"store", (*bench).storing},
 		{"redis", (*bench).sharedLimits},
+		{"peer", (*bench).sharedCalls},
 		{"keys", (*bench).apiKeys},
 	}
 }

@@ -21,7 +21,7 @@ import (
 // the least that can be asked of the same server, PING over a bare connection. Once by one caller after the other, and once by as
 // many as an Envoy's worker has under way. Without redis-server nothing is measured.
 func (b *bench) sharedLimits(ctx context.Context) (err error) {
-	socket, stop, err := b.redis(ctx)
+	server, socket, err := b.redis(ctx, "redis")
 	if errors.Is(err, errAbsent) {
 		b.note("nothing is said of shared limits: %v", err)
 		return nil
@@ -29,7 +29,7 @@ func (b *bench) sharedLimits(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, server.stop(syscall.SIGTERM)) }()
 	address, err := redis.ParseAddress("unix:" + socket)
 	if err != nil {
 		return err
@@ -62,20 +62,19 @@ func (b *bench) sharedLimits(ctx context.Context) (err error) {
 	return nil
 }
 
-// redis starts a Redis that keeps nothing, on a Unix socket. The error wraps errAbsent where there is none.
-func (b *bench) redis(ctx context.Context) (socket string, stop func() error, err error) {
+// redis starts a Redis that keeps nothing, on a Unix socket of that name. The error wraps errAbsent where there is none.
+func (b *bench) redis(ctx context.Context, name string) (server *process, socket string, err error) {
 	binary, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", nil, fmt.Errorf("redis-server: %w", errAbsent)
+		return nil, "", fmt.Errorf("redis-server: %w", errAbsent)
 	}
-	socket = filepath.Join(b.dir, "redis.sock")
+	socket = filepath.Join(b.dir, name+".sock")
 	command := exec.CommandContext(ctx, binary, //nolint:gosec // A program of this machine.
 		"--port", "0", "--unixsocket", socket, "--dir", b.dir, "--save", "", "--appendonly", "no", "--loglevel", "warning")
-	server, err := start(command, nil)
+	server, err = start(command, nil)
 	if err != nil {
-		return "", nil, err
+		return nil, "", err
 	}
-	stop = func() error { return server.stop(syscall.SIGTERM) }
 	err = server.until(func() error {
 		ping, hangUp, err := pinging(socket)
 		if err != nil {
@@ -85,9 +84,9 @@ func (b *bench) redis(ctx context.Context) (socket string, stop func() error, er
 		return ping()
 	})
 	if err != nil {
-		return "", nil, errors.Join(err, stop())
+		return nil, "", errors.Join(err, server.stop(syscall.SIGTERM))
 	}
-	return socket, stop, nil
+	return server, socket, nil
 }
 
 // connected waits until the store has found its server.

@@ -28,7 +28,7 @@ type service struct {
 
 // serveChild runs one child until its standard input ends, and returns the exit code.
 func serveChild(args []string) int {
-	if slices.Contains([]string{"gatehouse", "empty", "pusher"}, args[0]) {
+	if slices.Contains([]string{"gatehouse", "ratelimit", "empty", "pusher"}, args[0]) {
 		defer heap.Begin(os.LookupEnv).Stop() // As the daemon does; its floors too.
 	}
 	s, err := newService(args)
@@ -62,6 +62,8 @@ func newService(args []string) (*service, error) {
 		return newGatehouse(ctx, args[1], args[2], "", log)
 	case len(args) == 4 && args[0] == "gatehouse":
 		return newGatehouse(ctx, args[1], args[2], args[3], log)
+	case len(args) == 3 && args[0] == "ratelimit":
+		return newLimitsAlone(ctx, args[1], args[2], log)
 	case len(args) == 1 && args[0] == "backends":
 		return newBackends(ctx, log)
 	case len(args) == 2 && args[0] == "loader":

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
+	"github.com/gatehouse/gatehouse/ratelimit/redis"
 	"github.com/gatehouse/gatehouse/server"
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
@@ -52,6 +53,32 @@ func newGatehouse(ctx context.Context, documents, state, decisions string, log *
 	return &service{stop: s.Stop, addresses: map[string]string{
 		"xds": a.XDS, "authz": a.Authz, "ratelimit": a.RateLimit, "accesslog": a.AccessLog, "admin": a.Admin,
 	}}, nil
+}
+
+// newLimitsAlone starts the rate limit service alone, over a Redis, on a socket in dir.
+func newLimitsAlone(ctx context.Context, dir, socket string, log *slog.Logger) (*service, error) {
+	limits := filepath.Join(dir, "alone")
+	if err := writeFile(filepath.Join(limits, "bench.yaml"), peerLimits); err != nil {
+		return nil, err
+	}
+	address, err := redis.ParseAddress("unix:" + socket)
+	if err != nil {
+		return nil, err
+	}
+	s := server.NewLimitsAlone(server.LimitsAloneOptions{
+		Config: limits, Listen: envoy.SocketScheme + filepath.Join(dir, "alone.sock"), Redis: &redis.Options{Address: address, Timeout: time.Second},
+		Drain: time.Second, Logger: log, Now: time.Now,
+	})
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- s.Run(running) }()
+	return &service{
+		addresses: map[string]string{"ratelimit": envoy.SocketScheme + filepath.Join(dir, "alone.sock")},
+		stop: func(context.Context) error {
+			cancel()
+			return <-done
+		},
+	}, nil
 }
 
 // empty is the floor of the gRPC services: it reads the call, answers the least that Envoy takes for a yes, and does nothing.

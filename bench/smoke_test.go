@@ -23,8 +23,8 @@ func TestSmoke(t *testing.T) {
 	if err := b.limit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(b.table.figures); n != 2 {
-		t.Fatalf("%d figures, want 2", n)
+	if n := len(b.table.figures); n != 6 {
+		t.Fatalf("%d figures, want 6", n)
 	}
 	for _, f := range b.table.figures {
 		if f.ratio.median <= 0 || strings.HasPrefix(f.ours, "0.00") {

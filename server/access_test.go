@@ -206,9 +206,9 @@ func TestRolesTable(t *testing.T) {
 	want := map[string]admin.Role{}
 	for role, names := range map[admin.Role]string{
 		admin.Viewer: "compareEntries exportFleet explain getApplication getCaller getDocuments getEndpoints getEntry getKey getNode getRevision listApplications listEndpoints " +
-			"listHistory listKeys listNodes listReplicas listRollouts listRoots listUsage watchEvents",
+			"listHistory listKeys listLimits listNodes listReplicas listRollouts listRoots listUsage watchEvents",
 		admin.Member:   "applyChange planChange changeEndpoints createApplication createKey revokeApplication revokeKey rotateKey",
-		admin.Operator: "confirmEntry getDecision getToken listAudit listCertificates listDecisions listTokens orderRollout retryNode revokeNode rollBack verifyAudit",
+		admin.Operator: "confirmEntry getBucket getDecision getToken grantBucket listAudit listCertificates listDecisions listTokens listTopBuckets orderRollout resetBucket retryNode revokeNode rollBack verifyAudit",
 		admin.Admin:    "createAccess createToken getAccess listAccess revokeAccess revokeToken rotateAccess rotateRoot",
 	} {
 		for name := range strings.FieldsSeq(names) {

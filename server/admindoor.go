@@ -56,7 +56,7 @@ func (s *Server) adminDoor(ctx context.Context, l net.Listener) (door, error) {
 	}
 	m := management{s}
 	service, err := admin.New(admin.Options{
-		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Changes: m, Endpoints: m, Tokens: m, Authority: m, Export: m, Access: m, Accounts: m, Replicas: m, Certificates: m, Usage: m, Decisions: m,
+		Ready: s, Nodes: m, Revisions: m, Explain: m, Rollouts: m, Changes: m, Endpoints: m, Tokens: m, Authority: m, Export: m, Access: m, Accounts: m, Limits: m, Replicas: m, Certificates: m, Usage: m, Decisions: m,
 		Callers: callers{s, s.shown, issuers}, Roles: rules, Journal: &journal{Server: s}, Events: s.events, Owner: s.owner, Failed: failures.Inc,
 		Metrics: promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}),
 		Version: version.Read().Version,

@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -23,17 +18,14 @@ import (
 // policyDiffOptions are what `gatehouse policy diff` is told.
 type policyDiffOptions struct {
 	env      surroundings
-	daemon   daemon
+	records  recordSource
 	format   *choice
 	old, new string
-	file     string
-	last     time.Duration
-	api      string
 }
 
 // newPolicyDiff returns `gatehouse policy diff`.
 func newPolicyDiff(env surroundings) *cobra.Command {
-	o := policyDiffOptions{env: env}
+	o := policyDiffOptions{env: env, records: recordSource{env: env}}
 	c := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Tell what other policies would have decided about recorded requests",
@@ -55,13 +47,7 @@ Exit codes: 0 nothing differs, 2 something does, 1 it could not be told.`,
 		},
 	}
 	o.format = newFormat(c)
-	f := c.Flags()
-	f.StringVar(&o.file, "decisions", "", "`FILE` of decisions as JSON lines; - for the standard input")
-	f.DurationVar(&o.last, "last", 0, "the daemon's records of the last `DURATION`")
-	f.StringVar(&o.api, "api", "", "only this API, by its `NAME`")
-	c.MarkFlagsMutuallyExclusive("decisions", "last")
-	c.MarkFlagsOneRequired("decisions", "last")
-	o.daemon.add(c)
+	o.records.add(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.old, o.new = args[0], args[1]
 		return o.run(c.Context())
@@ -79,7 +65,7 @@ func (o *policyDiffOptions) run(ctx context.Context) error {
 		return err
 	}
 	d := &policyDiff{before: before, after: after, changes: map[policyChange]*PolicyChange{}}
-	if err := o.each(ctx, func(one *gateway.Decision) error { return d.add(ctx, one) }); err != nil {
+	if err := o.records.each(ctx, func(one *gateway.Decision) error { return d.add(ctx, one) }); err != nil {
 		return err
 	}
 	d.tell(o.env.stderr)
@@ -109,69 +95,6 @@ func (o *policyDiffOptions) replayer(dir string) (*authz.Replayer, error) {
 		return nil, inDirectory(dir, faults)
 	}
 	return r, nil
-}
-
-// each reads the decisions.
-func (o *policyDiffOptions) each(ctx context.Context, visit func(*gateway.Decision) error) error {
-	if o.file == "" {
-		client, err := o.daemon.dial(o.env)
-		if err != nil {
-			return err
-		}
-		all, err := client.Decisions(ctx, admin.DecisionQuery{Since: o.env.now().Add(-o.last), API: o.api})
-		if err != nil {
-			return away(err)
-		}
-		for i := range all {
-			if err := visit(&all[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	from := o.env.stdin
-	if o.file != "-" {
-		file, err := os.Open(o.file)
-		if err != nil {
-			return fmt.Errorf("--decisions: %w", err)
-		}
-		defer func() { _ = file.Close() }() // Only read from.
-		from = file
-	}
-	return readDecisions(from, o.file, o.api, visit)
-}
-
-// maxRecord bounds a line of a decision log.
-const maxRecord = 4 << 20
-
-// readDecisions reads JSON lines. Half a line at the end, as a log has that is written to, is passed over.
-func readDecisions(from io.Reader, name, api string, visit func(*gateway.Decision) error) error {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, maxRecord)
-	var wrong error
-	for number := 1; lines.Scan(); number++ {
-		if wrong != nil {
-			return wrong
-		}
-		if len(strings.TrimSpace(lines.Text())) == 0 {
-			continue
-		}
-		var d gateway.Decision
-		if err := json.Unmarshal(lines.Bytes(), &d); err != nil {
-			wrong = fmt.Errorf("%s:%d is no decision: %w", name, number, err)
-			continue
-		}
-		if api != "" && d.API != api {
-			continue
-		}
-		if err := visit(&d); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
-	}
-	return nil
 }
 
 // PolicyChange is how many recorded decisions would become other ones, of one operation and consumer.

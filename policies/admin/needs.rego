@@ -27,6 +27,7 @@ viewing := {
 	"listEndpoints",
 	"listHistory",
 	"listKeys",
+	"listLimits",
 	"listNodes",
 	"listReplicas",
 	"listRollouts",
@@ -54,14 +55,18 @@ accounts := {
 # operating is everybody's business.
 operating := {
 	"confirmEntry",
+	"getBucket",
 	"getDecision",
 	"getToken",
+	"grantBucket",
 	"listAudit",
 	"listCertificates",
 	"listDecisions",
 	"listTokens",
+	"listTopBuckets",
 	"orderRollout",
 	"profile",
+	"resetBucket",
 	"retryNode",
 	"revokeNode",
 	"rollBack",
@@ -86,7 +91,7 @@ reads := {operation |
 	not operation in writes
 }
 
-writes := ({"applyChange", "changeEndpoints", "confirmEntry", "orderRollout", "retryNode", "revokeNode", "rollBack"} | accounts | administering) - {"getAccess", "listAccess"}
+writes := ({"applyChange", "changeEndpoints", "confirmEntry", "grantBucket", "orderRollout", "resetBucket", "retryNode", "revokeNode", "rollBack"} | accounts | administering) - {"getAccess", "listAccess"}
 
 # sourced are the operations that name a source; a caller bound to a source may write by no other.
 sourced := {"applyChange", "planChange"}

@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+)
+
+// Limits returns the limits of the configuration in use.
+func (c *Client) Limits(ctx context.Context) ([]Limit, error) {
+	var answer struct {
+		Limits []Limit `json:"limits"`
+	}
+	err := c.get(ctx, "/v1/limits", nil, &answer)
+	return answer.Limits, err
+}
+
+// Bucket returns how a bucket stands.
+func (c *Client) Bucket(ctx context.Context, b BucketName) (Bucket, error) {
+	var answer Bucket
+	err := c.get(ctx, "/v1/limits/bucket", url.Values{"limit": {b.Limit}, "value": b.Values}, &answer)
+	return answer, err
+}
+
+// ResetBucket forgets what was spent from a bucket, and returns how it stands then.
+func (c *Client) ResetBucket(ctx context.Context, b BucketName) (Bucket, error) {
+	var answer Bucket
+	err := c.post(ctx, "/v1/limits/reset", b, &answer)
+	return answer, err
+}
+
+// GrantBucket lets a bucket admit more, and returns how it stands then.
+func (c *Client) GrantBucket(ctx context.Context, b BucketName, amount int64) (Bucket, error) {
+	var answer Bucket
+	err := c.post(ctx, "/v1/limits/grant", bucketGrant{b, amount}, &answer)
+	return answer, err
+}
+
+// TopBuckets returns who is close to a limit, or over it.
+func (c *Client) TopBuckets(ctx context.Context, most int) ([]TopBucket, error) {
+	var answer struct {
+		Buckets []TopBucket `json:"buckets"`
+	}
+	err := c.get(ctx, "/v1/limits/top", given("most", strconv.Itoa(most)), &answer)
+	return answer.Buckets, err
+}
