@@ -34,11 +34,9 @@ func TestRhythm(t *testing.T) {
 		{time.Hour, 100, 100},
 		{time.Second, 100, 100},
 		{time.Second, 110, 100},
-		{time.Second, 105, 100},
-		{time.Second, 100, 256},     // Four in a row.
+		{time.Second, 100, 256},     // Three in a row.
 		{5 * time.Second, 100, 256}, // As it was given more room.
 		{time.Second, 200, 100},     // Something else is held now.
-		{time.Second, 200, 100},
 		{time.Second, 200, 100},
 		{time.Second, 200, 100},
 		{time.Second, 200, 128},

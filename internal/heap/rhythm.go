@@ -8,10 +8,10 @@ const (
 	// busiest bounds the percentage of such a heap.
 	busiest = 300
 	// often is the time within which a collection follows another often, and rarely the time after which it does no more.
-	often, rarely = 2 * time.Second, 15 * time.Second
+	often, rarely = 3 * time.Second, 15 * time.Second
 	// steady is how many collections must follow each other often. Whoever loads or compiles much collects often too, but not for
 	// long, and does not find the same each time.
-	steady = 4
+	steady = 3
 )
 
 // Rhythm tells how often a heap is collected. A daemon that holds 100 MiB of compiled policies and answers thousands of Checks looks at
