@@ -212,14 +212,12 @@ func (s *Service) Check(ctx context.Context, check *authv3.CheckRequest) (respon
 	}()
 	d := s.evaluator.decide(ctx, &r)
 	var limits *counted
-	if (d == nil || d.result == Allowed) && r.spendsLimits() {
-		var refusal *decision
-		if limits, refusal = s.spend(ctx, &r, d); refusal != nil {
-			d = refusal
-		}
+	if r.spendsLimits() {
+		limits, d = s.spend(ctx, &r, d)
 	}
 	s.record(ctx, &r, began, d)
-	return s.answer(e, &r, d, limits)
+	response, err = s.answer(e, &r, d, limits)
+	return r.told(response), err
 }
 
 // answer returns the answer for a decision, and counts it.

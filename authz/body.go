@@ -1,10 +1,13 @@
 package authz
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // body is what a policy sees of the body of a request.
@@ -13,6 +16,17 @@ type body struct {
 	truncated bool      // Envoy sent less than the whole.
 	malformed string    // Why it cannot be read; empty: it can, or there is none.
 	by        *Descriptors
+}
+
+// bodyTooLong is said of a body that is longer than what is read of one.
+const bodyTooLong = "The body is longer than what policies may read."
+
+// unreadable returns the refusal of a request that a policy cannot be shown.
+func (r *request) unreadable() *decision {
+	if r.malformed == bodyTooLong {
+		return refuse(Malformed, http.StatusRequestEntityTooLarge, gateway.ProblemBadRequest, r.malformed)
+	}
+	return refuse(Malformed, http.StatusBadRequest, gateway.ProblemBadRequest, r.malformed)
 }
 
 // readBody returns the body by its content type: JSON (also +json), forms, also of several parts, and, where the policy that is
@@ -53,6 +67,10 @@ func bodyReader(contentType string) func(r *request, contentType, text string) *
 
 func (b *body) read(r *request) {
 	if b.truncated = r.header("x-envoy-auth-partial-body") == "true"; b.truncated {
+		return
+	}
+	if sent := len(r.http().GetBody()) + len(r.http().GetRawBody()); r.most > 0 && sent > r.most {
+		r.malformed = bodyTooLong // No part of it is shown: a policy might look for something in the rest.
 		return
 	}
 	contentType := r.header("content-type")

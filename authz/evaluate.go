@@ -11,8 +11,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 	"golang.org/x/time/rate"
-
-	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // Reasons of refusals for which no policy gave one.
@@ -82,7 +80,7 @@ func (e *evaluator) ask(ctx context.Context, r *request, p applied) *decision {
 	r.parameters, r.asked = p.parameters, p.policy
 	input := p.input(r)
 	if r.malformed != "" {
-		return refuse(Malformed, 400, gateway.ProblemBadRequest, r.malformed)
+		return r.unreadable()
 	}
 	value, err := e.evaluate(ctx, p.policy, input)
 	if errors.Is(err, errTooLong) && !p.fetches || errors.Is(err, errTooLarge) {

@@ -67,22 +67,10 @@ func rank(kind gateway.ProofKind) int {
 	return slices.Index([]gateway.ProofKind{gateway.ByJWT, gateway.ByKey, gateway.ByCertificate, gateway.ByNobody, gateway.ByIntrospection}, kind)
 }
 
-// newWays returns the ways of a route in the order in which they are tried: tokens before keys, keys before certificates, nobody
-// in particular last, and of alike ways the one with more proofs first. The order of the document means nothing.
+// newWays returns the ways of a route in the order in which they are tried (gateway.TriedWays).
 func newWays(ways []gateway.Way, realm string) []way {
-	best := func(w gateway.Way) int {
-		least := len(gateway.ByNobody)
-		for _, p := range w {
-			least = min(least, slices.Index([]gateway.ProofKind{gateway.ByJWT, gateway.ByIntrospection, gateway.ByKey, gateway.ByCertificate, gateway.ByNobody}, p.Kind))
-		}
-		return least
-	}
-	sorted := slices.Clone(ways)
-	slices.SortStableFunc(sorted, func(a, b gateway.Way) int {
-		return cmp.Or(cmp.Compare(best(a), best(b)), cmp.Compare(len(b), len(a)))
-	})
-	out := make([]way, len(sorted))
-	for i, w := range sorted {
+	out := make([]way, len(ways))
+	for i, w := range gateway.TriedWays(ways) {
 		out[i] = newWay(w, realm)
 	}
 	return out

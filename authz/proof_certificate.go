@@ -38,13 +38,9 @@ type clientCertificate struct {
 	thumbprint string // x5t#S256 (RFC 8705, section 3.1).
 }
 
-// consumer returns the name by which the owner is known: its SPIFFE id, else another URI or DNS name, else its subject.
+// consumer returns the name by which the owner is known: its first URI name, as which a SPIFFE id stands alone, else its first DNS
+// name, else its subject. It is the name that Envoy has for it (AttributeContext.Peer.principal).
 func (c *clientCertificate) consumer() string {
-	for _, uri := range c.uris {
-		if strings.HasPrefix(uri, "spiffe://") {
-			return uri
-		}
-	}
 	for _, names := range [][]string{c.uris, c.dns} {
 		if len(names) > 0 {
 			return names[0]

@@ -19,6 +19,7 @@ type request struct {
 	parameters *ast.Term // Of the policy about to be evaluated.
 	body       *body     // nil: not read yet.
 	malformed  string    // What could not be read, for the answer 400; empty: nothing.
+	most       int       // Bytes of a body that are read for a policy; 0: all there are. What is longer is refused.
 	asked      *policy   // The policy about to be evaluated.
 	// shadows are what policies whose word does not count would have done, in their order.
 	shadows []gateway.ShadowDecision

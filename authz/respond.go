@@ -46,7 +46,9 @@ func (d *decision) carriable() bool {
 
 // allow returns the answer for an allowing decision that changes something.
 func (d *decision) allow(rules string, n *tally) *authv3.CheckResponse {
-	delete(d.metadata, envoy.MetadataAuthzLimits)
+	for _, ours := range []string{envoy.MetadataAuthzLimits, envoy.MetadataAuthzShadow, envoy.MetadataBuckets} {
+		delete(d.metadata, ours)
+	}
 	ok := &authv3.OkHttpResponse{
 		Headers:              append(options(d.headers, n), appending(d.appended, n)...),
 		ResponseHeadersToAdd: options(d.responseHeaders, n),
@@ -99,7 +101,9 @@ func (d *decision) refuse(grpc bool, n *tally) *authv3.CheckResponse {
 		delete(d.metadata, envoy.MetadataAuthzRules)
 		if d.result != Limited {
 			delete(d.metadata, envoy.MetadataAuthzLimits)
+			delete(d.metadata, envoy.MetadataAuthzShadow)
 		}
+		delete(d.metadata, envoy.MetadataBuckets)
 		response.DynamicMetadata = &structpb.Struct{Fields: d.metadata}
 	}
 	return response

@@ -22,6 +22,7 @@ type rules struct {
 	policies  []applied
 	secrets   *secrets              // That no record holds.
 	full      bool                  // Records hold the input.
+	tells     bool                  // Answers tell the upstream who calls.
 	allowed   *authv3.CheckResponse // The answer where every policy allows and changes nothing; sent many times.
 	spends    *spends               // nil: the route has no limits.
 }
@@ -72,6 +73,7 @@ func newRules(route *gateway.Route, compiled map[*gateway.Policy]*policy) (*rule
 	}
 	r.challenge, r.ways, r.hidden = challenges(realm, route.Ways), newWays(route.Ways, realm), hiddenOf(route.Ways)
 	r.allowed.GetOkResponse().HeadersToRemove = r.hidden.headers
+	r.tells = !route.EnvoyTells()
 	for _, a := range route.Authorize {
 		if a.Mode == gateway.Off {
 			continue

@@ -6,13 +6,12 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -20,8 +19,11 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// Headers by which a client is told how its limits stand (draft-polli-ratelimit-headers-03, as Envoy writes them).
+// Headers by which a client is told how its limits stand: those of draft-ietf-httpapi-ratelimit-headers, and those of
+// draft-polli-ratelimit-headers-03 as Envoy writes them.
 const (
+	headerPolicy    = "ratelimit-policy"
+	headerStanding  = "ratelimit"
 	headerLimit     = "x-ratelimit-limit"
 	headerRemaining = "x-ratelimit-remaining"
 	headerReset     = "x-ratelimit-reset"
@@ -30,26 +32,46 @@ const (
 // Limits spends what requests cost. A Check spends the limits of its route itself, so that no request waits for two calls.
 type Limits interface {
 	// Spend takes the cost of a request from every limit of its route or, where a single one is reached, from none. An error
-	// tells that they could not be asked; whether something was spent is unknown then.
+	// tells that they could not be asked; whether something was spent is unknown then, and of Spent Closed alone counts.
 	Spend(ctx context.Context, s Spending) (Spent, error)
 }
 
-// Spending is one request that was allowed, and is to be counted.
+// Spending is one request that was decided, and is to be counted.
 type Spending struct {
 	Rules string // The rules hash, whose limits are meant.
 	// Call is the request's in all attempts of its Check, and no other's for some seconds: what was spent under it is not spent
 	// again. 0: nothing names it.
-	Call uint64
-	Cost uint64 // What it costs; 0 only looks.
-	// Value returns a part of a limit's key, named as in documents: "client.address", "header.NAME" with the name in lower case,
-	// "token.CLAIM". It is false where the request has none.
-	Value func(part string) (string, bool)
+	Call    uint64
+	Cost    uint64 // How many requests it counts as; 0 only looks.
+	Denied  bool   // It was refused: only limits that say so count it.
+	Request SpendingRequest
 }
 
-// Spent tells how the limits of a request stand. Its texts are values of headers, as Envoy's rate limit filter writes them.
+// SpendingRequest is what limits ask about a request.
+type SpendingRequest interface {
+	// Value returns a part of a limit's key, named as in documents: "client.address", "header.NAME" with the name in lower case,
+	// "query.NAME", "path.PARAMETER", "token.CLAIM", "consumer", "application", "plan". It is false where the request has none.
+	Value(part string) (string, bool)
+	// Amount returns the text of what is to be the number that a cost is, named as in gateway.Cost; false where there is none.
+	Amount(from string) (string, bool)
+	// Holds reports whether the request is one that a limit counts.
+	Holds(when *gateway.LimitWhen) bool
+}
+
+// Spent tells how the limits of a request stand. Its texts from Policy on are values of headers; those are empty that clients are
+// not told.
 type Spent struct {
-	Refused    bool   // A limit is reached, and nothing was spent.
-	Reached    string // Its name; empty where none is. That of the first of several.
+	Refused bool   // A limit is reached.
+	Reached string // Its name; empty where none is. That of the first of several.
+	Shadow  string // That of the first limit in shadow mode that would have refused; empty: none.
+	Unasked bool   // A limit could not be asked, and lets requests pass then.
+	Closed  bool   // One could not be asked, and refuses them then.
+	// Buckets has, by the name of each limit that may cost more when the stream ends, what is to be told of it then
+	// (envoy.MetadataBuckets); nil: there is none.
+	Buckets map[string]string
+
+	Policy     string // ratelimit-policy.
+	Standing   string // ratelimit.
 	Limit      string // x-ratelimit-limit: of the limit of which least remains, and the windows of all.
 	Remaining  string // x-ratelimit-remaining, of the same.
 	Reset      string // x-ratelimit-reset: seconds.
@@ -59,6 +81,7 @@ type Spent struct {
 // spends is how the Checks of a route spend its limits.
 type spends struct {
 	away           gateway.FailureMode // What holds while they cannot be asked.
+	denied         bool                // Some count refused requests too.
 	counted, blind *structpb.Struct    // Dynamic metadata of plain answers: limits counted the request, or could not be asked.
 }
 
@@ -69,6 +92,7 @@ func newSpends(route *gateway.Route) *spends {
 	}
 	return &spends{
 		away:    route.WhenAway.Limits,
+		denied:  slices.ContainsFunc(route.Limits, func(l gateway.Limit) bool { return l.SpendRefused }),
 		counted: evidence(route.Rules, map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(envoy.LimitsCounted)}),
 		blind:   evidence(route.Rules, map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(envoy.LimitsUnasked)}),
 	}
@@ -86,19 +110,40 @@ type counted struct {
 	spent    Spent            // Zero where the limits could not be asked.
 }
 
-// spend counts a request that is allowed, d being nil or what policies said beside. It returns the refusal where a limit is
-// reached, or where limits cannot be asked and the route is closed then.
+// spend counts a decided request, d being nil or what policies said. What it returns in place of d is the refusal where a limit is
+// reached, or where limits cannot be asked and are closed then; otherwise it is d, and, of an allowed request, what became of the limits.
 func (s *Service) spend(ctx context.Context, r *request, d *decision) (*counted, *decision) {
-	spent, err := s.limits.Spend(ctx, Spending{Rules: r.rules.hash, Call: r.call(), Cost: d.hits(), Value: r.keyPart(ctx)})
+	asked := Spending{Rules: r.rules.hash, Call: r.call(), Cost: 1, Request: &spending{ctx, r}}
+	if d != nil && d.result != Allowed {
+		return nil, s.spendDenied(ctx, r, d, asked)
+	}
+	asked.Cost = d.hits()
+	spent, err := s.limits.Spend(ctx, asked)
 	switch {
-	case err != nil && r.rules.spends.away == gateway.Closed:
+	case err != nil && (spent.Closed || r.rules.spends.away == gateway.Closed):
 		return nil, refuse(Failed, http.StatusServiceUnavailable, gateway.ProblemLimitsAway, "The limits cannot be asked.")
-	case err != nil:
-		return &counted{evidence: r.rules.spends.blind}, nil
+	case err != nil || spent.Unasked:
+		if err != nil {
+			spent = Spent{}
+		}
+		return &counted{evidence: r.rules.spends.blind, spent: spent}, d
 	case spent.Refused:
 		return nil, limited(&spent, r)
 	}
-	return &counted{evidence: r.rules.spends.counted, spent: spent}, nil
+	return &counted{evidence: r.rules.spends.counted, spent: spent}, d
+}
+
+// spendDenied counts a request that a policy refused, or that proved no caller, by those limits that count such requests. Where one is
+// reached its refusal is the answer, so that whoever tries many keys does not learn beyond it which one is good.
+func (s *Service) spendDenied(ctx context.Context, r *request, d *decision, asked Spending) *decision {
+	if !r.rules.spends.denied || d.result != Denied && d.result != Unauthenticated {
+		return d
+	}
+	asked.Denied = true
+	if spent, err := s.limits.Spend(ctx, asked); err == nil && spent.Refused {
+		return limited(&spent, r)
+	}
+	return d
 }
 
 // unasked returns the error by which Envoy learns that limits cannot be asked here: it asks another replica, where there is one,
@@ -116,14 +161,25 @@ func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckRespons
 		d = &decision{}
 	}
 	response := d.allow(hash, n)
-	if len(d.metadata) > 0 {
-		response.DynamicMetadata.Fields[envoy.MetadataAuthzLimits] = c.evidence.GetFields()[envoy.MetadataAuthzLimits]
+	if len(d.metadata) > 0 || c.spent.Shadow != "" || c.spent.Buckets != nil {
+		fields := response.DynamicMetadata.Fields
+		fields[envoy.MetadataAuthzLimits] = c.evidence.GetFields()[envoy.MetadataAuthzLimits]
+		if c.spent.Shadow != "" {
+			fields[envoy.MetadataAuthzShadow] = structpb.NewStringValue(c.spent.Shadow)
+		}
+		if c.spent.Buckets != nil {
+			buckets := &structpb.Struct{Fields: make(map[string]*structpb.Value, len(c.spent.Buckets))}
+			for limit, bucket := range c.spent.Buckets {
+				buckets.Fields[limit] = structpb.NewStringValue(bucket)
+			}
+			fields[envoy.MetadataBuckets] = structpb.NewStructValue(buckets)
+		}
 	} else {
 		response.DynamicMetadata = c.evidence
 	}
-	if c.spent.Limit != "" {
+	if told := c.spent.headers(); len(told) > 0 {
 		ok := response.GetOkResponse()
-		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, c.spent.headers()...)
+		ok.ResponseHeadersToAdd = append(ok.ResponseHeadersToAdd, told...)
 	}
 	return response
 }
@@ -131,13 +187,26 @@ func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckRespons
 // hits is what a request costs by what its policies said, rounded up; 1 where they say nothing.
 func (d *decision) hits() uint64 { return uint64(math.Ceil(d.spends())) }
 
+// told lists what a client is told, whether it is refused or not.
+func (s *Spent) told() []header {
+	list := make([]header, 0, 5)
+	for _, h := range [...]header{
+		{headerPolicy, s.Policy}, {headerStanding, s.Standing}, {headerLimit, s.Limit}, {headerRemaining, s.Remaining}, {headerReset, s.Reset},
+	} {
+		if h.value != "" {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
 // headers are what a client is told. Like the rate limit filter's they come beside those of the same name from an upstream.
 func (s *Spent) headers() []*corev3.HeaderValueOption {
-	list := []*corev3.HeaderValueOption{
-		option(headerLimit, s.Limit), option(headerRemaining, s.Remaining), option(headerReset, s.Reset),
-	}
-	for _, o := range list {
-		o.AppendAction = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
+	told := s.told()
+	list := make([]*corev3.HeaderValueOption, len(told))
+	for i, h := range told {
+		list[i] = option(h.name, h.value)
+		list[i].AppendAction = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
 	}
 	return list
 }
@@ -145,33 +214,36 @@ func (s *Spent) headers() []*corev3.HeaderValueOption {
 // limited is the refusal of a request beyond a limit, as Envoy's rate limit filter would give it.
 func limited(spent *Spent, r *request) *decision {
 	d := refuse(Limited, http.StatusTooManyRequests, gateway.ProblemLimited, "A limit is reached.",
-		header{"x-envoy-ratelimited", "true"}, header{headerLimit, spent.Limit}, header{headerRemaining, spent.Remaining},
-		header{headerReset, spent.Reset}, header{"retry-after", spent.RetryAfter})
+		append(spent.told(), header{"x-envoy-ratelimited", "true"}, header{"retry-after", spent.RetryAfter})...)
 	d.reason = spent.Reached
 	body := "a limit is reached"
 	if r.grpc() { // Their libraries expect RESOURCE_EXHAUSTED; Envoy would make UNAVAILABLE of 429.
 		d.headers = append(d.headers, header{"grpc-status", strconv.Itoa(int(codes.ResourceExhausted))})
 	} else {
 		d.headers = append(d.headers, header{"content-type", gateway.ProblemType})
-		body = limitedBody(r.header("x-request-id"))
+		body = limitedBody(spent.Reached, r.header("x-request-id"))
 	}
 	d.body = &body
 	d.metadata = map[string]*structpb.Value{envoy.MetadataAuthzLimits: structpb.NewStringValue(envoy.LimitsRefused)}
+	if spent.Shadow != "" {
+		d.metadata[envoy.MetadataAuthzShadow] = structpb.NewStringValue(spent.Shadow)
+	}
 	return d
 }
 
 // limitedBody returns the problem document of a limit that is reached, byte for byte as Envoy writes it where its rate limit filter
 // refuses.
-func limitedBody(requestID string) string {
+func limitedBody(limit, requestID string) string {
 	p := gateway.NewProblem(http.StatusTooManyRequests, gateway.ProblemLimited, "")
 	text, err := json.Marshal(struct {
 		Code      string `json:"code"`
 		Detail    string `json:"detail"`
+		Limit     string `json:"limit"`
 		RequestID string `json:"request_id"`
 		Status    int    `json:"status"`
 		Title     string `json:"title"`
 		Type      string `json:"type"`
-	}{p.Code, p.Detail, requestID, p.Status, p.Title, p.Type})
+	}{p.Code, p.Detail, limit, requestID, p.Status, p.Title, p.Type})
 	if err != nil { // Strings and an int always marshal.
 		return string(p.JSON())
 	}
@@ -186,51 +258,6 @@ func (r *request) call() uint64 {
 		return 0
 	}
 	return id
-}
-
-// keyPart returns a lookup of the parts of limits' keys.
-func (r *request) keyPart(ctx context.Context) func(string) (string, bool) {
-	return func(part string) (string, bool) {
-		if name, ok := strings.CutPrefix(part, "header."); ok {
-			value, ok := headers(r.http())[name]
-			return value, ok
-		}
-		if path, ok := strings.CutPrefix(part, "token."); ok {
-			return r.claim(path)
-		}
-		return r.clientAddress(ctx)
-	}
-}
-
-// claim returns a claim of the verified token that is a text, by its path with dots between the names. An empty one is none, as
-// it is to Envoy.
-func (r *request) claim(path string) (string, bool) {
-	id := r.identity
-	if id == nil {
-		if id = r.verified(); id == nil {
-			return "", false
-		}
-	}
-	at := id.claims
-	for {
-		name, rest, deeper := strings.Cut(path, ".")
-		value := at.GetFields()[name]
-		if !deeper {
-			text := value.GetStringValue()
-			return text, text != ""
-		}
-		at, path = value.GetStructValue(), rest
-	}
-}
-
-// clientAddress returns the address of the client, without its port: what Envoy took it to be by the Gateway's trust, which it
-// says where it need not be the connection's.
-func (r *request) clientAddress(ctx context.Context) (string, bool) {
-	if told := metadata.ValueFromIncomingContext(ctx, envoy.HeaderClient); len(told) == 1 {
-		return told[0], true
-	}
-	address := r.attributes.GetSource().GetAddress().GetSocketAddress().GetAddress()
-	return address, address != ""
 }
 
 // noLimits are limits that nobody can ask.

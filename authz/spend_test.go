@@ -154,7 +154,7 @@ func TestCheckBeyondLimit(t *testing.T) {
 	if diff := cmp.Diff(want, told); diff != "" || answer.GetStatus().GetCode() != 429 {
 		t.Errorf("status %d, headers (-want +got):\n%s", answer.GetStatus().GetCode(), diff)
 	}
-	const body = `{"code":"rate-limited","detail":"","request_id":"6d7a5e9f-6b8c-4a53-9a15-8bd8e0f2d7a1","status":429,"title":"rate limited","type":"urn:gatehouse:problem:rate-limited"}` + "\n"
+	const body = `{"code":"rate-limited","detail":"","limit":"each","request_id":"6d7a5e9f-6b8c-4a53-9a15-8bd8e0f2d7a1","status":429,"title":"rate limited","type":"urn:gatehouse:problem:rate-limited"}` + "\n"
 	if answer.GetBody() != body {
 		t.Errorf("body %s", answer.GetBody())
 	}
@@ -205,12 +205,12 @@ func TestKeyParts(t *testing.T) {
 		"token.sub": "alice", "token.bank.branch": "nord",
 	} {
 		checkedBy(t, s, check)
-		if got, ok := l.spent[len(l.spent)-1].Value(part); got != want || !ok {
+		if got, ok := l.spent[len(l.spent)-1].Request.Value(part); got != want || !ok {
 			t.Errorf("%s is %q (%v), want %q", part, got, ok, want)
 		}
 	}
 	for _, part := range []string{"header.x-other", "token.bank", "token.bank.level", "token.exp", "token.bank.a.b", "token.empty", "token.sub.name", "token.none.at.all"} {
-		if got, ok := l.spent[0].Value(part); ok {
+		if got, ok := l.spent[0].Request.Value(part); ok {
 			t.Errorf("%s is %q", part, got)
 		}
 	}
@@ -218,7 +218,7 @@ func TestKeyParts(t *testing.T) {
 	if _, err := s.Check(ctx, check); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := l.spent[len(l.spent)-1].Value("client.address"); got != "2001:db8::1" {
+	if got, _ := l.spent[len(l.spent)-1].Request.Value("client.address"); got != "2001:db8::1" {
 		t.Errorf("the address that Envoy tells is %q", got)
 	}
 	check.Attributes.Request.Http.Id = strings.Repeat("9", 40)

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gatehouse/gatehouse/authz/check"
-	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // StandaloneOptions are the settings of a Standalone. Only Logger must be set.
@@ -25,7 +24,10 @@ type StandaloneOptions struct {
 	Logger *slog.Logger
 	Limit  time.Duration    // For one evaluation; 0: 10 ms.
 	Now    func() time.Time // The policies' clock; nil: time.Now.
-	DryRun bool             // Every request is allowed; the decision log says what would have been decided.
+	// Body is how many bytes of a body are read for a policy; 0: 1 MiB. Reading is not stopped by Limit, so it is bounded before: a
+	// request with a longer one is refused with 413 by a policy that reads the body.
+	Body   int
+	DryRun bool // Every request is allowed; the decision log says what would have been decided.
 	// Bare leaves the body of a refusal empty where the policy gives none, as opa-envoy-plugin does. Otherwise it is a problem
 	// document, or a grpc-message.
 	Bare bool
@@ -49,10 +51,16 @@ type Standalone struct {
 	set       atomic.Pointer[Set]
 }
 
+// defaultBody is how many bytes of a body are read where nobody says so.
+const defaultBody = 1 << 20
+
 // NewStandalone returns a Standalone without policies: it answers 503 until it is given some.
 func NewStandalone(o StandaloneOptions) *Standalone {
 	if o.Limit == 0 {
 		o.Limit = defaultLimit
+	}
+	if o.Body == 0 {
+		o.Body = defaultBody
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,7 +92,7 @@ func (s *Standalone) Register(r grpc.ServiceRegistrar) { check.Register(r, s) }
 // Check answers whether a request may go on. The error is always nil, as in Service.Check.
 func (s *Standalone) Check(ctx context.Context, check *authv3.CheckRequest) (response *authv3.CheckResponse, _ error) {
 	began := s.options.Now()
-	a := asked{request: request{attributes: check.GetAttributes()}, id: newDecisionID(), began: began}
+	a := asked{request: request{attributes: check.GetAttributes(), most: s.options.Body}, id: newDecisionID(), began: began}
 	defer func() {
 		if cause := recover(); cause != nil {
 			response = s.recovered(ctx, &a, cause)
@@ -128,7 +136,7 @@ func (s *Standalone) decide(ctx context.Context, a *asked) {
 	a.input = p.input(&a.request)
 	if a.malformed != "" {
 		a.wrong = fmt.Errorf("the request cannot be read: %s", a.malformed)
-		a.decision = refuse(Malformed, 400, gateway.ProblemBadRequest, a.malformed)
+		a.decision = a.unreadable()
 		return
 	}
 	began := s.options.Now()

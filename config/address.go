@@ -123,34 +123,9 @@ func (recordName) JSONSchema() *jsonschema.Schema {
 	return pattern(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`, "_http._tcp.bank.test")
 }
 
-// limitKey is what a limit counts by.
-type limitKey string
-
 // headerCharacter reports a character that a header's name may hold (RFC 9110 5.6.2).
 func headerCharacter(c byte) bool {
 	return wordCharacter(c) || strings.IndexByte("!#$%&'*+-.^`|~", c) >= 0
-}
-
-func (v *limitKey) parse(text string) error {
-	source, part, _ := strings.Cut(text, ".")
-	switch {
-	case text == "client.address":
-	case source == "token" && part != "" && !strings.ContainsAny(part, " \t\r\n"):
-	case source == "header" && part != "" && every(part, headerCharacter):
-		text = strings.ToLower(text)
-	case source == "query", source == "consumer", source == "application", source == "plan", source == "path":
-		return &refusal{code: gateway.CodeReserved, text: fmt.Sprintf(
-			"counting by %q is not available yet: count by client.address, token.CLAIM or header.NAME", text)}
-	default:
-		return &refusal{code: gateway.CodeLimitKey, text: fmt.Sprintf(
-			"a limit cannot count by %q: write client.address, token.CLAIM or header.NAME", text)}
-	}
-	*v = limitKey(text)
-	return nil
-}
-
-func (limitKey) JSONSchema() *jsonschema.Schema {
-	return pattern(`^(client\.address|token\.\S+|header\.\S+)$`, "client.address", "token.sub", "header.x-tenant")
 }
 
 // secret is the name of a secret, never the secret itself.

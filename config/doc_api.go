@@ -21,7 +21,7 @@ type apiDocument struct {
 	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
 	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
 	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
-	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through."`
+	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
@@ -55,7 +55,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Authorize:    authorizations(d.Authorize),
 		Require:      requirements(o, d.Require, "require"),
 		Decisions:    recorded(d.Decisions),
-		Limits:       limits(d.Limits),
+		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
@@ -145,7 +145,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 	}
 	op.Require = requirements(o, w.Require, join(field, "require"))
 	if w.Limits != nil {
-		list := limits(w.Limits)
+		list := limits(o, w.Limits, join(field, "limits"))
 		op.Limits = &list
 	}
 }

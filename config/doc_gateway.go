@@ -17,17 +17,18 @@ const (
 )
 
 type gatewayDocument struct {
-	header    `yaml:",inline"`
-	Fleet     name             `yaml:"fleet" doc:"The fleet whose Envoys this Gateway configures: their node.cluster. The Gateway's name where not said."`
-	Listeners []listenerFields `yaml:"listeners" by:"name" order:"none" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
-	Trust     trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
-	Timeouts  timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself: at one replica for half of it at most, and then at another one."`
-	Health    healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
-	Rollout   *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
-	Headers   headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
-	Allow     []grantFields    `yaml:"allow" by:"team" order:"none" jsonschema:"minItems=1" doc:"Which team may expose its APIs and Routes on which hosts and bases. Where not said, documents of the platform may name any team, and what a team applied itself may be exposed nowhere. Objects without a team belong to the platform, which may do everything."`
-	Authorize platformFields   `yaml:"authorize" doc:"Policies without a team that must allow every request that is forwarded through this Gateway, whatever its API says. Such requests are refused while Gatehouse cannot be asked."`
-	Decisions *decisionFields  `yaml:"decisions" doc:"What is recorded of decisions about requests. Said by one Gateway of a fleet."`
+	header       `yaml:",inline"`
+	Fleet        name             `yaml:"fleet" doc:"The fleet whose Envoys this Gateway configures: their node.cluster. The Gateway's name where not said."`
+	Listeners    []listenerFields `yaml:"listeners" by:"name" order:"none" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
+	Trust        trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
+	Timeouts     timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself: at one replica for half of it at most, and then at another one."`
+	Health       healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
+	Rollout      *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
+	Headers      headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
+	LimitHeaders string           `yaml:"limit-headers" jsonschema:"enum=draft,enum=x-ratelimit,enum=both,enum=none,default=draft" doc:"How clients are told how their limits stand: by RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), by x-ratelimit-limit, -remaining and -reset, by both, or not at all. A refusal has Retry-After in any case."`
+	Allow        []grantFields    `yaml:"allow" by:"team" order:"none" jsonschema:"minItems=1" doc:"Which team may expose its APIs and Routes on which hosts and bases. Where not said, documents of the platform may name any team, and what a team applied itself may be exposed nowhere. Objects without a team belong to the platform, which may do everything."`
+	Authorize    platformFields   `yaml:"authorize" doc:"Policies without a team that must allow every request that is forwarded through this Gateway, whatever its API says. Such requests are refused while Gatehouse cannot be asked."`
+	Decisions    *decisionFields  `yaml:"decisions" doc:"What is recorded of decisions about requests. Said by one Gateway of a fleet."`
 }
 
 type decisionFields struct {
@@ -42,6 +43,14 @@ func (f *decisionFields) log() *gateway.DecisionLog {
 		return nil
 	}
 	return &gateway.DecisionLog{Mask: string(f.Mask), Drop: string(f.Drop), Input: f.Input, Sample: float64(f.Sample)}
+}
+
+// limitHeaders returns how clients are told about limits.
+func limitHeaders(text string) gateway.LimitHeaders {
+	if text == "draft" {
+		return gateway.LimitHeadersDraft
+	}
+	return gateway.LimitHeaders(text)
 }
 
 // reserved is the type of fields that are named but not built.
@@ -90,11 +99,12 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Timeouts: gateway.Timeouts{
 			Authorization: d.Timeouts.Authorization.or(authorizationTimeout), Limits: d.Timeouts.Limits.or(limitsTimeout),
 		},
-		Health:    string(d.Health),
-		Rollout:   d.Rollout.rollout(o),
-		Headers:   d.Headers.headers(o, "headers"),
-		Decisions: d.Decisions.log(),
-		Allow:     grants(d.Allow),
+		Health:       string(d.Health),
+		Rollout:      d.Rollout.rollout(o),
+		Headers:      d.Headers.headers(o, "headers"),
+		LimitHeaders: limitHeaders(d.LimitHeaders),
+		Decisions:    d.Decisions.log(),
+		Allow:        grants(d.Allow),
 		Authorize: gateway.PlatformPolicies{
 			Before: authorizations(d.Authorize.Before), After: authorizations(d.Authorize.After),
 		},

@@ -15,7 +15,7 @@ type routeDocument struct {
 	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
 	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
 	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
-	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through."`
+	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
@@ -33,7 +33,7 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Authorize:    authorizations(d.Authorize),
 		Require:      requirements(o, d.Require, "require"),
 		Decisions:    recorded(d.Decisions),
-		Limits:       limits(d.Limits),
+		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
 		Timeout:      time.Duration(d.Timeouts.Authorization),

@@ -49,6 +49,8 @@ func newDocument(kind gateway.Kind) document {
 		return &apiDocument{}
 	case gateway.KindRoute:
 		return &routeDocument{}
+	case gateway.KindLimit:
+		return &sharedLimitDocument{}
 	case gateway.KindBundle:
 		return &bundleDocument{}
 	case gateway.KindIssuer:
@@ -64,13 +66,13 @@ func newDocument(kind gateway.Kind) document {
 func kinds() []string {
 	return []string{
 		string(gateway.KindGateway), string(gateway.KindUpstream), string(gateway.KindAPI), string(gateway.KindRoute),
-		string(gateway.KindIssuer), string(gateway.KindPolicy), string(gateway.KindBundle), string(gateway.KindCertificate),
+		string(gateway.KindIssuer), string(gateway.KindPolicy), string(gateway.KindBundle), string(gateway.KindLimit), string(gateway.KindCertificate),
 	}
 }
 
 // laterKinds are named already and built by later releases.
 func laterKinds() []string {
-	return []string{"Sidecar", "Limit", "Product", "Plan", "Portal"}
+	return []string{"Sidecar", "Product", "Plan", "Portal"}
 }
 
 // object is one document on its way into the model: where it stands, and what is wrong with it.

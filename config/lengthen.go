@@ -29,9 +29,6 @@ func (v callTime) String() string { return span(time.Duration(v)) }
 // String returns the span as a duration does.
 func (v wholeSeconds) String() string { return span(time.Duration(v)) }
 
-// String returns the span as a duration does.
-func (v period) String() string { return span(time.Duration(v)) }
-
 func span(d time.Duration) string {
 	var b strings.Builder
 	for _, unit := range []struct {

@@ -290,6 +290,7 @@ func sortDocuments(d *gateway.Documents) {
 	slices.SortFunc(d.Issuers, func(a, b *gateway.Issuer) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.Policies, func(a, b *gateway.Policy) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.Bundles, func(a, b *gateway.Bundle) int { return by(a.Name, b.Name) })
+	slices.SortFunc(d.Limits, func(a, b *gateway.SharedLimit) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.Certificates, func(a, b *gateway.Certificate) int { return by(a.Name, b.Name) })
 	slices.SortFunc(d.APIs, func(a, b *gateway.API) int {
 		return cmp.Or(by(string(a.Kind), string(b.Kind)), by(a.Name, b.Name), by(a.Version, b.Version))

@@ -96,6 +96,7 @@ func joinDocuments(d, part *gateway.Documents) {
 	d.Issuers = append(d.Issuers, part.Issuers...)
 	d.Policies = append(d.Policies, part.Policies...)
 	d.Bundles = append(d.Bundles, part.Bundles...)
+	d.Limits = append(d.Limits, part.Limits...)
 	d.Certificates = append(d.Certificates, part.Certificates...)
 	maps.Copy(d.Written, part.Written)
 	maps.Copy(d.Present, part.Present)

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"time"
-
-	"github.com/gatehouse/gatehouse/gateway"
-)
+import "github.com/gatehouse/gatehouse/gateway"
 
 // What follows are the parts that API, Route and operation share, and how they become the model.
 
@@ -40,26 +36,6 @@ func authorizations(list []authorizationFields) []gateway.Authorization {
 			out.Percent = float64(p)
 		}
 		return out
-	})
-}
-
-type limitFields struct {
-	Name      name       `yaml:"name" jsonschema:"required" doc:"The limit's name, by which what was spent is kept."`
-	Key       []limitKey `yaml:"key" single:"true" jsonschema:"minItems=1" doc:"What is counted by: client.address, token.CLAIM, header.NAME, or several of these together. All requests together where not said."`
-	Limit     int        `yaml:"limit" jsonschema:"required,minimum=1,maximum=1000000000" doc:"How many requests are let through in any interval of length per."`
-	Per       period     `yaml:"per" jsonschema:"required" doc:"The length of the interval, 1s to 24h."`
-	Burst     reserved   `yaml:"burst" jsonschema:"-" reserved:"a limit is a sliding window; remove it"`
-	Cost      reserved   `yaml:"cost" jsonschema:"-" reserved:"every request costs 1; remove it"`
-	Mode      reserved   `yaml:"mode" jsonschema:"-" reserved:"every limit is enforced; remove it"`
-	StoreAway reserved   `yaml:"store-away" jsonschema:"-" reserved:"say under when-away what happens while limits cannot be asked"`
-	Quota     reserved   `yaml:"quota" jsonschema:"-" reserved:"write a limit with per up to 24h"`
-	Enforce   reserved   `yaml:"enforce" jsonschema:"-" reserved:"every limit is enforced; remove it"`
-	Lease     reserved   `yaml:"lease" jsonschema:"-" reserved:"remove it"`
-}
-
-func limits(list []limitFields) []gateway.Limit {
-	return each(list, func(l limitFields) gateway.Limit {
-		return gateway.Limit{Name: string(l.Name), Key: texts(l.Key), Windows: []gateway.Window{{Limit: int64(l.Limit), Per: time.Duration(l.Per)}}}
 	})
 }
 

@@ -27,7 +27,7 @@ func schema() *jsonschema.Schema {
 	root := &jsonschema.Schema{
 		Version:     jsonschema.Version,
 		Title:       "Gatehouse document",
-		Description: "One document of a Gatehouse configuration: a Gateway, Upstream, API, Route, Issuer or Policy.",
+		Description: "One document of a Gatehouse configuration: a Gateway, Upstream, API, Route, Issuer, Policy or Limit.",
 		Type:        "object",
 		Required:    []string{"kind", "name"},
 		Properties:  jsonschema.NewProperties(),
@@ -104,6 +104,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 			s.Properties.Set(r.name, &jsonschema.Schema{Description: p.Description, AnyOf: []*jsonschema.Schema{p.Items, &list}})
 		}
 	}
+	requireWindow(s, t)
 	if short, ok := reflect.TypeAssert[shorthand](reflect.Zero(t)); ok {
 		alone, _ := s.Properties.Get(short.short())
 		either(s, &jsonschema.Schema{Ref: alone.Ref, Type: alone.Type, Pattern: alone.Pattern})

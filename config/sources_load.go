@@ -155,6 +155,7 @@ func (u *union) settle() {
 	d.Issuers = without(d.Issuers, gone, func(i *gateway.Issuer) gateway.Ref { return gateway.Ref{Kind: gateway.KindIssuer, Name: i.Name} })
 	d.Policies = without(d.Policies, gone, func(p *gateway.Policy) gateway.Ref { return gateway.Ref{Kind: gateway.KindPolicy, Name: p.Name} })
 	d.Bundles = without(d.Bundles, gone, func(b *gateway.Bundle) gateway.Ref { return gateway.Ref{Kind: gateway.KindBundle, Name: b.Name} })
+	d.Limits = without(d.Limits, gone, func(l *gateway.SharedLimit) gateway.Ref { return gateway.Ref{Kind: gateway.KindLimit, Name: l.Name} })
 	d.Certificates = without(d.Certificates, gone, func(c *gateway.Certificate) gateway.Ref {
 		return gateway.Ref{Kind: gateway.KindCertificate, Name: c.Name}
 	})
@@ -201,6 +202,9 @@ func objectsOf(d *gateway.Documents) []placed {
 	}
 	for _, b := range d.Bundles {
 		all = append(all, placed{gateway.Ref{Kind: gateway.KindBundle, Name: b.Name}, "", b.Origin})
+	}
+	for _, l := range d.Limits {
+		all = append(all, placed{gateway.Ref{Kind: gateway.KindLimit, Name: l.Name}, "", l.Origin})
 	}
 	for _, c := range d.Certificates {
 		all = append(all, placed{gateway.Ref{Kind: gateway.KindCertificate, Name: c.Name}, "", c.Origin})

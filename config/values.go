@@ -107,23 +107,6 @@ func (v *checkTime) parse(text string) error {
 
 func (checkTime) JSONSchema() *jsonschema.Schema { return pattern(durationForm, "500ms", "1s", "2s") }
 
-// period is the interval of a limit, at least a second.
-type period duration
-
-func (v *period) parse(text string) error {
-	var d duration
-	if err := d.parse(text); err != nil {
-		return err
-	}
-	if time.Duration(d) < time.Second {
-		return fmt.Errorf("the interval %q is too short: write 1s to 24h", text)
-	}
-	*v = period(d)
-	return nil
-}
-
-func (period) JSONSchema() *jsonschema.Schema { return pattern(durationForm, "1s", "1m", "1h") }
-
 // percent is a share such as 20%.
 type percent float64
 

@@ -40,7 +40,9 @@ func TestClientHeadersAreStripped(t *testing.T) {
 			}
 		}
 	}
-	alice := map[string]string{envoy.HeaderSubject: "alice", envoy.HeaderIssuer: nordhaven().issuer}
+	alice := map[string]string{
+		envoy.HeaderSubject: "alice", envoy.HeaderIssuer: nordhaven().issuer, envoy.HeaderConsumer: "alice", envoy.HeaderIdentity: "jwt",
+	}
 	for _, path := range []string{"/public", "/open", "/limited", "/forward/one", "/forward/two"} {
 		check(path, nil)
 		check(path, nil, tokens...) // A token that nobody verified tells nothing.

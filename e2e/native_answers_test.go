@@ -50,7 +50,17 @@ kind: Policy
 name: tills
 rego: |
   package tills
-  allow if input.attributes.request.http.headers["x-till"] == "3"
+  allow if lower(input.attributes.request.http.headers["x-till"]) == "3"
+---
+kind: Policy
+name: counters
+rego: |
+  package counters
+  default allow := {"allowed": false, "reason": "no counter"}
+  allow if {
+    input.attributes.request.http.headers["x-till"] == "3"
+    input.gatehouse.identity.subject == "alice"
+  }
 ---
 kind: API
 name: payments
@@ -65,6 +75,7 @@ operations:
   - {id: tried, path: /tried, authorize: [owners, {policy: tellers, mode: shadow}]}
   - {id: roles, path: /roles, authorize: [{policy: gatehouse.roles, with: {any: [teller], claim: realm.roles}}]}
   - {id: mixed, path: /mixed, authorize: [owners, tills]}
+  - {id: counters, path: /counters, authorize: [counters]}
 ---
 kind: Route
 name: recorded
@@ -91,6 +102,11 @@ func TestNativeDenialsSayWhy(t *testing.T) {
 	w := newNativeAnswers(t)
 	alice, bob := token(t, map[string]any{"sub": "alice"}), token(t, map[string]any{"sub": "bob"})
 	calls := 0
+	if a := w.get(w.url("PORT", "/counters"), alice); a.status != http.StatusForbidden || a.reason(t) != "no counter" {
+		t.Errorf("alice without a till: %+v", a)
+	} else if found, _ := w.why(a.requestID(t)); found.Decisions[0].Policy != "counters" || found.Decisions[0].Reason != "no counter" {
+		t.Errorf("recorded as %+v", found.Decisions)
+	}
 	for _, test := range []struct {
 		path, reason string
 		calls        int
@@ -100,6 +116,7 @@ func TestNativeDenialsSayWhy(t *testing.T) {
 		{"/plain", "", 0},
 		{"/tried", "not / yours", 0},
 		{"/roles", "role-missing", 0},
+		{"/counters", "no counter", 0},
 		{"/mixed", "not / yours", 1},
 		{"/recorded", "not / yours", 1},
 	} {
@@ -117,7 +134,7 @@ func TestNativeDenialsSayWhy(t *testing.T) {
 		}
 	}
 	for path, headers := range map[string][]string{
-		"/owned": {alice}, "/tried": {alice}, "/mixed": {alice, "x-till: 3"}, "/recorded": {alice},
+		"/owned": {alice}, "/tried": {alice}, "/mixed": {alice, "x-till: 3"}, "/recorded": {alice}, "/counters": {alice, "x-till: 3"},
 		"/told":  {token(t, map[string]any{"sub": "bob", "roles": []string{"teller"}})},
 		"/roles": {token(t, map[string]any{"sub": "bob", "realm": map[string]any{"roles": "auditor teller"}})},
 	} {

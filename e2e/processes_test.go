@@ -37,6 +37,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"compose":              composeStarts,
 		"redis":                redisStarts,
 		"killed":               killed,
+		"counts on":            countsOn,
 		"frozen":               frozen,
 		"one of two killed":    oneOfTwoKilled,
 		"far replicas":         farReplicas,

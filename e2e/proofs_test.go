@@ -196,6 +196,8 @@ func TestProofsByTheCheck(t *testing.T) {
 		}
 		if got := a.echoed(t); strings.Join(got.Headers["x-who"], ",") != test.who {
 			t.Errorf("%s: the policy was told %q, want %q", name, got.Headers["x-who"], test.who)
+		} else if who := told(got); who != test.who+" -" {
+			t.Errorf("%s: the upstream was told %q, want %q", name, who, test.who)
 		}
 		if strings.Contains(a.body, key.Text) || strings.Contains(strings.ToLower(a.body), "api_key") {
 			t.Errorf("%s: the upstream got the key: %s", name, strings.ReplaceAll(a.body, key.Text, "KEY"))

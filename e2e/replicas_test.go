@@ -215,7 +215,7 @@ func (w *dynasty) counted() (remaining int) {
 		if err != nil {
 			return false
 		}
-		remaining, err = strconv.Atoi(a.header.Get("x-ratelimit-remaining"))
+		remaining, err = strconv.Atoi(left(a))
 		return err == nil
 	})
 	return remaining

@@ -44,7 +44,7 @@ func TestStandalone(t *testing.T) {
 		}
 	}
 	stop := start()
-	url := stockEnvoy(t, address)
+	url := stockEnvoy(t, "testdata/standalone/envoy.yaml", address)
 	for _, test := range []struct {
 		what, user, method, path, body string
 		status                         int
@@ -80,21 +80,21 @@ func TestStandalone(t *testing.T) {
 	eventuallyStatus(t, url+"/people", "alice", 200)
 }
 
-// stockEnvoy starts an Envoy that asks at an address, and returns its URL.
-func stockEnvoy(t *testing.T, authz string) string {
+// stockEnvoy starts an Envoy of a file that asks at an address, and returns its URL.
+func stockEnvoy(t *testing.T, file, service string) string {
 	t.Helper()
 	binary, dir := needs.Envoy(t), needs.SocketDir(t)
-	service, _ := backend(t, "service", "")
-	host, port, err := net.SplitHostPort(service)
+	upstream, _ := backend(t, "service", "")
+	host, port, err := net.SplitHostPort(upstream)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("testdata/standalone/envoy.yaml")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	own := strconv.Itoa(needs.Port(t))
-	text = []byte(strings.NewReplacer("DIR", dir, "PORT", own, "AUTHZ", authz, "HOST", host, "BACKEND", port).Replace(string(text)))
+	text = []byte(strings.NewReplacer("DIR", dir, "PORT", own, "AUTHZ", service, "SERVICE", service, "HOST", host, "BACKEND", port).Replace(string(text)))
 	launch := envoy.Start{
 		Binary: binary, Bootstrap: filepath.Join(dir, "envoy.yaml"), Admin: filepath.Join(dir, "admin.sock"),
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),

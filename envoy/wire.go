@@ -6,6 +6,7 @@
 package envoy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -26,6 +27,9 @@ const (
 	FilterAuthzOpen       = "gatehouse.authz.open"
 	FilterPolicy          = "gatehouse.policy"
 	FilterGuard           = "gatehouse.guard"
+	FilterCeilingCheck    = "gatehouse.ceiling.check" // Ceilings in front of Checks that spend limits.
+	FilterCeiling         = "gatehouse.ceiling"       // Ceilings in front of rate limit calls.
+	FilterCost            = "gatehouse.cost"          // Takes costs from responses.
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
 	FilterRouter          = "envoy.filters.http.router"
@@ -55,7 +59,14 @@ const (
 	MetadataRateLimitRules = "rules"
 	// MetadataRateLimitLimit is the key of the name of the first limit that is reached, in answers that say so.
 	MetadataRateLimitLimit = "limit"
+	// MetadataRateLimitShadow is the key of the name of the first limit in shadow mode that would have refused the request.
+	MetadataRateLimitShadow = "shadow"
+	// MetadataAuthzShadow is the same where the Check spends the limits.
+	MetadataAuthzShadow = "gatehouse.limits.shadow"
 )
+
+// MetadataCost is the namespace in which FilterCost leaves costs, as texts by the names of the response headers in which they stood.
+const MetadataCost = "gatehouse.cost"
 
 // What the filter FilterPolicy leaves behind, in the namespace MetadataRBAC: under KeyPolicyResult whether nothing is to be refused,
 // which is evidence for the guard, and under KeyRefusal the name of what is. The guard refuses it then, one filter later,
@@ -82,6 +93,9 @@ const (
 	PrefixGuard     = "guard."
 	KeyShadowResult = PrefixGuard + "shadow_engine_result"
 	KeyShadow       = PrefixGuard + "shadow_effective_policy_id"
+	// KeyWay is the key under which the guard writes the name of the rule that let a request pass: Way's, where ways differ in what
+	// they say of a caller.
+	KeyWay = PrefixGuard + "enforced_effective_policy_id"
 	// RefusedPlain stands in the name of a policy's refusal where the policy gives no reason (PolicyRefusal).
 	RefusedPlain = "denied"
 	// MetadataReasons is the namespace in a route's metadata that has, by the name of a policy's refusal, its reason.
@@ -95,6 +109,10 @@ func PolicyRefusal(policy, reason string) string {
 	}
 	return policy + "/" + reason
 }
+
+// Way returns the name of the guard's rule for the n-th way to prove who calls, in the order in which they are tried. Envoy looks
+// at rules in the order of their names.
+func Way(n int) string { return fmt.Sprintf("way-%03d", n) }
 
 // FurtherRefusal returns the n-th name of a policy's refusal, n from 1: the name itself, and then POLICY~N/REASON. A rule of
 // Envoy's has a name of its own, and a refusal may need several.
@@ -131,14 +149,43 @@ const (
 	LimitsUnasked = "unasked" // They could not be asked, and the request went on.
 )
 
-// Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); then
-// one entry for each part of the limit's key, named as in the document ("token.sub"), left out where the request lacks it.
+// Rate limit calls. The first entry of each descriptor is (DescriptorRules, hash), the second (DescriptorLimit, name); the
+// settings of the limit are in the rules, and no entry repeats them. What follows says what the request has, in this order:
+//
+//   - any number of (DescriptorWhen, text), to be passed over: Envoy has found that a part of the limit's conditions holds. Where
+//     one does not hold, there is no descriptor, and where none is left, no call.
+//   - (DescriptorCost, text), where the cost stands in a header, in a claim, or in the content-length; left out where the request
+//     lacks it.
+//   - one entry for each part of the limit's key, in its order and named as in the document ("token.sub"), left out where the
+//     request lacks it. There are three exceptions: DescriptorAddress stands for "client.address"; DescriptorTarget stands, once, for
+//     all parts "path.PARAMETER", at the place of the first, and the service splits it by the template in the rules, as a Check does;
+//     DescriptorIssuer comes before "consumer".
+//
+// At the end of a stream, what is known only then is told by a call of its own (apply_on_stream_done). Its descriptors are
+// (DescriptorRules, hash), (DescriptorLimit, name), (DescriptorBucket, what the answer of before said under MetadataBuckets), and
+// (DescriptorCost, text), left out where the response lacks it. There is no descriptor where the answer of before said nothing.
 const (
 	RateLimitDomain = "gatehouse"
 	DescriptorRules = "rules"
 	DescriptorLimit = "limit"
+	DescriptorWhen  = "when"
+	// DescriptorCost is the key of what the request costs: a decimal number, or for sizes of bodies bytes. Text that is no number
+	// counts as 1, except that a body whose size is not known before it is there is told of at the end of the stream.
+	DescriptorCost = "cost"
 	// DescriptorAddress is Envoy's own name of the entry for the key part "client.address".
 	DescriptorAddress = "remote_address"
+	// DescriptorTarget is the key of the request's target, with its query, as Envoy has normalised it.
+	DescriptorTarget = "target"
+	// DescriptorIssuer is the key of the iss of the token that proves who the consumer is. A consumer is known by both.
+	DescriptorIssuer = "consumer.issuer"
+	// DescriptorBucket is the key of what names the bucket of a request whose stream ends.
+	DescriptorBucket = "bucket"
+	// DescriptorValues is the key of what stands for all parts of a limit's key where a daemon passes a request on to its successor.
+	DescriptorValues = "values"
+	// MetadataBuckets is a key of MetadataRateLimit, in answers of the rate limit service, and of MetadataAuthz, in answers to
+	// Checks that spend: a struct that has, by the name of each limit whose cost is known only at the end of the stream, a text by
+	// which the service finds the bucket again. A limit that does not count the request is not in it.
+	MetadataBuckets = "gatehouse.buckets"
 )
 
 // Headers by which Gatehouse tells something. HeaderPrefix is stripped from every client request before a route is chosen.
@@ -147,12 +194,24 @@ const (
 	HeaderNode   = "x-gatehouse-node" // FLEET/NODE, on every call from an Envoy to Gatehouse
 	HeaderCall   = "x-gatehouse-call" // A name of each limit call, the same in all its attempts: Envoy's, never a client's
 	// HeaderClient, on a Check, is the client's address where a Gateway trusts others about it; it need not be the peer's then.
-	HeaderClient  = "x-gatehouse-client"
-	HeaderIssuer  = "x-gatehouse-issuer"  // iss of the verified token, to the upstream
-	HeaderSubject = "x-gatehouse-subject" // sub of the verified token, to the upstream
+	HeaderClient = "x-gatehouse-client"
+	// HeaderLimits tells an upstream with LimitsUnasked that a limit could not be asked about the request.
+	HeaderLimits = "x-gatehouse-limits"
+	// The following tell the upstream who calls (docs/identity.md). One that has nothing to tell is not there.
+	HeaderIdentity    = "x-gatehouse-identity"    // The kind of proof: jwt, introspection, key, certificate or anonymous.
+	HeaderConsumer    = "x-gatehouse-consumer"    // Who calls.
+	HeaderApplication = "x-gatehouse-application" // By which application.
+	HeaderPlan        = "x-gatehouse-plan"        // By which plan, of a key.
+	HeaderIssuer      = "x-gatehouse-issuer"      // iss of the verified token.
+	HeaderSubject     = "x-gatehouse-subject"     // sub of the verified token.
 	// HeaderFailureModeAllowed is set by ext_authz when it lets a request through because the call failed.
 	HeaderFailureModeAllowed = "x-envoy-auth-failure-mode-allowed"
 )
+
+// ToldHeaders returns the headers that tell the upstream who calls.
+func ToldHeaders() []string {
+	return []string{HeaderIdentity, HeaderConsumer, HeaderApplication, HeaderPlan, HeaderIssuer, HeaderSubject}
+}
 
 // Resource names of xDS beside those that come from documents.
 const (

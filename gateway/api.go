@@ -14,6 +14,7 @@ const (
 	KindBundle      Kind = "Bundle"
 	KindIssuer      Kind = "Issuer"
 	KindPolicy      Kind = "Policy"
+	KindLimit       Kind = "Limit"
 	KindCertificate Kind = "Certificate"
 )
 

@@ -33,6 +33,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 		Issuers:  sorted(docs.Issuers, func(i *Issuer) string { return i.Name }),
 		Policies: sorted(docs.Policies, func(p *Policy) string { return p.Name }),
 		Bundles:  sorted(docs.Bundles, func(b *Bundle) string { return b.Name }),
+		Limits:   sorted(docs.Limits, func(l *SharedLimit) string { return l.Name }),
 		APIs:     sorted(docs.APIs, func(api *API) string { return string(api.Kind) + "/" + api.Name + "/" + api.Version }),
 		Certificates: sorted(docs.Certificates, func(c *Certificate) string {
 			return c.Name
@@ -42,7 +43,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 		}),
 	}
 	rev.Policies, rev.imported = a.importedPolicies(rev.Policies)
-	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, slices.Concat(docs.Library, rev.Policies))
+	a.names = index(rev.Gateways, rev.Upstreams, rev.Issuers, slices.Concat(docs.Library, rev.Policies), rev.Limits)
 	a.checkListeners(rev.Gateways)
 	a.checkRollouts(rev.Gateways)
 	a.checkAllow(rev.Gateways)
@@ -84,14 +85,16 @@ type objects struct {
 	upstreams map[string]*Upstream
 	issuers   map[string]*Issuer
 	policies  map[string]*Policy
+	limits    map[string]*SharedLimit
 }
 
-func index(gateways []*Gateway, upstreams []*Upstream, issuers []*Issuer, policies []*Policy) objects {
+func index(gateways []*Gateway, upstreams []*Upstream, issuers []*Issuer, policies []*Policy, limits []*SharedLimit) objects {
 	return objects{
 		gateways:  byName(gateways, func(g *Gateway) string { return g.Name }),
 		upstreams: byName(upstreams, func(u *Upstream) string { return u.Name }),
 		issuers:   byName(issuers, func(i *Issuer) string { return i.Name }),
 		policies:  byName(policies, func(p *Policy) string { return p.Name }),
+		limits:    byName(limits, func(l *SharedLimit) string { return l.Name }),
 	}
 }
 
@@ -187,7 +190,7 @@ func lookup[T any](a *assembler, api *API, kind Kind, known func(objects) map[st
 		return v, true
 	}
 	if api.Held != nil {
-		if v, ok := known(index(api.Held.Gateways, api.Held.Upstreams, api.Held.Issuers, api.Held.Policies))[name]; ok {
+		if v, ok := known(index(api.Held.Gateways, api.Held.Upstreams, api.Held.Issuers, api.Held.Policies, api.Held.Limits))[name]; ok {
 			return v, true
 		}
 	}

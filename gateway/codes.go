@@ -61,6 +61,10 @@ const (
 
 	CodeIssuerProof Code = "GH225" // An Issuer that cannot prove what is asked of it.
 	CodeUnprovable  Code = "GH226" // Something that no caller could show where it is asked for.
+
+	CodeWindow      Code = "GH227" // A window of a limit that cannot be counted.
+	CodeCost        Code = "GH228" // A cost that nobody could tell.
+	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
 )
 
 // Codes of faults in policies.

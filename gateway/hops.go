@@ -17,16 +17,16 @@ func (r *Route) CallsAuthorization() bool {
 // CallsLimits reports whether requests of the route wait for a rate limit call. Where authorization is called anyway, that call
 // spends the limits.
 func (r *Route) CallsLimits() bool {
-	return r.Action == ActionForward && len(r.Limits) > 0 && !r.CallsAuthorization()
+	return r.Action == ActionForward && len(r.CountedLimits()) > 0 && !r.CallsAuthorization()
 }
 
 // CheckSpends reports whether the ext_authz call of the route spends its limits.
-func (r *Route) CheckSpends() bool { return len(r.Limits) > 0 && r.CallsAuthorization() }
+func (r *Route) CheckSpends() bool { return len(r.CountedLimits()) > 0 && r.CallsAuthorization() }
 
 // CheckAway returns what becomes of requests while the ext_authz call of the route is not answered. Where that call spends the
 // limits too, the stricter of both failure modes holds: an unanswered call tells nothing about either.
 func (r *Route) CheckAway() FailureMode {
-	if r.WhenAway.Authorization != Open || r.CheckSpends() && r.WhenAway.Limits == Closed {
+	if r.WhenAway.Authorization != Open || r.CheckSpends() && r.LimitsAway() == Closed {
 		return Closed
 	}
 	return Open
@@ -38,18 +38,18 @@ func (r *Route) Hops() []Hop {
 	if r.CallsAuthorization() {
 		why := r.whyAuthorization()
 		if r.CheckSpends() {
-			why += "; it spends limit " + names(r.Limits, func(l Limit) string { return l.Name })
+			why += "; it spends limit " + names(r.CountedLimits(), func(l Limit) string { return l.Name })
 		}
 		hops = append(hops, Hop{Service: "authorization", Why: why})
 	}
 	if r.CallsLimits() {
-		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.Limits, func(l Limit) string { return l.Name })})
+		hops = append(hops, Hop{Service: "limits", Why: "limit " + names(r.CountedLimits(), func(l Limit) string { return l.Name })})
 	}
 	return hops
 }
 
-// whyAuthorization says why the authorization service is asked, empty where it is not: who calls is known to it alone, or it
-// names the policies that are asked, the Gateway's apart, as they alone may be why a route waits for the call.
+// whyAuthorization says why the authorization service is asked, empty where it is not: who calls is known to it alone, or what a
+// limit counts by, or it names the policies that are asked, the Gateway's apart, as they alone may be why a route waits for the call.
 func (r *Route) whyAuthorization() string {
 	if why := r.IdentityCalls(); why != "" {
 		return why
@@ -70,7 +70,7 @@ func (r *Route) whyAuthorization() string {
 	case len(own)+len(platform) == 0 && r.Decisions == RecordedFull:
 		return "decisions are recorded in full"
 	case len(own)+len(platform) == 0:
-		return ""
+		return r.whyLimits()
 	case len(platform) == 0:
 		return "policy " + names(own, name)
 	case len(own) == 0:

@@ -5,6 +5,9 @@ import "time"
 // Limit bounds what is spent for each value of Key: a request is let through where all of its Windows admit its Cost.
 type Limit struct {
 	Name string
+	// Of names the Limit document whose limit is meant, in documents; that one's settings are the limit's then, but for a Mode that
+	// stands here. Assemble takes it away.
+	Of string `json:",omitempty"`
 	// Key is what is counted by, in this order: "client.address", "token.CLAIM", "header.NAME", "query.NAME",
 	// "path.PARAMETER", "consumer", "application", "plan"; empty: all requests together.
 	Key     []string
@@ -20,6 +23,8 @@ type Limit struct {
 	// Lease is how much a replica may borrow from the store at a time and spend by itself; 0: nothing, which is exact.
 	Lease   int64       `json:",omitempty"`
 	Enforce Enforcement `json:",omitempty"`
+	// Ceiling lets each Envoy refuse by itself, before it calls, what is far beyond the limit.
+	Ceiling bool `json:",omitempty"`
 	// Scope is whose requests are counted together: "payments/v1" for a limit of the API, "payments/v1/getPayment" for one of an
 	// operation, "route/NAME" for one of a Route document, "limit/NAME" for all that name a Limit document. Assemble fills it.
 	Scope string

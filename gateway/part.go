@@ -48,6 +48,8 @@ func (a *assembler) finds(named []reference) bool {
 			now = a.names.issuers[r.name]
 		case KindPolicy:
 			now = a.names.policies[r.name]
+		case KindLimit:
+			now = a.names.limits[r.name]
 		}
 		if now != r.object {
 			return false

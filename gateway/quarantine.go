@@ -24,7 +24,7 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 		switch {
 		case f.Object.Kind == KindAPI || f.Object.Kind == KindRoute:
 			byAPI[f.Object] = append(byAPI[f.Object], f)
-		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream) && len(owners) == 1 && !docs.platformPolicy(f.Object) && !docs.imported(f.Object):
+		case (f.Object.Kind == KindPolicy || f.Object.Kind == KindUpstream || f.Object.Kind == KindLimit) && len(owners) == 1 && !docs.platformPolicy(f.Object) && !docs.imported(f.Object):
 			byAPI[owners[0]] = append(byAPI[owners[0]], f)
 			unused[f.Object] = true
 		default:
@@ -37,6 +37,7 @@ func Quarantine(docs *Documents, live *Revision, faults Faults) (*Documents, Fau
 	out := *docs
 	out.APIs = nil
 	out.Policies = slices.DeleteFunc(slices.Clone(docs.Policies), func(p *Policy) bool { return unused[Ref{Kind: KindPolicy, Name: p.Name}] })
+	out.Limits = slices.DeleteFunc(slices.Clone(docs.Limits), func(l *SharedLimit) bool { return unused[Ref{Kind: KindLimit, Name: l.Name}] })
 	out.Upstreams = slices.DeleteFunc(slices.Clone(docs.Upstreams), func(u *Upstream) bool { return unused[Ref{Kind: KindUpstream, Name: u.Name}] })
 	var done []Substitution
 	for _, api := range docs.APIs {
@@ -107,6 +108,11 @@ func uses(api *API, rev *Revision) *Documents {
 		for _, i := range slices.Concat(r.Issuers(ByJWT), r.Issuers(ByIntrospection)) {
 			held.Issuers = appendNew(held.Issuers, i)
 		}
+		for _, l := range rev.Limits {
+			if slices.ContainsFunc(r.Limits, func(own Limit) bool { return own.Scope == l.Scope() }) {
+				held.Limits = appendNew(held.Limits, l)
+			}
+		}
 		for _, p := range r.Authorize {
 			if !p.Platform { // The Gateway's are those of the Gateway there is now.
 				held.Policies = appendNew(held.Policies, p.Policy)
@@ -135,11 +141,12 @@ func (d *Documents) imported(object Ref) bool {
 	return object.Kind == KindPolicy && slices.ContainsFunc(d.Policies, func(p *Policy) bool { return slices.Contains(p.Imports, object.Name) })
 }
 
-// owners returns the APIs that refer to a Policy or an Upstream by name.
+// owners returns the APIs that refer to a Policy, a Limit or an Upstream by name.
 func owners(docs *Documents, object Ref) []Ref {
 	var refs []Ref
 	for _, api := range docs.APIs {
 		if (object.Kind == KindPolicy && api.names(object.Name, Operation.policyNames, api.Authorize)) ||
+			(object.Kind == KindLimit && api.namesLimit(object.Name)) ||
 			(object.Kind == KindUpstream && api.namesUpstream(object.Name)) {
 			refs = append(refs, api.Ref())
 		}

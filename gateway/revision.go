@@ -8,6 +8,7 @@ type Documents struct {
 	Issuers   []*Issuer
 	Policies  []*Policy
 	Bundles   []*Bundle
+	Limits    []*SharedLimit
 
 	Certificates []*Certificate
 	// Library are the Policies that ship with Gatehouse. They stand in no document, and each is part of a Revision only where it is
@@ -47,6 +48,7 @@ type Revision struct {
 	Issuers   []*Issuer
 	Policies  []*Policy
 	Bundles   []*Bundle
+	Limits    []*SharedLimit
 
 	Certificates []*Certificate
 

@@ -38,6 +38,7 @@ func (a *assembler) routes(api *API) []*Route {
 			r.Match.Path = r.Match.Path.Join(e.Base)
 			r.Timeouts = g.Timeouts
 			r.Headers = r.Headers.Over(g.Headers)
+			a.checkCosts(api, &r)
 			if api.Timeout > 0 {
 				r.Timeouts.Authorization = api.Timeout
 			}
@@ -233,27 +234,4 @@ func merged(own, with map[string]any) map[string]any {
 	}
 	maps.Copy(parameters, with)
 	return parameters
-}
-
-func (a *assembler) limits(api *API, r *Route, limits []Limit, scope, field string) []Limit {
-	var out []Limit
-	seen := map[string]bool{}
-	for i, l := range limits {
-		place := fmt.Sprintf("%s[%d]", field, i)
-		if seen[l.Name] {
-			a.apiFault(api, CodeDuplicateLimit, place+".name", "the limit %q is written twice: give each its own name", l.Name)
-			continue
-		}
-		seen[l.Name] = true
-		for _, key := range l.Key {
-			if strings.HasPrefix(key, "token.") && !r.TakesToken() {
-				a.apiFault(api, CodeLimitKey, place+".key",
-					"the limit %q counts by %s, but %s takes callers without a token: authenticate them, or count by client.address",
-					l.Name, key, r.Name)
-			}
-		}
-		l.Scope = scope
-		out = append(out, l)
-	}
-	return out
 }

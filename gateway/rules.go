@@ -54,6 +54,7 @@ type ruled struct {
 	Decisions                        Recorded      `json:",omitempty"`
 	Policies                         []ruledPolicy
 	Limits                           []Limit
+	LimitHeaders                     LimitHeaders `json:",omitempty"`
 	WhenAway                         WhenAway
 	Timeouts                         Timeouts
 }
@@ -78,6 +79,9 @@ func (h *hasher) rules(r *Route) string {
 		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
 		Hosts: slices.Sorted(slices.Values(r.Hosts)), Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
 		Public: r.Public, ContractScopes: r.ContractScopes, Require: r.Require, Decisions: r.Decisions, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
+	}
+	if len(r.Limits) > 0 {
+		v.LimitHeaders = r.Gateway.LimitHeaders
 	}
 	for _, way := range r.Ways {
 		proofs := make([]ruledProof, len(way))

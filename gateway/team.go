@@ -48,6 +48,9 @@ func (d *Documents) owned() []owned {
 		}
 		all = append(all, o)
 	}
+	for _, l := range d.Limits {
+		all = append(all, owned{ref: Ref{Kind: KindLimit, Name: l.Name}, team: &l.Team, origin: l.Origin})
+	}
 	for _, u := range d.Upstreams {
 		o := owned{ref: Ref{Kind: KindUpstream, Name: u.Name}, team: &u.Team, origin: u.Origin}
 		if slices.ContainsFunc(u.Endpoints, Endpoint.OnHost) {

@@ -27,6 +27,9 @@ func (r *review) used() map[gateway.Ref]bool {
 		}
 	}
 	for _, api := range r.Revision.APIs {
+		for _, name := range api.LimitDocuments() {
+			note(gateway.KindLimit, name)
+		}
 		for _, d := range api.To {
 			note(gateway.KindUpstream, d.Upstream)
 		}
@@ -65,6 +68,7 @@ func unusedUpstreams(r *review)    { r.unused(gateway.KindUpstream, "forwards to
 func unusedPolicies(r *review)     { r.unused(gateway.KindPolicy, "applies") }
 func unusedIssuers(r *review)      { r.unused(gateway.KindIssuer, "takes tokens of") }
 func unusedBundles(r *review)      { r.unused(gateway.KindBundle, "looks into") }
+func unusedLimits(r *review)       { r.unused(gateway.KindLimit, "names") }
 func unusedCertificates(r *review) { r.unused(gateway.KindCertificate, "shows") }
 
 func weightless(r *review) {

@@ -36,6 +36,9 @@ func (r *review) things(yield func(thing) bool) {
 	for _, b := range rev.Bundles {
 		add(gateway.KindBundle, b.Name, b.Team, b.Origin)
 	}
+	for _, l := range rev.Limits {
+		add(gateway.KindLimit, l.Name, l.Team, l.Origin)
+	}
 	for _, c := range rev.Certificates {
 		add(gateway.KindCertificate, c.Name, c.Team, c.Origin)
 	}

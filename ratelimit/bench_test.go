@@ -41,11 +41,13 @@ func (empty) ShouldRateLimit(context.Context, *rlsv3.RateLimitRequest) (*rlsv3.R
 }
 
 func benchmarked() *gateway.Documents {
-	return payments([]gateway.Limit{
+	docs := payments([]gateway.Limit{
 		{Name: "per-customer", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 1 << 31, Per: time.Minute}}},
 		{Name: "all", Windows: []gateway.Window{{Limit: 1 << 31, Per: time.Minute}}},
 		{Name: "never", Key: []string{"token.sub"}, Windows: []gateway.Window{{Limit: 1, Per: time.Hour}}},
 	}, nil)
+	docs.Gateways[0].LimitHeaders = gateway.LimitHeadersDraft
+	return docs
 }
 
 // serveForBenchmark serves until standard input ends, and prints the CPU time that the process has used meanwhile.

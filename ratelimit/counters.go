@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -23,25 +24,46 @@ type Counts struct {
 
 // LimitCount is what was counted for one limit, over all its keys.
 type LimitCount struct {
-	API       string // "-" for a Route document, "other" for all limits beyond the first 2,000.
+	API       string // "-" for a Route or Limit document, "other" for all limits beyond the first 2,000.
 	Version   string
 	Operation string // Empty for a limit of the whole API version.
 	Limit     string
 	Spent     uint64 // Sum of costs.
-	Refused   uint64 // Charges refused; others of the same request are not counted.
+	Refunded  uint64 // Sum of what was given back.
+	Refused   uint64 // Requests that it refused; the other limits of the same request do not count them.
+	Over      uint64 // Requests that it would have refused, were it not in shadow mode.
+	Near      uint64 // Requests that it admitted with a fifth of it or less remaining.
+	Through   uint64 // Requests that went on without it, as its store could not be asked.
+	Unpriced  uint64 // Requests whose cost was to be a number and was none.
 }
 
 // label names a counter.
 type label struct{ api, version, operation, limit string }
 
 func labelOf(r *gateway.Route, l gateway.Limit) label {
+	if strings.HasPrefix(l.Scope, "limit/") { // All who name it share it.
+		return label{api: "-", limit: l.Name}
+	}
 	if l.Scope == r.Name {
 		return label{r.API, r.Version, r.Operation, l.Name}
 	}
 	return label{r.API, r.Version, "", l.Name}
 }
 
-type counter struct{ spent, refused atomic.Uint64 }
+type counter struct {
+	label
+	spent, refunded, refused, over, near, through, unpriced atomic.Uint64
+
+	reported atomic.Bool // That a cost is no number.
+}
+
+func (c *counter) count() LimitCount {
+	return LimitCount{
+		API: c.api, Version: c.version, Operation: c.operation, Limit: c.limit,
+		Spent: c.spent.Load(), Refunded: c.refunded.Load(), Refused: c.refused.Load(), Over: c.over.Load(),
+		Near: c.near.Load(), Through: c.through.Load(), Unpriced: c.unpriced.Load(),
+	}
+}
 
 // counter returns the counter of a label, a new one where there is none yet.
 func (t *Table) counter(l label) *counter {
@@ -54,18 +76,15 @@ func (t *Table) counter(l label) *counter {
 			return c
 		}
 	}
-	c := &counter{}
+	c := &counter{label: l}
 	t.counters[l] = c
 	return c
 }
 
 func (t *Table) counts() []LimitCount {
 	counts := make([]LimitCount, 0, len(t.counters))
-	for l, c := range t.counters {
-		counts = append(counts, LimitCount{
-			API: l.api, Version: l.version, Operation: l.operation, Limit: l.limit,
-			Spent: c.spent.Load(), Refused: c.refused.Load(),
-		})
+	for _, c := range t.counters {
+		counts = append(counts, c.count())
 	}
 	slices.SortFunc(counts, func(a, b LimitCount) int {
 		return cmp.Or(cmp.Compare(a.API, b.API), cmp.Compare(a.Version, b.Version),

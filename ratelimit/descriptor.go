@@ -1,13 +1,16 @@
 package ratelimit
 
 import (
+	"encoding/base64"
 	"fmt"
-	"math"
+	"net/url"
+	"strings"
 
 	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
 	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // read makes the charges of a request. An error says what was not understood; no value of a key is in it, as it may be a secret.
@@ -31,40 +34,110 @@ func (w *work) read(tables tables, who asker, req *rlsv3.RateLimitRequest) error
 		if l == nil {
 			return fmt.Errorf("rules %q have no limit %.64q", entries[0].GetValue(), entries[1].GetValue())
 		}
-		if err := w.charge(l, entries[2:], cost(req, d)); err != nil {
+		if err := w.descriptor(l, entries[2:], hits(req, d)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// charge adds a charge for a limit, its key filled from the entries: in the order of the limit's key, left out where the
-// request has no such value.
-func (w *work) charge(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor_Entry, cost int64) error {
-	start := len(w.keys)
-	w.keys = append(w.keys, l.prefix...)
-	for _, part := range l.entries {
-		if len(entries) > 0 && entries[0].GetKey() == part {
-			w.keys = appendValue(w.keys, entries[0].GetValue())
-			entries = entries[1:]
-			continue
+// descriptor adds the charges of a limit, from the entries behind its name (envoy.DescriptorRules).
+func (w *work) descriptor(l *limit, entries []*ratelimitcommonv3.RateLimitDescriptor_Entry, hits int64) error {
+	w.begin(l)
+	rest := descriptorEntries(entries)
+	rest.passOver(envoy.DescriptorWhen)
+	if bucket, ends := rest.take(envoy.DescriptorBucket); ends {
+		return w.ends(l, bucket, rest, hits)
+	}
+	text, there := rest.take(envoy.DescriptorCost)
+	if values, passedOn := rest.take(envoy.DescriptorValues); passedOn {
+		decoded, err := base64.StdEncoding.DecodeString(values)
+		if err != nil {
+			return fmt.Errorf("the values of the key of limit %q: %w", l.name, err)
 		}
-		w.keys = appendAbsent(w.keys)
+		w.keys = append(w.keys, decoded...)
+	} else {
+		w.values(l, &rest)
 	}
-	if len(entries) > 0 {
-		return fmt.Errorf("limit %q has no %.64q in its key at that place", l.name, entries[0].GetKey())
+	if len(rest) > 0 {
+		return fmt.Errorf("limit %q has no %.64q in its key at that place", l.name, rest[0].GetKey())
 	}
-	w.limits = append(w.limits, l)
-	// The full slice expression keeps a later append from writing into this key; where it moves, this one stays as it is.
-	w.charges = append(w.charges, Charge{Key: w.keys[start:len(w.keys):len(w.keys)], Window: l.window, Cost: cost})
+	cost, ok := l.price(text, there)
+	w.asked[len(w.asked)-1].unpriced = !ok
+	w.charge(times(hits, cost))
 	return nil
 }
 
-// cost returns what a descriptor costs: its own hits_addend where it has one, 0 included, which only looks; otherwise the
-// request's, where 0 means not set, and not set means 1 (rls.proto and common/ratelimit/v3/ratelimit.proto of Envoy 1.40).
-func cost(req *rlsv3.RateLimitRequest, d *ratelimitcommonv3.RateLimitDescriptor) int64 {
-	if own := d.GetHitsAddend(); own != nil {
-		return int64(min(own.GetValue(), math.MaxInt64)) //nolint:gosec // Cannot overflow after min.
+// ends adds the charges of a limit for a stream that has ended.
+func (w *work) ends(l *limit, bucket string, rest descriptorEntries, hits int64) error {
+	rest.passOver(envoy.DescriptorWhen)
+	text, _ := rest.take(envoy.DescriptorCost)
+	decoded, err := base64.StdEncoding.DecodeString(bucket)
+	if err != nil || len(decoded) != sealedBytes || !l.late || len(rest) > 0 {
+		return fmt.Errorf("limit %q knows no such bucket of a stream that has ended", l.name)
 	}
-	return int64(max(req.GetHitsAddend(), 1))
+	w.keys = append(w.keys, decoded...)
+	a := &w.asked[len(w.asked)-1]
+	cost, ok := l.latePrice(text)
+	a.done, a.unpriced = true, !ok
+	w.charge(times(hits, cost))
+	return nil
+}
+
+// values appends the values of a limit's key, in the order of its parts; one that the request lacks is left out of the descriptor.
+func (w *work) values(l *limit, rest *descriptorEntries) {
+	var parameters map[string]string
+	for i := range l.entries {
+		e := &l.entries[i]
+		var value string
+		var ok bool
+		switch e.kind {
+		case consumer:
+			issuer, _ := rest.take(envoy.DescriptorIssuer)
+			if value, ok = rest.take(e.key); ok {
+				value = gateway.ConsumerKey(issuer, value)
+			}
+		case path:
+			if target, there := rest.take(e.key); there {
+				target, _, _ = strings.Cut(target, "?")
+				parameters, _ = l.route.path.Parameters(target)
+			}
+			value, ok = parameters[e.name]
+			value = unescaped(value)
+		case plain:
+			value, ok = rest.take(e.key)
+		}
+		if ok {
+			w.keys = appendValue(w.keys, value)
+		} else {
+			w.keys = appendAbsent(w.keys)
+		}
+	}
+	w.seal(l)
+}
+
+// unescaped returns a parameter of a path without percent-encoding, so that nobody escapes a limit by another spelling.
+func unescaped(value string) string {
+	if decoded, err := url.PathUnescape(value); err == nil {
+		return decoded
+	}
+	return value
+}
+
+// descriptorEntries are entries of a descriptor that are still to be read.
+type descriptorEntries []*ratelimitcommonv3.RateLimitDescriptor_Entry
+
+// take returns the value of the next entry if that has the key.
+func (d *descriptorEntries) take(key string) (value string, ok bool) {
+	if len(*d) == 0 || (*d)[0].GetKey() != key {
+		return "", false
+	}
+	value, *d = (*d)[0].GetValue(), (*d)[1:]
+	return value, true
+}
+
+func (d *descriptorEntries) passOver(key string) {
+	for len(*d) > 0 && (*d)[0].GetKey() == key {
+		*d = (*d)[1:]
+	}
 }

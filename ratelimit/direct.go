@@ -3,23 +3,13 @@ package ratelimit
 import (
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"runtime/debug"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
 
-	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
-	rlsv3 "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"github.com/gatehouse/gatehouse/envoy"
-	"github.com/gatehouse/gatehouse/ratelimit/limiter"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // Spending is one request that somebody in this process counts, who has made sure that its rules are those of a route of the
@@ -27,23 +17,46 @@ import (
 type Spending struct {
 	Rules string // The rules hash of its route.
 	Call  uint64 // Names the request in all attempts, and no other for some seconds; 0: nothing does.
-	Cost  uint64 // 0 only looks.
-	// Value returns a part of a limit's key, named as in documents; false where the request has none.
-	Value func(part string) (string, bool)
+	// Cost is how many requests it counts as, times what each of its limits takes for one; 0 only looks. What a response costs is not
+	// multiplied.
+	Cost uint64
+	// Denied is a request that was refused already: it spends from those limits alone that say so.
+	Denied  bool
+	Request Request
 }
 
-// Spent tells how the limits of a request stand, as values of headers that Envoy's rate limit filter writes.
+// Request is what limits ask about a request.
+type Request interface {
+	// Value returns a part of a limit's key, named as in documents; false where the request has none.
+	Value(part string) (string, bool)
+	// Amount returns the text of what is to be the number that a cost is, named as in gateway.Cost; false where the request has none.
+	Amount(from string) (string, bool)
+	// Holds reports whether the request is one that a limit counts.
+	Holds(when *gateway.LimitWhen) bool
+}
+
+// Spent tells how the limits of a request stand, as values of headers; those are empty that clients are not told. Where Spend
+// returns an error, Closed alone counts.
 type Spent struct {
-	Refused    bool   // A limit is reached, and nothing was spent.
-	Reached    string // Its name; empty where none is. That of the first of several.
+	Refused bool   // A limit is reached.
+	Reached string // Its name; empty where none is. That of the first of several.
+	Shadow  string // That of the first limit in shadow mode that would have refused; empty: none.
+	Unasked bool   // A limit could not be asked, and lets requests pass then.
+	Closed  bool   // One could not be asked, and refuses them then.
+	// Buckets has, by the name of each limit that may cost more when the stream ends, what is to be told of it then
+	// (envoy.MetadataBuckets); nil: there is none.
+	Buckets map[string]string
+
+	Policy     string // ratelimit-policy.
+	Standing   string // ratelimit.
 	Limit      string // x-ratelimit-limit: of the limit of which least remains, and the windows of all.
 	Remaining  string // x-ratelimit-remaining, of the same.
 	Reset      string // x-ratelimit-reset: seconds, rounded up.
 	RetryAfter string // retry-after: seconds, rounded up; empty where not refused.
 }
 
-// Spend is ShouldRateLimit without a wire: it spends from every limit of a route, all or nothing, and from the same buckets. An
-// error tells that the limits are unknown or could not be asked.
+// Spend is ShouldRateLimit without a wire: it spends from every limit of a route that counts the request, all or nothing, and from the
+// same buckets. An error tells that the limits are unknown or could not be asked.
 func (s *Service) Spend(ctx context.Context, asked Spending) (spent Spent, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -65,37 +78,50 @@ func (s *Service) direct(ctx context.Context, asked *Spending, w *work) (Spent, 
 		return Spent{}, fmt.Errorf("rules %.64q are unknown", asked.Rules)
 	}
 	w.chargeAll(rules, asked)
-	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
-	ok, err := s.spend(ctx, w, callNumber(asked.Call), asked.Call != 0)
+	if len(w.asked) == 0 {
+		return Spent{}, nil
+	}
+	admitted, err := s.settle(ctx, w, callNumber(asked.Call), asked.Call != 0)
 	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
-		if ok, err = w.forward(ctx, *next, asked); err != nil {
+		spent, err := w.forward(ctx, *next, asked)
+		if err != nil {
 			return Spent{}, fmt.Errorf("ask the process that keeps the buckets now: %w", err)
 		}
-		return w.spent(ok), nil // It has counted.
+		return spent, nil // It has counted.
 	}
 	if err != nil {
-		s.away.Add(1)
-		return Spent{}, fmt.Errorf("the store of limits is away: %w", err)
+		var away *awayError
+		return Spent{Closed: errors.As(err, &away) && away.closed}, err
 	}
-	w.count(ok)
-	return w.spent(ok), nil
+	return w.spent(admitted), nil
 }
 
-// chargeAll makes a charge for each limit of a route.
-func (w *work) chargeAll(rules rules, asked *Spending) {
-	cost := int64(min(asked.Cost, math.MaxInt64)) //nolint:gosec // Cannot overflow after min.
-	for _, l := range rules {
-		start := len(w.keys)
-		w.keys = append(w.keys, l.prefix...)
+// chargeAll makes the charges of each limit of a route that counts the request.
+func (w *work) chargeAll(rules *rules, asked *Spending) {
+	factor := int64(min(asked.Cost, math.MaxInt64)) //nolint:gosec // Cannot overflow after min.
+	for _, l := range rules.limits {
+		if asked.Denied && !l.always || l.when != nil && !asked.Request.Holds(l.when) {
+			continue
+		}
+		w.begin(l)
 		for _, part := range l.parts {
-			if value, ok := asked.Value(part); ok {
+			if value, ok := asked.Request.Value(part); ok {
 				w.keys = appendValue(w.keys, value)
 			} else {
 				w.keys = appendAbsent(w.keys)
 			}
 		}
-		w.limits = append(w.limits, l)
-		w.charges = append(w.charges, Charge{Key: w.keys[start:len(w.keys):len(w.keys)], Window: l.window, Cost: cost})
+		w.seal(l)
+		var text string
+		var there bool
+		if l.limitCost.From != "" && !l.deposit {
+			text, there = asked.Request.Amount(l.limitCost.From)
+		}
+		cost, ok := l.price(text, there)
+		if w.asked[len(w.asked)-1].unpriced = !ok; !l.deposit {
+			cost = times(factor, cost)
+		}
+		w.charge(cost)
 	}
 }
 
@@ -105,77 +131,46 @@ func callNumber(n uint64) (id CallID) {
 	return id
 }
 
-// forward asks the process that keeps the buckets now, as Envoy would, and fills in results.
-func (w *work) forward(ctx context.Context, next rlsv3.RateLimitServiceClient, asked *Spending) (ok bool, err error) {
-	req := &rlsv3.RateLimitRequest{Domain: envoy.RateLimitDomain}
-	for _, l := range w.limits {
-		d := &ratelimitcommonv3.RateLimitDescriptor{HitsAddend: wrapperspb.UInt64(asked.Cost), Entries: []*ratelimitcommonv3.RateLimitDescriptor_Entry{
-			{Key: envoy.DescriptorRules, Value: asked.Rules}, {Key: envoy.DescriptorLimit, Value: l.name},
-		}}
-		for i, part := range l.parts {
-			if value, ok := asked.Value(part); ok {
-				d.Entries = append(d.Entries, &ratelimitcommonv3.RateLimitDescriptor_Entry{Key: l.entries[i], Value: value})
+// spent says how the limits fared in the words of headers.
+func (w *work) spent(admitted bool) Spent {
+	s := Spent{Refused: !admitted, Unasked: admitted && w.unasked()}
+	route := w.asked[0].route
+	if route.draft {
+		s.Policy, s.Standing = w.policies(), w.standing()
+	}
+	if route.older {
+		w.older(&s)
+	}
+	for i := range w.asked {
+		switch a := &w.asked[i]; {
+		case s.Reached == "" && a.refuses():
+			s.Reached = a.name
+		case s.Shadow == "" && a.over():
+			s.Shadow = a.name
+		}
+	}
+	if !admitted {
+		s.RetryAfter = w.retry()
+		return s
+	}
+	for i := range w.asked {
+		if a := &w.asked[i]; a.late && !a.away {
+			if s.Buckets == nil {
+				s.Buckets = map[string]string{}
 			}
+			s.Buckets[a.name] = w.bucket(a)
 		}
-		req.Descriptors = append(req.Descriptors, d)
-	}
-	if asked.Call != 0 {
-		id := callNumber(asked.Call)
-		ctx = metadata.AppendToOutgoingContext(ctx, envoy.HeaderCall, hex.EncodeToString(id[:]))
-	}
-	response, err := next.ShouldRateLimit(ctx, req)
-	if err != nil {
-		return false, err
-	}
-	if len(response.GetStatuses()) != len(w.limits) {
-		return false, fmt.Errorf("%d limits were asked for, %d answered", len(w.limits), len(response.GetStatuses()))
-	}
-	for i, status := range response.GetStatuses() {
-		w.results[i] = limiter.Result{
-			OK: status.GetCode() == rlsv3.RateLimitResponse_OK, Remaining: int64(status.GetLimitRemaining()),
-			Reset: status.GetDurationUntilReset().AsDuration(),
-		}
-	}
-	for _, h := range response.GetResponseHeadersToAdd() {
-		if seconds, err := strconv.Atoi(h.GetValue()); err == nil && h.GetKey() == headerRetry {
-			for i := range w.results {
-				w.results[i].Retry = time.Duration(seconds) * time.Second
-			}
-		}
-	}
-	return response.GetOverallCode() == rlsv3.RateLimitResponse_OK, nil
-}
-
-// spent says how the charges fared in the words of headers: those of the limit of which least remains, the first of several.
-func (w *work) spent(ok bool) Spent {
-	least, retry := 0, time.Duration(0)
-	for i := range w.results {
-		r := &w.results[i]
-		if r.Remaining < w.results[least].Remaining {
-			least = i
-		}
-		if !r.OK {
-			retry = max(retry, r.Retry)
-		}
-	}
-	s := Spent{
-		Refused: !ok, Limit: w.limits[least].told,
-		Remaining: strconv.FormatInt(w.results[least].Remaining, 10),
-		Reset:     strconv.FormatInt(seconds(w.results[least].Reset), 10),
-	}
-	if !ok {
-		s.Reached = w.limits[max(0, slices.IndexFunc(w.results, func(r limiter.Result) bool { return !r.OK }))].name
-		s.RetryAfter = strconv.FormatInt(seconds(retry), 10)
 	}
 	return s
 }
 
-// windowsText lists limits and their windows as Envoy does in x-ratelimit-limit (draft-polli-ratelimit-headers-03): by the unit
-// of each without its multiplier.
-func windowsText(limits rules) string {
-	var b strings.Builder
-	for _, l := range limits {
-		fmt.Fprintf(&b, `, %d;w=%d;name="%s"`, l.window.Limit, seconds(l.window.Per), l.name)
+// older fills in the headers as Envoy writes them: those of the limit of which least remains.
+func (w *work) older(s *Spent) {
+	least, list := w.least()
+	if least == nil {
+		return
 	}
-	return b.String()
+	s.Limit = list
+	s.Remaining = strconv.FormatUint(uint64(narrow(least.result.Remaining)), 10)
+	s.Reset = strconv.FormatInt(seconds(least.result.Reset), 10)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,22 +20,32 @@ import (
 	"github.com/gatehouse/gatehouse/ratelimit/storetest"
 )
 
-// parts are the parts of a request's keys, names and values in turn.
-func parts(texts ...string) func(string) (string, bool) {
-	return func(part string) (string, bool) {
-		for i := 0; i < len(texts); i += 2 {
-			if texts[i] == part {
-				return texts[i+1], true
-			}
-		}
-		return "", false
+// facts are what limits ask about a request, by name.
+type facts map[string]string
+
+func (f facts) Value(part string) (string, bool) {
+	value, ok := f[part]
+	return value, ok
+}
+
+func (f facts) Amount(from string) (string, bool) { return f.Value(from) }
+
+// Holds knows plans alone.
+func (f facts) Holds(when *gateway.LimitWhen) bool { return slices.Contains(when.Plans, f["plan"]) }
+
+// parts are facts, names and values in turn.
+func parts(texts ...string) facts {
+	f := facts{}
+	for i := 0; i < len(texts); i += 2 {
+		f[texts[i]] = texts[i+1]
 	}
+	return f
 }
 
 // direct spends for a request to an operation.
 func (r *running) direct(t testing.TB, call, cost uint64, operation string, key ...string) ratelimit.Spent {
 	t.Helper()
-	spent, err := r.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, operation), Call: call, Cost: cost, Value: parts(key...)})
+	spent, err := r.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, operation), Call: call, Cost: cost, Request: parts(key...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +110,7 @@ func TestSpendUnasked(t *testing.T) {
 	for _, store := range []broken{func() error { return errors.New("no route to it") }, func() error { panic("a defect") }} {
 		s := ratelimit.New(store, slog.New(slog.DiscardHandler), storetest.NewClock().Now)
 		s.Use(compile(t, r.rev, nil))
-		_, err := s.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, "get"), Cost: 1, Value: parts()})
+		_, err := s.Spend(t.Context(), ratelimit.Spending{Rules: rulesOf(t, r.rev, "get"), Cost: 1, Request: parts()})
 		if c := s.Counts(); err == nil || c.Away+c.Failed != 1 {
 			t.Errorf("%v, %+v", err, c)
 		}
@@ -136,7 +147,7 @@ func TestSpendMoves(t *testing.T) {
 	spend := func(call uint64) ratelimit.Spent {
 		t.Helper()
 		spent, err := before.Spend(t.Context(), ratelimit.Spending{
-			Rules: rulesOf(t, after.rev, "get"), Call: call, Cost: 1, Value: parts("token.sub", "alice", "client.address", "192.0.2.1"),
+			Rules: rulesOf(t, after.rev, "get"), Call: call, Cost: 1, Request: parts("token.sub", "alice", "client.address", "192.0.2.1"),
 		})
 		if err != nil {
 			t.Fatal(err)

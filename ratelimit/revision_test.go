@@ -30,7 +30,7 @@ func payments(limits []gateway.Limit, own *[]gateway.Limit) *gateway.Documents {
 	}
 	return &gateway.Documents{
 		Gateways: []*gateway.Gateway{{
-			Name: "edge", Fleet: "edge",
+			Name: "edge", Fleet: "edge", LimitHeaders: gateway.LimitHeadersOlder,
 			Listeners: []gateway.Listener{{Name: "http", Address: netip.IPv4Unspecified().String(), Port: 8080, Hosts: []string{"*"}}},
 		}},
 		Upstreams: []*gateway.Upstream{{Name: "payments"}},

@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"slices"
@@ -15,8 +14,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
 
 // maxTables is for how many revisions the service answers: while a rollout goes on or is rolled back, Envoys carry older rules.
@@ -24,9 +21,14 @@ const maxTables = 50
 
 // Service answers envoy.service.ratelimit.v3.RateLimitService. Its methods are safe for concurrent use.
 type Service struct {
-	store Store
-	log   *slog.Logger
-	calls *calls
+	store    Store
+	shared   Rememberer // The same store, where several processes share it: it is asked over a wire.
+	local    Store      // What limits are counted by while the store is away, if they say so.
+	replicas func() int // How many do the same.
+	patience time.Duration
+	log      *slog.Logger
+	calls    *calls
+	top      *top
 
 	using  sync.Mutex // Held by Use.
 	tables atomic.Pointer[tables]
@@ -55,7 +57,8 @@ func (s *Service) asker(ctx context.Context) (who asker, err error) {
 // New returns a Service that knows no rules yet: until Use it answers UNAVAILABLE. now tells how long calls are remembered, by
 // a time that does not run backwards.
 func New(store Store, log *slog.Logger, now func() time.Time) *Service {
-	s := &Service{store: store, log: log, calls: newCalls(now)}
+	s := &Service{store: store, patience: DefaultPatience, log: log, calls: newCalls(now), top: newTop(now)}
+	s.shared, _ = store.(Rememberer)
 	s.tables.Store(&tables{})
 	s.works.New = func() any { return &work{} }
 	return s
@@ -119,39 +122,15 @@ func (s *Service) answer(ctx context.Context, req *rlsv3.RateLimitRequest, w *wo
 		}
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	w.results = append(w.results, make([]limiter.Result, len(w.charges))...)
 	call, named := callOf(ctx)
-	ok, err := s.spend(ctx, w, call, named)
+	admitted, err := s.settle(ctx, w, call, named)
 	if next := s.next.Load(); next != nil && errors.Is(err, ErrMoved) {
 		return (*next).ShouldRateLimit(onwards(ctx), req)
 	}
 	if err != nil {
-		s.away.Add(1)
-		return nil, status.Error(codes.Unavailable, fmt.Sprintf("the store of limits is away: %v", err))
+		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	w.count(ok)
-	return respond(ok, w.limits, w.results), nil
-}
-
-// spend asks the store. A call that Envoy makes once more, as it did not get the answer, has spent already: it only looks, and
-// its charges cost nothing.
-func (s *Service) spend(ctx context.Context, w *work, call CallID, named bool) (ok bool, err error) {
-	if store, remembers := s.store.(Rememberer); named && remembers {
-		ok, again, err := store.SpendOnce(ctx, call, w.charges, w.results)
-		if again {
-			w.free()
-		}
-		return ok, err
-	}
-	again := named && s.calls.spent(call)
-	if again {
-		w.free()
-	}
-	ok, err = s.store.Spend(ctx, w.charges, w.results)
-	if ok && err == nil && named && !again {
-		s.calls.add(call)
-	}
-	return ok, err
+	return w.respond(admitted), nil
 }
 
 // tables are those of the last revisions, newest first.
@@ -164,51 +143,13 @@ type asker struct {
 }
 
 // find returns the rules of a hash, if they are those of a route of the asker's fleet. The newest table nearly always has them.
-func (ts tables) find(hash string, who asker) (rules, bool) {
+func (ts tables) find(hash string, who asker) (*rules, bool) {
 	for _, t := range ts {
 		if rs, ok := t.rules[hash]; ok && (!who.known || slices.Contains(t.fleets[hash], who.fleet)) {
 			return rs, true
 		}
 	}
 	return nil, false
-}
-
-// maxKeys bounds the bytes of keys that are kept for the next request.
-const maxKeys = 16 << 10
-
-// work is what one request needs on the way, used again by later ones.
-type work struct {
-	limits  []*limit
-	charges []Charge
-	results []limiter.Result
-	keys    []byte // The bytes of all charges' keys.
-}
-
-func (w *work) count(ok bool) {
-	for i, l := range w.limits {
-		switch {
-		case ok:
-			l.counter.spent.Add(uint64(w.charges[i].Cost)) //nolint:gosec // At least 0.
-		case !w.results[i].OK:
-			l.counter.refused.Add(1)
-		}
-	}
-}
-
-// free makes every charge cost nothing.
-func (w *work) free() {
-	for i := range w.charges {
-		w.charges[i].Cost = 0
-	}
-}
-
-func (w *work) emptied() *work {
-	clear(w.charges) // They hold on to w.keys, and to what it was before it grew.
-	w.limits, w.charges, w.results, w.keys = w.limits[:0], w.charges[:0], w.results[:0], w.keys[:0]
-	if cap(w.keys) > maxKeys {
-		w.keys = nil
-	}
-	return w
 }
 
 // Register makes a gRPC server answer rate limit calls by this Service.

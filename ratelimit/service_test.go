@@ -284,8 +284,8 @@ func TestCounts(t *testing.T) {
 	r.spend(t, 2, r.descriptor(t, "list", "per-customer", "token.sub", "bob"))
 	r.spend(t, 2, r.descriptor(t, "get", "all"))
 	want := []ratelimit.LimitCount{
-		{API: "payments", Version: "v1", Limit: "per-customer", Spent: 7, Refused: 2},
-		{API: "payments", Version: "v1", Operation: "get", Limit: "all", Spent: 1, Refused: 1},
+		{API: "payments", Version: "v1", Limit: "per-customer", Spent: 7, Refused: 2, Near: 2},
+		{API: "payments", Version: "v1", Operation: "get", Limit: "all", Spent: 1, Refused: 1, Near: 1},
 	}
 	if diff := cmp.Diff(want, r.Counts().Limits); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

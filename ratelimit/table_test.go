@@ -103,7 +103,7 @@ func TestCompileFaults(t *testing.T) {
 	}{
 		"nothing allowed": {with(func(l *gateway.Limit) { l.Windows[0].Limit = 0 }), "allows 0: write a number from 1"},
 		"negative":        {with(func(l *gateway.Limit) { l.Windows[0].Limit = -1 }), "allows -1"},
-		"beyond uint32":   {with(func(l *gateway.Limit) { l.Windows[0].Limit = math.MaxUint32 + 1 }), "allows 4294967296"},
+		"beyond counting": {with(func(l *gateway.Limit) { l.Windows[0].Limit = 1<<48 + 1 }), "allows 281474976710657"},
 		"no window":       {with(func(l *gateway.Limit) { l.Windows[0].Per = 0 }), "counts per 0s: write a duration from 1s to 8784h"},
 		"endless window":  {with(func(l *gateway.Limit) { l.Windows[0].Per = math.MaxInt64 }), "write a duration"},
 		"endless key":     {with(func(l *gateway.Limit) { l.Key = make([]string, 17) }), "has 17 parts"},

@@ -23,6 +23,7 @@ func (s *Server) openLimits() {
 	}
 	s.ratelimit = ratelimit.New(store, s.log, s.options.Now)
 	s.ratelimit.Ask(s.callerFleet)
+	s.countLocally()
 }
 
 // startLimits lets the shared store connect.

@@ -37,7 +37,7 @@ func (s *Server) register() {
 		unknownRules:  desc("authorization_unknown_rules_total", "Checks whose rules are missing or unknown; they are denied with 503."),
 		policyErrors:  desc("policy_errors_total", "Policy evaluations without a usable answer; they are denied.", "kind"),
 		policyDropped: desc("policy_dropped_total", "Parts of policies' answers that policies may not set.", "part"),
-		limits:        desc("limit_requests_total", "Requests counted by a limit.", "api", "version", "operation", "limit", "result"),
+		limits:        desc("limit_requests_total", "What limits spent and gave back, by cost; and requests that they refused, would have refused in shadow mode, admitted with a fifth or less remaining, let through as their store was away, or took to cost 1 as their cost was no number.", "api", "version", "operation", "limit", "result"),
 		limitsUnknown: desc("limit_unknown_total", "Rate limit calls that were not understood."),
 		limitsAway:    desc("limit_store_away_total", "Rate limit calls for which the store could not be asked."),
 		nodes:         desc("nodes", "Envoys known, by fleet, Envoy version and state.", "fleet", "envoy", "state"),
@@ -129,8 +129,7 @@ func (m *metrics) collectAuthorization(out chan<- prometheus.Metric) {
 func (m *metrics) collectLimits(out chan<- prometheus.Metric) {
 	counts := m.server.ratelimit.Counts()
 	for _, l := range counts.Limits {
-		counter(out, m.limits, l.Spent, l.API, l.Version, l.Operation, l.Limit, "spent")
-		counter(out, m.limits, l.Refused, l.API, l.Version, l.Operation, l.Limit, "refused")
+		m.collectLimit(out, l)
 	}
 	counter(out, m.limitsUnknown, counts.Unknown)
 	counter(out, m.limitsAway, counts.Away)

@@ -98,13 +98,16 @@ type Server struct {
 	impostors atomic.Uint64 // Calls that contradicted their certificates.
 	buckets   *memory.Store // nil: shared.
 	shared    *redis.Store  // nil: buckets.
-	counting  counting
-	decided   *decisionLog
-	alone     []alone
-	rollouts  *rollout.Engine
-	events    *admin.Events
-	shown     *shownTokens
-	keys      *accountKeys
+
+	savedBuckets savedBuckets
+
+	counting counting
+	decided  *decisionLog
+	alone    []alone
+	rollouts *rollout.Engine
+	events   *admin.Events
+	shown    *shownTokens
+	keys     *accountKeys
 
 	introspection *introspect.Client
 
@@ -194,6 +197,8 @@ func New(o Options) (*Server, error) {
 	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s), newIdentityMetrics(s))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
+	} else {
+		s.registry.MustRegister(newBucketMetrics(s))
 	}
 	return s, nil
 }
@@ -256,6 +261,11 @@ func (s *Server) start(ctx context.Context) error {
 		if err := s.greet(ctx); err != nil {
 			return errors.Join(err, s.closeStore())
 		}
+	} else {
+		s.loadBuckets()
+	}
+	if s.buckets != nil {
+		s.alone = append(s.alone, s.savingBuckets())
 	}
 	if err := s.listen(ctx); err != nil {
 		s.closeDoors()
@@ -405,6 +415,9 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.observed.Stop()
 	s.introspection.Close()
 	s.bundles.stop()
+	if !s.handed.Load() {
+		s.saveBuckets()
+	}
 	s.closeLimits()
 	failed = append(failed, s.closeStore())
 	s.log.Info("stopped")

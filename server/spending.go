@@ -12,6 +12,8 @@ type spending struct{ limits *ratelimit.Service }
 
 // Spend asks the rate limit service of this process.
 func (s spending) Spend(ctx context.Context, asked authz.Spending) (authz.Spent, error) {
-	spent, err := s.limits.Spend(ctx, ratelimit.Spending(asked))
+	spent, err := s.limits.Spend(ctx, ratelimit.Spending{
+		Rules: asked.Rules, Call: asked.Call, Cost: asked.Cost, Denied: asked.Denied, Request: asked.Request,
+	})
 	return authz.Spent(spent), err
 }

@@ -34,6 +34,7 @@ type StandaloneOptions struct {
 	Reflection  bool          // gRPC reflection is answered.
 	Unmasked    bool          // Decision logs hold credentials and bodies.
 	Limit       time.Duration // For one evaluation; 0: 10 ms.
+	Body        int           // Bytes of a body that policies may read; 0: 1 MiB.
 	Diagnostics string        // Where /health and /metrics are served, IP:port or unix:/path; empty: nowhere.
 	Drain       time.Duration // How long calls under way may take at the end.
 
@@ -84,7 +85,7 @@ func NewStandalone(o StandaloneOptions) (*Standalone, error) {
 		return nil, errors.New("there are no policies: name a directory, or a configuration of OPA's with bundles")
 	}
 	settings := authz.StandaloneOptions{
-		Logger: o.Logger, Limit: o.Limit, DryRun: o.DryRun || p.DryRun, Bare: o.Bare, Unmasked: o.Unmasked,
+		Logger: o.Logger, Limit: o.Limit, Body: o.Body, DryRun: o.DryRun || p.DryRun, Bare: o.Bare, Unmasked: o.Unmasked,
 	}
 	if err := s.useLog(&settings); err != nil {
 		return nil, err
@@ -170,7 +171,7 @@ func (s *Standalone) begin(ctx, within context.Context) error {
 	if err := s.follow(within); err != nil {
 		return err
 	}
-	l, err := s.bind(ctx, s.address())
+	l, err := bindOutside(ctx, s.address(), s.options.Logger)
 	if err != nil {
 		return err
 	}
@@ -188,11 +189,11 @@ func (s *Standalone) begin(ctx, within context.Context) error {
 	if s.options.Diagnostics == "" {
 		return nil
 	}
-	web, err := s.bind(ctx, s.options.Diagnostics)
+	web, err := bindOutside(ctx, s.options.Diagnostics, s.options.Logger)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	s.web = newWebDoor(web, listenedAt(web), s.registry, s.ready, s.options.Logger)
+	s.web = newWebDoor(web, diagnostics(s.registry, s.ready), s.options.Logger)
 	s.tasks.Go(s.web.serve)
 	return nil
 }

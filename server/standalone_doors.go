@@ -19,9 +19,9 @@ import (
 	"github.com/gatehouse/gatehouse/internal/socket"
 )
 
-// bind listens where somebody else's Envoys come to: unlike the daemon's own doors also where other hosts reach, as in a pod or
+// bindOutside listens where somebody else's Envoys come to: unlike the daemon's own doors also where other hosts reach, as in a pod or
 // a compose file only that may lead there. It says so.
-func (s *Standalone) bind(ctx context.Context, address string) (net.Listener, error) {
+func bindOutside(ctx context.Context, address string, logger *slog.Logger) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, envoy.SocketScheme); ok {
 		if strings.HasPrefix(path, "@") { // Of Linux, without a file.
 			return new(net.ListenConfig).Listen(ctx, "unix", path)
@@ -33,12 +33,12 @@ func (s *Standalone) bind(ctx context.Context, address string) (net.Listener, er
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	if bound, ok := l.Addr().(*net.TCPAddr); ok && !bound.IP.IsLoopback() {
-		s.options.Logger.Warn("address can be reached from other hosts, and nothing there proves who asks", "address", bound.String())
+		logger.Warn("address can be reached from other hosts, and nothing there proves who asks", "address", bound.String())
 	}
 	return l, nil
 }
 
-// webDoor serves /health and /metrics.
+// webDoor serves HTTP.
 type webDoor struct {
 	listener net.Listener
 	addr     string
@@ -46,10 +46,18 @@ type webDoor struct {
 	logger   *slog.Logger
 }
 
-// webLimit bounds a request for /health or /metrics.
+// webLimit bounds a request.
 const webLimit = 10 * time.Second
 
-func newWebDoor(l net.Listener, addr string, registry *prometheus.Registry, ready func() error, logger *slog.Logger) *webDoor {
+func newWebDoor(l net.Listener, handler http.Handler, logger *slog.Logger) *webDoor {
+	return &webDoor{listener: l, addr: listenedAt(l), logger: logger, server: &http.Server{
+		Handler: handler, ReadTimeout: webLimit, WriteTimeout: webLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}}
+}
+
+// diagnostics answers /health and /metrics.
+func diagnostics(registry *prometheus.Registry, ready func() error) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
@@ -59,21 +67,18 @@ func newWebDoor(l net.Listener, addr string, registry *prometheus.Registry, read
 		}
 		_, _ = w.Write([]byte("{}\n")) // Whoever asked is gone, or has it.
 	})
-	return &webDoor{listener: l, addr: addr, logger: logger, server: &http.Server{
-		Handler: mux, ReadTimeout: webLimit, WriteTimeout: webLimit, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}}
+	return mux
 }
 
 func (d *webDoor) serve() {
 	if err := d.server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
-		d.logger.Error("diagnostics ended", "address", d.addr, "error", err)
+		d.logger.Error("http door ended", "address", d.addr, "error", err)
 	}
 }
 
 func (d *webDoor) stop(ctx context.Context) error {
 	if err := d.server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("diagnostics: %w", err), d.server.Close())
+		return errors.Join(fmt.Errorf("http on %s: %w", d.addr, err), d.server.Close())
 	}
 	return nil
 }

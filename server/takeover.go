@@ -107,6 +107,7 @@ func (s *Server) takeOver(ctx context.Context) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			s.log.Warn("the predecessor ended before it had handed over its counts")
+			s.loadBuckets() // Beside those that came.
 		case err != nil:
 			return fmt.Errorf("take over: %w", err)
 		case m.Kind == sayBuckets:

@@ -18,13 +18,14 @@ type authzOptions struct {
 	env       surroundings
 	settings  server.StandaloneOptions
 	opa       string
+	body      bytesFlag
 	logLevel  choice
 	logFormat choice
 }
 
 // newAuthz returns `gatehouse authz`.
 func newAuthz(env surroundings) *cobra.Command {
-	o := authzOptions{env: env, logLevel: newChoice("info", "debug", "info", "warn", "error"), logFormat: newChoice("text", "text", "json")}
+	o := authzOptions{env: env, body: 1 << 20, logLevel: newChoice("info", "debug", "info", "warn", "error"), logFormat: newChoice("text", "text", "json")}
 	c := &cobra.Command{
 		Use:   "authz",
 		Short: "Run the authorization service alone, for Envoys that others configure",
@@ -51,6 +52,7 @@ no effect is named; one that OPA does not know is an error.`,
 	f.StringVar(&o.settings.Listen, "listen", "", "`ADDRESS` to listen on: IP:port, :port or unix:/path (default 127.0.0.1:9191)")
 	f.StringVar(&o.settings.Diagnostics, "diagnostics", "", "`ADDRESS` of /health and /metrics: IP:port or unix:/path (default: none)")
 	f.DurationVar(&o.settings.Limit, "limit", 10*time.Millisecond, "`DURATION` that one evaluation may take")
+	f.Var(&o.body, "max-body", "`SIZE` of the longest body that policies may read; a longer one is refused with 413")
 	f.BoolVar(&o.settings.DryRun, "dry-run", false, "allow every request; the decision log says what was decided")
 	f.BoolVar(&o.settings.Reflection, "reflection", false, "answer gRPC reflection")
 	f.BoolVar(&o.settings.Bare, "bare", false, "leave the body of a refusal empty where the policy gives none, as the plugin does")
@@ -74,6 +76,10 @@ func (o *authzOptions) run(ctx context.Context) error {
 	if o.settings.Limit <= 0 {
 		return usageError{fmt.Errorf("--limit: %s is no time to answer in", o.settings.Limit)}
 	}
+	if o.body <= 0 || o.body > 16<<20 { // A Check brings no more.
+		return usageError{errors.New("--max-body: write 1 to 16MiB")}
+	}
+	o.settings.Body = int(o.body)
 	if o.opa != "" {
 		text, err := os.ReadFile(o.opa)
 		if err != nil {

@@ -25,19 +25,24 @@ func limitsStore(text string, lookup program.Lookup) (*redis.Options, error) {
 	if text == "" || text == limitsInMemory {
 		return nil, nil
 	}
+	return redisStore("--limits-store", text, lookup)
+}
+
+// redisStore reads the address of a Redis that a flag gives. No error holds it, as a password may be in it.
+func redisStore(flag, text string, lookup program.Lookup) (*redis.Options, error) {
 	referred := strings.HasPrefix(text, "file:") || strings.HasPrefix(text, "env:")
 	if referred {
 		var err error
 		if text, err = secret(text, lookup); err != nil {
-			return nil, fmt.Errorf("--limits-store: %w", err)
+			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
 	}
 	address, err := redis.ParseAddress(text)
 	if err != nil {
-		return nil, usageError{fmt.Errorf("--limits-store: %w", err)}
+		return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	if address.Secret && !referred {
-		return nil, usageError{errors.New("--limits-store: an address with a password is not written out: say file:PATH or env:NAME")}
+		return nil, usageError{errors.New(flag + ": an address with a password is not written out: say file:PATH or env:NAME")}
 	}
 	return &redis.Options{Address: address}, nil
 }

@@ -29,6 +29,7 @@ func TestConsoleBlocksAreExecuted(t *testing.T) {
 		"docs/changes.md":                 {"cmd/gatehouse/testdata/script/changes_page.txtar", "page $ROOT/docs/changes.md"},
 		"docs/hops.md":                    {"cmd/gatehouse/testdata/script/hops_page.txtar", "page $ROOT/docs/hops.md"},
 		"docs/keys.md":                    {"cmd/gatehouse/testdata/script/keys_page.txtar", "page $ROOT/docs/keys.md"},
+		"docs/ratelimit.md":               {"cmd/gatehouse/testdata/script/ratelimit_page.txtar", "page page.md"},
 		"docs/tutorial.md":                {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
 		"examples/authz/README.md":        {"cmd/gatehouse/testdata/envoy/authz.txtar", "page README.md"},
 		"examples/gitops/README.md":       {"cmd/gatehouse/testdata/envoy/gitops.txtar", "page README.md"},

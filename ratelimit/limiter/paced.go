@@ -12,14 +12,22 @@ import (
 //	spent - floor((time - at) x Limit / Per)
 //
 // As soon as a whole Per has passed, at moves on by Per and spent falls by Limit, which changes nothing and keeps both small.
+// Where Limit or Per have changed, what is left by the former ones begins to drain by the new ones, from then on: rounded up, and
+// never as if the new ones had held before.
 
 // drain forgets what has drained in whole Pers, or all.
-func (w Window) drain(s *State, now time.Duration) {
+func (w *Window) drain(s *State, now time.Duration) {
 	if s.spent <= 0 {
 		s.spent, s.at = 0, 0
 		return
 	}
 	s.at = min(s.at, now) // Where the clock was set back.
+	if s.limit != w.Limit || s.per != w.Per {
+		if s.per > 0 {
+			s.spent, s.at = s.counted(now), now
+		}
+		s.limit, s.per = w.Limit, w.Per
+	}
 	passed := now - s.at
 	if passed >= w.drainTime(s.spent) {
 		s.spent, s.at = 0, 0
@@ -32,16 +40,25 @@ func (w Window) drain(s *State, now time.Duration) {
 	}
 }
 
-// drained returns how much drains in some time, at most most.
-func (w Window) drained(passed time.Duration, most int64) int64 {
-	if passed <= 0 || w.Limit <= 0 {
-		return 0
+// recordDraining records what is spent now, after drain.
+func (w *Window) recordDraining(s *State, now time.Duration, cost int64) {
+	if s.spent == 0 {
+		s.at, s.limit, s.per = now, w.Limit, w.Per
 	}
-	return min(mulDiv(int64(passed), w.Limit, int64(w.Per), 0), most)
+	s.spent += cost
+}
+
+// counted returns what has not drained by the numbers by which it was spent.
+func (s *State) counted(now time.Duration) int64 {
+	passed := now - s.at
+	if passed <= 0 || s.limit <= 0 || s.per <= 0 {
+		return s.spent
+	}
+	return s.spent - min(mulDiv(int64(passed), s.limit, int64(s.per), 0), s.spent)
 }
 
 // drainTime returns how long it takes until so much has drained. Where nothing drains, as nothing is admitted, it is Per.
-func (w Window) drainTime(cost int64) time.Duration {
+func (w *Window) drainTime(cost int64) time.Duration {
 	if w.Limit <= 0 {
 		return w.Per
 	}
@@ -49,7 +66,7 @@ func (w Window) drainTime(cost int64) time.Duration {
 }
 
 // untilDrained returns how long it takes until cost would be admitted.
-func (w Window) untilDrained(s *State, now time.Duration, cost int64) time.Duration {
+func (w *Window) untilDrained(s *State, now time.Duration, cost int64) time.Duration {
 	most := w.Most()
 	if cost > most {
 		return w.Per

@@ -5,7 +5,7 @@ import "time"
 // Fixed and Quota count in periods. A State remembers when it was last spent from (at) and what was spent in that period.
 
 // period returns the period that holds a moment: from start up to end.
-func (w Window) period(at time.Duration) (start, end time.Duration) {
+func (w *Window) period(at time.Duration) (start, end time.Duration) {
 	if w.Kind == Quota {
 		return w.Calendar.Period(at)
 	}
@@ -17,7 +17,7 @@ func (w Window) period(at time.Duration) (start, end time.Duration) {
 }
 
 // nextPeriod says whether a moment lies in the period that holds now, or in the next.
-func (w Window) nextPeriod(at, now time.Duration) bool {
+func (w *Window) nextPeriod(at, now time.Duration) bool {
 	_, end := w.period(now)
 	if at >= end {
 		_, end = w.period(end)
@@ -27,7 +27,7 @@ func (w Window) nextPeriod(at, now time.Duration) bool {
 
 // forgetPeriod forgets what was spent in a period that has passed. Where the clock was set back over a border, the later
 // period goes on, as what was spent in the former is forgotten; a time further ahead was never right, and is now.
-func (w Window) forgetPeriod(s *State, now time.Duration) {
+func (w *Window) forgetPeriod(s *State, now time.Duration) {
 	if s.spent <= 0 {
 		s.spent, s.at = 0, 0
 		return
@@ -40,7 +40,7 @@ func (w Window) forgetPeriod(s *State, now time.Duration) {
 }
 
 // untilPeriod returns how long it takes until the next period begins.
-func (w Window) untilPeriod(s *State, now time.Duration) time.Duration {
+func (w *Window) untilPeriod(s *State, now time.Duration) time.Duration {
 	at := now
 	if s.spent > 0 {
 		at = max(at, s.at)

@@ -13,10 +13,30 @@ const (
 // Slack is how much longer than Per something spent may count in a Sliding window: the bound of refusing early. It is 0, exact,
 // for a Limit of at most Entries, and for the other kinds.
 func (w Window) Slack() time.Duration {
-	if w.Limit <= Entries || w.Kind != Sliding {
+	if w.Kind != Sliding {
 		return 0
 	}
-	return (w.Per + Slots - 1) / Slots
+	return slack(w.Limit, w.Per)
+}
+
+func slack(limit int64, per time.Duration) time.Duration {
+	if limit <= Entries {
+		return 0
+	}
+	return (per + Slots - 1) / Slots
+}
+
+// peekSliding is Peek where there is no grant.
+func peekSliding(s *State, now time.Duration, cost, limit int64, per time.Duration) Result {
+	s.forgetSliding(now, per)
+	r := Result{Remaining: max(limit-s.spent, 0), OK: cost <= limit-s.spent}
+	if s.spent > 0 {
+		r.Reset = s.untilSliding(now, r.Remaining+1, limit, per)
+	}
+	if !r.OK {
+		r.Retry = s.untilSliding(now, cost, limit, per)
+	}
+	return r
 }
 
 // forgetSliding drops what is older than per. Where the clock was set back, what was spent last was spent now, and all before
@@ -42,25 +62,25 @@ func (s *State) forgetSliding(now, per time.Duration) {
 }
 
 // untilSliding returns how long it takes until cost would be admitted.
-func (w Window) untilSliding(s *State, now time.Duration, cost int64) time.Duration {
-	if cost > w.Limit {
-		return w.Per
+func (s *State) untilSliding(now time.Duration, cost, limit int64, per time.Duration) time.Duration {
+	if cost > limit {
+		return per
 	}
-	excess := s.spent - (w.Limit - cost)
+	excess := s.spent - (limit - cost)
 	if excess <= 0 {
 		return 0
 	}
-	for _, e := range s.log {
-		if excess -= e.cost; excess <= 0 {
-			return e.at + w.Per - now
+	for i := range s.log {
+		if excess -= s.log[i].cost; excess <= 0 {
+			return s.log[i].at + per - now
 		}
 	}
 	return 0
 }
 
-func (w Window) recordSliding(s *State, now time.Duration, cost int64) {
+// recordSliding remembers a cost, in an entry for each slot.
+func (s *State) recordSliding(now time.Duration, cost int64, slot time.Duration) {
 	s.spent += cost
-	slot := w.Slack()
 	if n := len(s.log); n > 0 {
 		if sameSlot(s.log[n-1].at, now, slot) {
 			s.log[n-1] = entry{at: now, cost: s.log[n-1].cost + cost}

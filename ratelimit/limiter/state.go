@@ -18,8 +18,10 @@ type State struct {
 	log   []entry // Of Sliding: oldest first; stamps ascend.
 	spent int64   // Of Sliding: the sum of the costs in log. Of Paced and Tokens: what was spent since at. Otherwise: in the period.
 	at    time.Duration
-	grant *grant // nil: there is none, which is nearly always so.
-	kind  Kind   // Of the window that has counted. What another has counted is nothing.
+	limit int64         // Of Paced and Tokens: by what per what it has drained since at; 0 per 0 where nobody knows.
+	per   time.Duration // As limit.
+	grant *grant        // nil: there is none, which is nearly always so.
+	kind  Kind          // Of the window that has counted. What another has counted is nothing.
 }
 
 // entry is what was spent at a moment, or within one slot up to that moment.
@@ -45,6 +47,12 @@ func (s *State) Clone() State {
 	return c
 }
 
+// Total returns what is remembered as spent, also where it does not count any more: as long as nobody asked since.
+func (s *State) Total() int64 { return s.spent }
+
+// Granted says whether something is left of a grant, as far as is known without the time.
+func (s *State) Granted() bool { return s.grant != nil }
+
 // Kind returns the kind of the windows that have counted.
 func (s *State) Kind() Kind { return s.kind }
 
@@ -63,8 +71,14 @@ func (s *State) Spendings(to []Spending, now time.Duration) []Spending {
 	for _, e := range s.log {
 		to = append(to, Spending{Age: max(now-e.at, 0), Cost: e.cost})
 	}
-	if s.kind != Sliding && s.spent > 0 {
+	switch {
+	case s.spent <= 0 || s.kind == Sliding:
+	case s.kind.Aligned():
 		to = append(to, Spending{Age: max(now-s.at, 0), Cost: s.spent})
+	default: // Up to now, rounded up: who restores it may do so for another window.
+		if spent := s.counted(now); spent > 0 {
+			to = append(to, Spending{Cost: spent})
+		}
 	}
 	if s.grant != nil {
 		to = append(to, Spending{Age: max(now-s.grant.at, 0), Cost: -s.grant.left})

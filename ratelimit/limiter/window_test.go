@@ -59,7 +59,7 @@ func TestWindowLimitLowered(t *testing.T) {
 
 func TestWindowLimitRaisedAboveEntries(t *testing.T) {
 	// The exact window has remembered as many moments as it may, two in each slot of the raised one, when another comes.
-	n, s := naive{window: limiter.Window{Limit: limiter.Entries, Per: 31_000}}, limiter.State{}
+	n, s := memories{window: limiter.Window{Limit: limiter.Entries, Per: 31_000}}, limiter.State{}
 	now := time.Duration(0)
 	for range limiter.Entries {
 		now += 500
@@ -96,8 +96,8 @@ func TestWindowSpendingBeyondTheLimitStaysBounded(t *testing.T) {
 	}
 }
 
-// naive remembers every moment, without bound: what a Window must agree with.
-type naive struct {
+// memories remembers every moment, without bound: what a Window must agree with.
+type memories struct {
 	window limiter.Window
 	slack  time.Duration // The largest that any of the windows so far had.
 	log    []moment
@@ -109,7 +109,7 @@ type moment struct {
 }
 
 // spent returns what was spent in the half-open interval (now-length, now].
-func (n *naive) spent(now, length time.Duration) (sum int64) {
+func (n *memories) spent(now, length time.Duration) (sum int64) {
 	for _, m := range n.log {
 		if now-m.at < length {
 			sum += m.cost
@@ -119,7 +119,7 @@ func (n *naive) spent(now, length time.Duration) (sum int64) {
 }
 
 // step asks both for cost and reports where they may not differ.
-func (n *naive) step(t interface{ Fatalf(string, ...any) }, s *limiter.State, now time.Duration, cost int64) {
+func (n *memories) step(t interface{ Fatalf(string, ...any) }, s *limiter.State, now time.Duration, cost int64) {
 	w := n.window
 	n.slack = max(n.slack, w.Slack())
 	r := w.Peek(s, now, cost)
@@ -144,7 +144,7 @@ func (n *naive) step(t interface{ Fatalf(string, ...any) }, s *limiter.State, no
 }
 
 // stepWaits holds Retry and Reset against what happens after waiting for that long, and for a nanosecond less.
-func (n *naive) stepWaits(t interface{ Fatalf(string, ...any) }, s *limiter.State, r limiter.Result, now time.Duration, cost int64) {
+func (n *memories) stepWaits(t interface{ Fatalf(string, ...any) }, s *limiter.State, r limiter.Result, now time.Duration, cost int64) {
 	later := func(wait time.Duration, cost int64) limiter.Result {
 		c := s.Clone()
 		return n.window.Peek(&c, now+wait, cost)
@@ -167,7 +167,7 @@ func TestWindowAgreesWithNaive(t *testing.T) {
 			Limit: limits.Draw(t, "limit"),
 			Per:   time.Duration(rapid.OneOf(rapid.Int64Range(1, 100), rapid.Int64Range(1, 1e12)).Draw(t, "per")),
 		}
-		n, s, now := naive{window: w}, limiter.State{}, time.Duration(0)
+		n, s, now := memories{window: w}, limiter.State{}, time.Duration(0)
 		for range rapid.IntRange(1, 8).Draw(t, "phases") {
 			// Each phase is steady, so that windows fill up; what comes between two requests and what one costs vary by phase.
 			wait := time.Duration(rapid.OneOf(
@@ -188,7 +188,7 @@ func TestWindowAgreesWithNaive(t *testing.T) {
 func TestWindowUnderSteadyTraffic(t *testing.T) {
 	for _, limit := range []int64{1, 5, 31, 32, 33, 34, 64, 100, 1_000} {
 		for _, wait := range []time.Duration{1, 7, 29, 30, 31, 32, 33, 61, 310, 999} {
-			n, s := naive{window: limiter.Window{Limit: limit, Per: 1_000}}, limiter.State{}
+			n, s := memories{window: limiter.Window{Limit: limit, Per: 1_000}}, limiter.State{}
 			for now := time.Duration(0); now < 4_000; now += wait {
 				n.step(t, &s, now, max(limit/50, 1))
 			}
@@ -209,7 +209,7 @@ func FuzzWindow(f *testing.F) {
 	f.Add(int64(1000), int64(31), []byte{1, 200, 1, 200, 1, 200, 1, 255})
 	f.Fuzz(func(t *testing.T, limit, per int64, script []byte) {
 		w := limiter.Window{Limit: abs(limit) % 1e9, Per: time.Duration(abs(per)%1e15 + 1)}
-		n, s, now := naive{window: w}, limiter.State{}, time.Duration(0)
+		n, s, now := memories{window: w}, limiter.State{}, time.Duration(0)
 		for len(script) >= 2 && len(n.log) < 2_000 {
 			now += w.Per / 64 * time.Duration(script[0]) / 2
 			cost := int64(script[1])

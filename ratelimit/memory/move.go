@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -11,16 +10,7 @@ import (
 )
 
 // A store moves to another process in two steps: Export while it serves, then Seal, which stops it and gives what changed in
-// between; so the stop is short however much there is. A bucket travels as
-//
-//	hash, 1 if asked for again, limit, window in nanoseconds, number of moments, then age in nanoseconds and cost of each
-//
-// with all numbers as varints. Ages count from the moment of writing, as the clocks of two processes have nothing in common: what is
-// read later counts for that much longer, so that a request may be refused early by the time of the way, and is never
-// admitted late.
-
-// chunkSize is about how many bytes are written at once.
-const chunkSize = 1 << 20
+// between; so the stop is short however much there is. How buckets are written stands in format.go.
 
 // Export writes every bucket that something is spent from, in pieces that Import takes, while the store goes on. It
 // remembers from now on what changes, for Seal.
@@ -50,39 +40,33 @@ func (s *Store) Export(write func([]byte) error) error {
 func (s *Store) begin(shard *shard) [][]byte {
 	shard.Lock()
 	defer shard.Unlock()
-	now := s.clock().Sub(s.origin)
 	shard.changed = map[hash]struct{}{}
-	var parts [][]byte
-	var part []byte
+	w := writer{now: s.now()}
 	for _, b := range shard.order {
-		if part = b.append(part, now); len(part) >= chunkSize {
-			parts, part = append(parts, part), nil
+		if !b.gone(w.now) {
+			w.add(b)
 		}
 	}
-	return append(parts, part)
+	return w.pieces()
 }
 
 // Seal stops the store: from now on Spend returns ratelimit.ErrMoved. It returns what has changed since Export.
 func (s *Store) Seal() [][]byte {
 	s.lock(math.MaxUint64)
 	defer s.unlock(math.MaxUint64)
-	now := s.clock().Sub(s.origin)
 	s.sealed = true
-	var parts [][]byte
-	var part []byte
+	w := writer{now: s.now()}
 	for i := range s.shards {
 		shard := &s.shards[i]
 		for h := range shard.changed {
-			if b := shard.find(h); b != nil { // One that has gone meanwhile is kept by who imported it: early, never late.
-				part = b.append(part, now)
-			}
-			if len(part) >= chunkSize {
-				parts, part = append(parts, part), nil
+			// An empty one was reset or given back; one that has gone meanwhile is kept by who imported it: early, never late.
+			if b := shard.find(h); b != nil {
+				w.add(b)
 			}
 		}
 		shard.changed = nil
 	}
-	return append(parts, part)
+	return w.pieces()
 }
 
 // Unseal lets the store go on with what it had, where it was moved in vain.
@@ -95,92 +79,70 @@ func (s *Store) Unseal() {
 	}
 }
 
-// Import takes over buckets that Export or Seal has written. A bucket that is here already is replaced.
+// Import takes over buckets that Export or Seal has written, here or in a Gatehouse before this one. A bucket that is here
+// already is replaced. What measures passing time begins to count again where it stood when it was written: a request may be
+// refused early by the time of the way, and is never admitted late.
 func (s *Store) Import(piece []byte) error {
-	r := reader{rest: piece}
+	_, err := s.read(piece, false)
+	return err
+}
+
+// read takes over a piece and returns how old it is. From a file, which may be old, buckets come beside those that are here,
+// and as much older as the clock on the wall says.
+func (s *Store) read(piece []byte, file bool) (age time.Duration, err error) {
+	r := newReader(piece)
+	now := s.now()
+	age = max(now.wall-r.written.wall, 0)
 	for len(r.rest) > 0 {
-		var h hash
-		copy(h[:], r.take(len(h)))
-		again := r.number() > 0
-		w := limiter.Window{Limit: r.number(), Per: time.Duration(r.number())}
-		spendings := make([]limiter.Spending, min(r.number(), limiter.Entries+1))
-		for i := range spendings {
-			spendings[i] = limiter.Spending{Age: time.Duration(r.number()), Cost: r.number()}
+		b := r.bucket()
+		if r.bad {
+			break
 		}
-		if r.bad || w.Per <= 0 {
-			return errors.New("read buckets: the data end or make no sense")
+		if file || b.kind.Aligned() {
+			b.grow(age)
 		}
-		if err := s.put(h, again, w, spendings); err != nil {
-			return fmt.Errorf("read buckets: %w", err)
+		if err := s.put(&b, now, file); err != nil {
+			return 0, fmt.Errorf("read buckets: %w", err)
 		}
 	}
-	return nil
+	if r.bad {
+		return 0, errors.New("read buckets: the data end, make no sense, or were written by another version")
+	}
+	return age, nil
+}
+
+// grow makes a bucket older.
+func (w *written) grow(older time.Duration) {
+	w.left = max(w.left-older, 0)
+	for i := range w.spendings {
+		w.spendings[i].Age += min(older, math.MaxInt64-w.spendings[i].Age)
+	}
 }
 
 // put places one bucket.
-func (s *Store) put(h hash, again bool, w limiter.Window, spendings []limiter.Spending) error {
-	shard := &s.shards[h.shard()]
-	shard.Lock()
-	defer shard.Unlock()
-	now := s.clock().Sub(s.origin)
-	state, err := limiter.Restore(w.Kind, spendings, now)
+func (s *Store) put(w *written, now times, beside bool) error {
+	at := now.of(w.kind)
+	state, err := limiter.Restore(w.kind, w.spendings, at)
 	if err != nil {
 		return err
 	}
-	b := shard.find(h)
-	if b == nil {
+	shard := &s.shards[w.hash.shard()]
+	shard.Lock()
+	defer shard.Unlock()
+	b := shard.find(w.hash)
+	switch {
+	case b != nil && beside:
+		return nil
+	case b == nil && w.left == 0:
+		return nil
+	case b == nil:
 		var evicted bool
-		if b, evicted = shard.add(h, now); evicted {
+		if b, evicted = shard.add(w.hash, now); evicted {
 			s.evicted.Add(1)
 		}
 	}
-	b.window, b.state, b.again = w, state, again
+	b.state, b.most, b.empty, b.again = state, w.most, at+min(w.left, math.MaxInt64-max(at, 0)), w.again
+	shard.keep(b, b.again && w.left > long)
+	shard.touched = true
 	return nil
-}
-
-// append writes a bucket, unless nothing is spent from it.
-func (b *bucket) append(to []byte, now time.Duration) []byte {
-	if b.window.Spent(&b.state, now) == 0 {
-		return to
-	}
-	var room [limiter.Entries]limiter.Spending
-	spendings := b.state.Spendings(room[:0], now)
-	to = append(to, b.hash[:]...)
-	numbers := []int64{0, b.window.Limit, int64(b.window.Per), int64(len(spendings))}
-	if b.again {
-		numbers[0] = 1
-	}
-	for _, spending := range spendings {
-		numbers = append(numbers, int64(spending.Age), spending.Cost)
-	}
-	for _, n := range numbers {
-		to = binary.AppendUvarint(to, uint64(n)) //nolint:gosec // None is below 0.
-	}
-	return to
-}
-
-// reader takes a piece apart. After the first thing that is not there it is bad, and gives zeros.
-type reader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *reader) take(n int) []byte {
-	if len(r.rest) < n {
-		r.rest, r.bad = nil, true
-		return nil
-	}
-	taken := r.rest[:n]
-	r.rest = r.rest[n:]
-	return taken
-}
-
-func (r *reader) number() int64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > math.MaxInt64 {
-		r.rest, r.bad = nil, true
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return int64(n)
 }

@@ -20,10 +20,14 @@ func open(buckets int) (*memory.Store, *storetest.Clock) {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) storetest.Subject {
+	subject := func(*testing.T) storetest.Subject {
 		s, clock := open(0)
-		return storetest.Subject{Store: s, Advance: clock.Advance}
-	})
+		return storetest.Subject{Store: s, Advance: clock.Advance, Now: clock.Now}
+	}
+	storetest.Run(t, subject)
+	storetest.RunKinds(t, subject)
+	storetest.RunModes(t, subject)
+	storetest.RunReturns(t, subject)
 }
 
 // spend spends 1 and says how that went.

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/limiter"
 )
 
 const (
@@ -93,6 +96,7 @@ func (s *Store) watch(ctx context.Context) {
 			}
 			tries++
 			s.breaker.open()
+			s.hangUp()
 		case s.breaker.isOpen():
 			s.options.Log.InfoContext(ctx, "the server of the limits answers", "tries", tries)
 			tries = 0
@@ -115,7 +119,7 @@ func pause(ctx context.Context, d time.Duration, opens <-chan struct{}) bool {
 	return ctx.Err() == nil
 }
 
-// look connects where that was never done, and asks the server whether it answers.
+// look connects where nothing is connected, and asks the server whether it answers, as calls will.
 func (s *Store) look(ctx context.Context) error {
 	client := s.client.Load()
 	if client == nil {
@@ -123,20 +127,33 @@ func (s *Store) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if err := s.probe(ctx, made, lookLimit); err != nil { // It takes the script in.
+			made.Close()
+			return err
+		}
 		client = &made
 		s.client.Store(client)
 	}
-	if err := s.probe(ctx, *client, lookLimit); err != nil { // It may have to connect anew.
-		return err
-	}
-	return s.probe(ctx, *client, s.options.Timeout) // As calls will.
+	return s.probe(ctx, *client, s.options.Timeout)
 }
 
-// probe asks for anything of the buckets' slot: in a cluster other servers say nothing about that one.
+// hangUp ends all connections: after a server has gone, none of them is of use, and each would tell so to one more call.
+func (s *Store) hangUp() {
+	if c := s.client.Swap(nil); c != nil {
+		(*c).Close()
+	}
+}
+
+// probe spends from a bucket that lasts for a millisecond: a server may answer and yet write nothing, or run no scripts.
 func (s *Store) probe(ctx context.Context, client rueidis.Client, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return client.Do(ctx, client.B().Exists().Key(s.options.Address.namespace+"b:").Build()).Error()
+	var c call
+	window := limiter.Window{Limit: 1, Per: time.Microsecond}
+	c.tell(s.options.Address.namespace, &asked{charges: []ratelimit.Charge{{Window: window, Cost: 1}}, hashes: make([]hash, 1)}, &s.borders, 0)
+	b := batch{calls: []*call{&c}, args: make([]string, 1)}
+	b.fill(s.clock(), 0)
+	return s.script.Exec(ctx, client, b.keys, b.args).Error()
 }
 
 // backoff returns how long to wait after a number of failures in a row: twice as long each time, half of it left to chance.

@@ -95,7 +95,7 @@ func (c *call) name(namespace string, kind byte, id []byte) {
 // and what may be borrowed; the beginnings of a quota's periods follow.
 func appendCharge(to []byte, c *ratelimit.Charge, more int64, calendars *borders, now time.Duration) []byte {
 	flags := byte(0)
-	for flag, set := range [...]bool{c.Shadow, c.Always, c.Grant} {
+	for flag, set := range [...]bool{c.Shadow, c.Always, c.Grant, c.Beyond} {
 		if set {
 			flags |= 1 << flag
 		}

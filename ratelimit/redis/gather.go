@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,9 +12,12 @@ import (
 )
 
 const (
-	// senders is how many batches are under way at a time. While they are, calls that come are gathered for the next one, so that a
-	// batch has more calls the more come, and one call alone waits for nobody.
-	senders = 2
+	// senders is how many batches are under way at a time at most. While one is, calls that come are gathered for the next one, so
+	// that a batch has more calls the more come, and one call alone waits for nobody.
+	senders = 4
+	// patient is for how long calls that come are gathered so: behind a batch that takes longer they are sent at once, so that a server
+	// that is far away is not waited for twice.
+	patient = 300 * time.Microsecond
 	// batchMost is how many calls one batch has: the server does nothing else meanwhile.
 	batchMost = 128
 	// sweepEvery is how often calls are looked through for those whose time is up, while there are any.
@@ -26,9 +30,11 @@ var errLate = errors.New("no answer in time")
 // senders.
 type gatherer struct {
 	mu       sync.Mutex
-	queue    []*call    // Waiting for a sender.
-	sent     [][]*call  // Under way, one batch for each sender.
-	ready    *sync.Cond // Told of each call in the queue.
+	queue    []*call // Waiting for a sender.
+	underWay int
+	latest   time.Duration // When the latest batch was sent.
+	sent     [][]*call     // Under way, one batch for each sender.
+	ready    *sync.Cond    // Told of each call in the queue.
 	stopped  bool
 	sweeper  *time.Timer // Runs while there is any call.
 	sweeping bool
@@ -81,6 +87,7 @@ func (c *call) finish(as uint32, err error) bool {
 // ask brings a call to the server and waits for the answer. What it returns is c.err.
 func (s *Store) ask(c *call) error {
 	g := &s.gather
+	now := s.now()
 	g.mu.Lock()
 	if g.stopped || g.ready == nil || len(g.queue) >= maxUnderWay {
 		g.mu.Unlock()
@@ -93,17 +100,24 @@ func (s *Store) ask(c *call) error {
 		g.sweeping = true
 		g.sweeper.Reset(sweepEvery)
 	}
+	send := g.underWay == 0 || g.underWay < senders && now-g.latest > patient
 	g.mu.Unlock()
-	g.ready.Signal()
+	if send {
+		g.ready.Signal()
+	}
 	<-c.done
 	return c.err
 }
 
 // next returns the calls of the next batch, in a list that it makes its own; none when the senders end.
-func (g *gatherer) next(sender int, batch []*call) []*call {
+func (s *Store) next(sender int, batch []*call) []*call {
+	g := &s.gather
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.sent[sender] = nil
+	if g.sent[sender] != nil {
+		g.sent[sender] = nil
+		g.underWay--
+	}
 	for len(g.queue) == 0 && !g.stopped {
 		g.ready.Wait()
 	}
@@ -116,6 +130,8 @@ func (g *gatherer) next(sender int, batch []*call) []*call {
 	clear(g.queue[left:])
 	g.queue = g.queue[:left]
 	g.sent[sender] = batch
+	g.underWay++
+	g.latest = s.now()
 	return batch
 }
 
@@ -123,7 +139,7 @@ func (g *gatherer) next(sender int, batch []*call) []*call {
 func (s *Store) send(sender int) {
 	b := batch{args: make([]string, 1)}
 	for {
-		b.calls = s.gather.next(sender, b.calls)
+		b.calls = s.next(sender, b.calls)
 		if b.calls == nil {
 			return
 		}
@@ -230,18 +246,22 @@ func (s *Store) sweep() {
 		g.sweeper.Reset(sweepEvery)
 	}
 	g.mu.Unlock()
-	for range failed {
-		s.failed.Add(1)
-		s.breaker.failed()
+	if failed > 0 {
+		s.failed.Add(uint64(failed)) //nolint:gosec // Above 0.
+		s.breaker.failed()           // Once, however many waited.
 	}
 }
 
-// sawFailure counts a batch that failed. Where the server answers that it takes nothing, no call is made until it does.
+// sawFailure counts a batch that failed. Where the server answers that it takes nothing now, no call is made until it does.
 func (s *Store) sawFailure(err error, calls int) {
 	s.failed.Add(uint64(calls)) //nolint:gosec // At least 1.
-	if _, said := rueidis.IsRedisErr(err); said {
-		s.breaker.open()
-		return
+	if said, ok := rueidis.IsRedisErr(err); ok {
+		word, _, _ := strings.Cut(said.Error(), " ")
+		switch word {
+		case "OOM", "READONLY", "LOADING", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOAUTH", "NOPERM":
+			s.breaker.open()
+			return
+		}
 	}
 	s.breaker.failed()
 }

@@ -51,6 +51,7 @@ func TestScriptIsTheLimiter(t *testing.T) {
 			per = 24 * time.Hour
 		}
 		key, state, results := fmt.Appendf(nil, "%d", run), limiter.State{}, make([]limiter.Result, 1)
+		granted := false
 		for range rapid.IntRange(1, 80).Draw(t, "calls") {
 			clock.Advance(time.Duration(rapid.Int64Range(0, int64(per/time.Microsecond)/rapid.SampledFrom([]int64{1, 3, 50}).Draw(t, "part")).Draw(t, "wait")) * time.Microsecond)
 			w := rapid.SampledFrom(windows).Draw(t, "window")
@@ -63,6 +64,7 @@ func TestScriptIsTheLimiter(t *testing.T) {
 				cost *= w.Most() / 4
 			}
 			grant := cost < 0 && rapid.IntRange(0, 3).Draw(t, "grant") == 0
+			granted = granted || grant
 			now := time.Duration(clock.Now().UnixNano())
 			want := w.Peek(&state, now, cost)
 			if want.OK || cost < 0 {
@@ -83,8 +85,13 @@ func TestScriptIsTheLimiter(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%+v, cost %d: %v", w, cost, err)
 			}
-			if s.Counts().RefusedHere > here && results[0].Retry <= want.Retry {
-				want.Retry = results[0].Retry // Of a cost below this one.
+			if s.Counts().RefusedHere > here {
+				if results[0].Retry <= want.Retry || granted {
+					want.Retry = results[0].Retry // Of a cost below this one.
+				}
+				if granted {
+					want.Remaining = results[0].Remaining // The grant may have ended since.
+				}
 			}
 			if (kind == limiter.Paced || kind == limiter.Tokens) && w.Granted(&state, now) > 0 && want.Retry > 0 {
 				want.Retry = results[0].Retry // Whether the grant lasts until then may turn on a part of a microsecond.

@@ -68,7 +68,7 @@ func (r *refusals) refuse(charges []ratelimit.Charge, hashes []hash, results []l
 		shard := &r.shards[hashes[i].refusalShard()]
 		shard.Lock()
 		changes += shard.changes
-		if !known || c.Cost < 0 || c.Always && c.Cost != 0 {
+		if !known || c.Cost < 0 || c.Beyond || c.Always && c.Cost != 0 {
 			shard.Unlock()
 			known = false
 			continue
@@ -125,7 +125,7 @@ func (r *refusals) learn(charges []ratelimit.Charge, hashes []hash, results []li
 	}
 	for i := range charges {
 		c := &charges[i]
-		if c.Cost < 0 || c.Always || c.Window.Limit <= 0 && results[i].Reset > 0 {
+		if c.Cost < 0 || c.Beyond || c.Always || c.Window.Limit <= 0 && results[i].Reset > 0 {
 			continue // Something is spent of nothing: how that goes on is not worth knowing here.
 		}
 		cost := max(c.Cost, 0)

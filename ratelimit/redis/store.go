@@ -27,6 +27,9 @@ const (
 	maxUnderWay = 1000
 )
 
+//go:embed windows.lua
+var windowsScript string
+
 //go:embed spend.lua
 var spendScript string
 
@@ -53,13 +56,15 @@ type Store struct {
 	free    sync.Pool    // Of calls.
 	borders borders
 
-	refusals refusals
-	unsure   unsure
+	refusals  refusals
+	unsure    callSet // Of which it is not known whether they have spent.
+	leases    leases
+	fromLease callSet // Which have spent here from limits with a lease.
 
 	cancel context.CancelFunc // nil until Start.
 	done   chan struct{}
 
-	failed, refused, batches, calls, refusedHere atomic.Uint64
+	failed, refused, batches, calls, refusedHere, spentHere, returned atomic.Uint64
 }
 
 // New returns a Store; until Start its server is away.
@@ -73,15 +78,18 @@ func newStore(o Options, keep time.Duration, clock func() int64) *Store {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		options: o, script: rueidis.NewLuaScript(spendScript), keep: keep, clock: clock, began: time.Now(), done: make(chan struct{}),
+		options: o, script: rueidis.NewLuaScript(windowsScript + spendScript), keep: keep, clock: clock, began: realTime(), done: make(chan struct{}),
 	}
 	s.free.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	s.breaker.opened.Store(true) // Until it is connected.
 	return s
 }
 
+// realTime is what deadlines are in, and what passes while the server says nothing. Tests move the script's time.
+func realTime() time.Time { return time.Now() } //nolint:forbidigo // As above.
+
 // now is the store's own time, which never runs backwards.
-func (s *Store) now() time.Duration { return time.Since(s.began) }
+func (s *Store) now() time.Duration { return realTime().Sub(s.began) }
 
 // passing is the time by which is told how long ago the server said something.
 func (s *Store) passing() time.Duration {
@@ -96,7 +104,7 @@ func (s *Store) wall() time.Duration {
 	if at := s.clock(); at != 0 {
 		return time.Duration(at) * time.Microsecond
 	}
-	return time.Duration(time.Now().UnixNano())
+	return time.Duration(realTime().UnixNano())
 }
 
 // Start connects in the background, and again whenever the server is back: a server that is away is no error. It is called
@@ -107,11 +115,14 @@ func (s *Store) Start() {
 	s.startSenders()
 	go func() {
 		defer close(s.done)
+		var leases sync.WaitGroup
+		leases.Go(func() { s.keepLeases(ctx) })
 		s.watch(ctx)
+		leases.Wait()
 	}()
 }
 
-// Close ends the store. Calls under way fail.
+// Close gives back what was borrowed and ends the store. Calls under way fail.
 func (s *Store) Close() {
 	if s.cancel == nil {
 		return
@@ -120,93 +131,24 @@ func (s *Store) Close() {
 	<-s.done
 	s.breaker.opened.Store(true)
 	s.stopSenders()
-	if c := s.client.Swap(nil); c != nil {
-		(*c).Close()
-	}
+	s.hangUp()
 }
 
 // Spend spends all charges or none. An error is about the server. It comes within Options.Timeout and by the deadline of ctx; that
 // ctx is cancelled is not looked at.
 func (s *Store) Spend(ctx context.Context, charges []ratelimit.Charge, results []limiter.Result) (bool, error) {
-	ok, _, err := s.spend(ctx, &asked{charges: charges, results: results})
+	var few [4]hash
+	a := asked{hashes: few[:0], charges: charges, results: results}
+	ok, _, err := s.spend(ctx, &a)
 	return ok, err
 }
 
 // SpendOnce is Spend for a call of which all who share the store know that it has spent: it spends once within 10 s, and then
 // only looks.
 func (s *Store) SpendOnce(ctx context.Context, id ratelimit.CallID, charges []ratelimit.Charge, results []limiter.Result) (ok, again bool, err error) {
-	return s.spend(ctx, &asked{once: true, id: id, charges: charges, results: results})
-}
-
-// asked is one call as the store sees it.
-type asked struct {
-	once    bool
-	id      ratelimit.CallID
-	charges []ratelimit.Charge
-	hashes  []hash
-	results []limiter.Result
-	borrow  []int64 // What may be spent beyond each cost; nil: nothing. Filled with what was.
-}
-
-func (s *Store) spend(ctx context.Context, a *asked) (ok, again bool, err error) {
-	if len(a.charges) > chargesMost {
-		return false, false, fmt.Errorf("%d charges in one call, at most %d are allowed", len(a.charges), chargesMost)
-	}
 	var few [4]hash
-	a.hashes = few[:0]
-	gives := false
-	for i := range a.charges {
-		a.hashes = append(a.hashes, hashOf(a.charges[i].Key))
-		gives = gives || a.charges[i].Cost < 0
-	}
-	at := s.passing()
-	refused, changes := s.refusals.refuse(a.charges, a.hashes, a.results, at)
-	if refused && !(a.once && s.unsure.has(a.id)) {
-		s.refusedHere.Add(1)
-		return false, false, nil
-	}
-	ok, again, err = s.remote(ctx, a)
-	if gives { // Also where it is not known whether it did.
-		for i := range a.charges {
-			if a.charges[i].Cost < 0 {
-				s.refusals.forget(a.hashes[i], true)
-			}
-		}
-	}
-	if a.once && (err != nil || s.passing()-at > slow) {
-		s.unsure.add(a.id, at)
-	}
-	if err == nil && !again {
-		s.refusals.learn(a.charges, a.hashes, a.results, !ok, at, changes)
-	}
-	return ok, again, err
-}
-
-// remote asks the server.
-func (s *Store) remote(ctx context.Context, a *asked) (ok, again bool, err error) {
-	if s.breaker.isOpen() {
-		s.refused.Add(1)
-		return false, false, ErrAway
-	}
-	c, _ := s.free.Get().(*call)
-	c.tell(s.options.Address.namespace, a, &s.borders, s.wall())
-	c.results, c.more, c.deadline = a.results, a.borrow, s.deadline(ctx)
-	if err := s.ask(c); err != nil {
-		return false, false, err // The call is not used again: a sender may still hold it.
-	}
-	ok, again = c.ok, c.again
-	c.reset()
-	s.free.Put(c)
-	return ok, again, nil
-}
-
-// deadline is until when a call may wait.
-func (s *Store) deadline(ctx context.Context) time.Duration {
-	most := s.now() + s.options.Timeout
-	if until, ok := ctx.Deadline(); ok {
-		most = min(most, until.Sub(s.began))
-	}
-	return most
+	a := asked{hashes: few[:0], once: true, id: id, charges: charges, results: results}
+	return s.spend(ctx, &a)
 }
 
 // Counts are what a Store did. The numbers only grow.
@@ -218,6 +160,9 @@ type Counts struct {
 	Calls       uint64 // Calls that went to the server.
 	Batches     uint64 // Runs of the script, each for all calls that came meanwhile.
 	RefusedHere uint64 // Calls that were refused without asking, as the server was known to refuse them.
+	SpentHere   uint64 // Calls that were admitted without asking, from what was borrowed.
+	Returned    uint64 // What was borrowed, not spent, and given back.
+	Leases      uint64 // Of how many buckets something is borrowed now.
 }
 
 // Counts returns what was counted until now.
@@ -225,6 +170,7 @@ func (s *Store) Counts() Counts {
 	return Counts{
 		Up: !s.breaker.isOpen(), Failed: s.failed.Load(), Refused: s.refused.Load(), Breaks: s.breaker.breaks.Load(),
 		Calls: s.calls.Load(), Batches: s.batches.Load(), RefusedHere: s.refusedHere.Load(),
+		SpentHere: s.spentHere.Load(), Returned: s.returned.Load(), Leases: uint64(max(s.leases.held.Load(), 0)), //nolint:gosec // At least 0.
 	}
 }
 
@@ -239,6 +185,7 @@ func (s *Store) Reset(ctx context.Context, keys [][]byte) error {
 	for _, key := range keys {
 		h := hashOf(key)
 		err := (*client).Do(ctx, (*client).B().Del().Key(bucketKey(s.options.Address.namespace, h)).Build()).Error()
+		s.leases.forget(h)
 		s.refusals.forget(h, true) // Also where it is not known whether it did.
 		if err != nil {
 			return fmt.Errorf("ask the server of the limits: %w", err)

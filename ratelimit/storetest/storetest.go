@@ -19,6 +19,7 @@ import (
 type Subject struct {
 	Store   ratelimit.Store
 	Advance func(time.Duration) // Moves the store's clock forward; it must stand still otherwise.
+	Now     func() time.Time    // Reads the store's clock. Run can do without.
 }
 
 // Clock is a clock for stores that take one. It stands still unless advanced.

@@ -32,6 +32,11 @@ func nativeWays(r *gateway.Route) []nativeWay {
 	return out
 }
 
+// triedNatively returns the same in the order in which ways are tried.
+func triedNatively(r *gateway.Route) []nativeWay {
+	return nativeWays(&gateway.Route{Ways: gateway.TriedWays(r.Ways)})
+}
+
 // anybody reports whether Envoy asks nobody for anything on a way.
 func (w nativeWay) anybody() bool {
 	return !slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool { return p.Kind != gateway.ByNobody })

@@ -25,7 +25,6 @@ import (
 // httpFilters returns the filters of every listener, in their one order. All but the guard and the router are off until a
 // route switches them on; the guard stands after all authentication and denies until a route allows.
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
-	t := g.Timeouts
 	return []*hcmv3.HttpFilter{
 		{
 			Name:     envoy.FilterJWT,
@@ -35,12 +34,15 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 				TypeUrls:     []string{packed(emptyJWT()).TypeUrl},
 			}},
 		},
+		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),
 		off(envoy.FilterAuthzOpen, extAuthz(g, gateway.Open)),
 		off(envoy.FilterPolicy, &rbacv3.RBAC{}),
 		on(envoy.FilterGuard, guard()),
-		off(envoy.FilterRateLimitClosed, rateLimit(t.Limits, gateway.Closed)),
-		off(envoy.FilterRateLimitOpen, rateLimit(t.Limits, gateway.Open)),
+		off(envoy.FilterCeiling, noCeiling()),
+		off(envoy.FilterRateLimitClosed, rateLimit(g, gateway.Closed)),
+		off(envoy.FilterRateLimitOpen, rateLimit(g, gateway.Open)),
+		off(envoy.FilterCost, noCosts()),
 		on(envoy.FilterRouter, &routerv3.Router{}),
 	}
 }
@@ -69,8 +71,9 @@ func extAuthz(g *gateway.Gateway, mode gateway.FailureMode) *extauthzv3.ExtAuthz
 		IncludePeerCertificate:    true,
 		ValidateMutations:         true,
 		DecoderHeaderMutationRules: &mutationv3.HeaderMutationRules{
-			DisallowSystem:     wrapperspb.Bool(true),
-			DisallowExpression: &matcherv3.RegexMatcher{Regex: "(?i)(host|" + envoy.HeaderPrefix + ".*)"},
+			DisallowSystem: wrapperspb.Bool(true),
+			// What tells the upstream who calls is the service's to say: no policy's answer gets so far.
+			DisallowExpression: &matcherv3.RegexMatcher{Regex: "(?i)(host|" + envoy.HeaderPrefix + otherThan(toldNames()) + ")"},
 		},
 		StatPrefix: string(mode),
 	}
@@ -87,7 +90,11 @@ func checks(g *gateway.Gateway, timeout time.Duration) *corev3.GrpcService {
 }
 
 // rateLimit returns the filter that asks Gatehouse's rate limit service, once for each failure mode.
-func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.RateLimit {
+func rateLimit(g *gateway.Gateway, mode gateway.FailureMode) *ratelimitv3.RateLimit {
+	timeout, told := g.Timeouts.Limits, ratelimitv3.RateLimit_OFF
+	if g.LimitHeaders == gateway.LimitHeadersOlder || g.LimitHeaders == gateway.LimitHeadersBoth {
+		told = ratelimitv3.RateLimit_DRAFT_VERSION_03 // The others come with each answer.
+	}
 	// A replica that is cut off from the store of limits, or does not know the rules yet, says so: another one may answer.
 	limits := unary(envoy.ClusterRateLimit, timeout, "unavailable")
 	limits.InitialMetadata = []*corev3.HeaderValue{{Key: envoy.HeaderCall, Value: "%UNIQUE_ID%"}}
@@ -96,7 +103,7 @@ func rateLimit(timeout time.Duration, mode gateway.FailureMode) *ratelimitv3.Rat
 		Timeout:                 durationpb.New(timeout),
 		FailureModeDeny:         mode == gateway.Closed,
 		StatusOnError:           &typev3.HttpStatus{Code: typev3.StatusCode_ServiceUnavailable},
-		EnableXRatelimitHeaders: ratelimitv3.RateLimit_DRAFT_VERSION_03,
+		EnableXRatelimitHeaders: told,
 		RateLimitService: &ratelimitconfigv3.RateLimitServiceConfig{
 			GrpcService:         limits,
 			TransportApiVersion: corev3.ApiVersion_V3,

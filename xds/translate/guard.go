@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"slices"
+
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
@@ -24,7 +26,10 @@ func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
 		all = append(all, metadata(envoy.MetadataRBAC, exactly(envoy.PolicyAllowed), envoy.KeyPolicyResult))
 	}
 	guard := allowOn("public", anybody()) // Where nothing is asked for.
-	if len(all) > 0 {
+	switch {
+	case r.EnvoyTells() && !r.KnownAlike():
+		guard = allowByWay(r, all)
+	case len(all) > 0:
 		guard = allowOn("evidence", allOf(all))
 	}
 	shadows := refusals{}
@@ -45,6 +50,20 @@ func allowOn(policy string, evidence *rbacconfigv3.Principal) *rbacv3.RBACPerRou
 			Principals:  []*rbacconfigv3.Principal{evidence},
 		}},
 	}}}
+}
+
+// allowByWay allows as allowOn does, in a rule for each way to prove who calls: its name tells the way that counts.
+func allowByWay(r *gateway.Route, evidence []*rbacconfigv3.Principal) *rbacv3.RBACPerRoute {
+	guard := allowOn("", nil)
+	guard.Rbac.RulesStatPrefix = envoy.PrefixGuard
+	guard.Rbac.Rules.Policies = map[string]*rbacconfigv3.Policy{}
+	for i, way := range triedNatively(r) {
+		proved := allOf(slices.Concat(evidence, []*rbacconfigv3.Principal{way.known()}, way.asked()))
+		guard.Rbac.Rules.Policies[envoy.Way(i+1)] = &rbacconfigv3.Policy{
+			Permissions: []*rbacconfigv3.Permission{plainPath()}, Principals: []*rbacconfigv3.Principal{proved},
+		}
+	}
+	return guard
 }
 
 // plainPath holds when no segment of the path is made of dots with a parameter behind them. Envoy walks "..;" where it is spelt
@@ -103,7 +122,7 @@ func spendEvidence(r *gateway.Route) *rbacconfigv3.Principal {
 	became := func(word string) *rbacconfigv3.Principal {
 		return metadata(envoy.MetadataAuthz, exactly(word), envoy.MetadataAuthzLimits)
 	}
-	if r.WhenAway.Limits == gateway.Closed {
+	if !slices.ContainsFunc(r.CountedLimits(), func(l gateway.Limit) bool { return l.Away(r) != gateway.StoreClosed }) {
 		return became(envoy.LimitsCounted)
 	}
 	return anyOf([]*rbacconfigv3.Principal{became(envoy.LimitsCounted), became(envoy.LimitsUnasked)})

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -28,6 +29,7 @@ type reply struct {
 	detail    string // The document's detail; empty: what Envoy says of its answer.
 	reason    string // The document's reason: a text, or what Envoy puts for it; empty: none.
 	challenge string // WWW-Authenticate (RFC 6750 3), or empty.
+	limit     string // The document's limit: what Envoy puts for it; empty: none.
 	wait      bool   // Tells the client when to come back.
 }
 
@@ -40,7 +42,8 @@ func replies() []reply {
 		{details: begins(guardDenied), code: gateway.ProblemForbidden},
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
-		{details: begins("request_rate_limited"), code: gateway.ProblemLimited},
+		{details: begins("request_rate_limited"), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataRateLimit + ":" + envoy.MetadataRateLimitLimit + ")%"},
+		{details: begins("local_rate_limited"), code: gateway.ProblemLimited},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
@@ -60,6 +63,7 @@ func grpcMessages() []spoken {
 		{begins("ext_authz_error"), "authorization cannot be asked at the moment"},
 		{begins("rate_limiter_error"), "limits cannot be asked at the moment"},
 		{begins("request_rate_limited"), "a limit is reached"},
+		{begins("local_rate_limited"), "a limit is reached"},
 	}
 }
 
@@ -101,6 +105,9 @@ func (r reply) mapper() *hcmv3.ResponseMapper {
 		filter = both(filter, status(accesslogv3.ComparisonFilter_EQ, uint32(r.status)))
 	}
 	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code, r.detail, r.reason)}
+	if r.limit != "" {
+		m.BodyFormatOverride.GetJsonFormat().Fields["limit"] = structpb.NewStringValue(r.limit)
+	}
 	r.head(m)
 	return m
 }

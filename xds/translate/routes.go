@@ -40,6 +40,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			b.await(out)
 			break
 		}
+		tell(out, r)
 		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
@@ -205,12 +206,22 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		}
 		set(filter, check(r))
 	}
-	if r.CallsLimits() {
+	if r.CallsLimits() || r.TellsLate() {
 		filter := envoy.FilterRateLimitOpen
-		if r.WhenAway.Limits == gateway.Closed {
+		if r.CallsLimits() && r.LimitsAway() == gateway.Closed {
 			filter = envoy.FilterRateLimitClosed
 		}
 		set(filter, charges(r))
+	}
+	if ceiling := ceilings(r); ceiling != nil {
+		filter := envoy.FilterCeiling
+		if r.CheckSpends() {
+			filter = envoy.FilterCeilingCheck
+		}
+		set(filter, ceiling)
+	}
+	if costs := costHeaders(r); costs != nil {
+		set(envoy.FilterCost, costs)
 	}
 	return out
 }
