@@ -57,7 +57,7 @@ func spend5(t *testing.T, s *Server) ratelimit.Spent {
 func TestLimitsCountOn(t *testing.T) {
 	t.Parallel()
 	config, state := t.TempDir(), needs.SocketDir(t)
-	if err := os.WriteFile(filepath.Join(config, "bank.yaml"), []byte(strings.ReplaceAll(decided, "per: 1m", "per: 1h")), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(config, "bank.yaml"), []byte(strings.NewReplacer("per: 1m", "per: 1h", "name: edge\n", "name: edge\nlimit-headers: both\n").Replace(decided)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(state, bucketsFile)
