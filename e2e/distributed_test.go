@@ -83,7 +83,7 @@ func (d *demand) ask(ctx context.Context, client *http.Client, url string) {
 	switch {
 	case response.StatusCode == http.StatusOK:
 		d.let = append(d.let, time.Now())
-	case response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), "the limit all is reached"):
+	case response.StatusCode != http.StatusTooManyRequests || response.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), `"limit":"all"`):
 		d.other = append(d.other, fmt.Sprint(response.StatusCode, response.Header, string(body)))
 	}
 }
