@@ -34,7 +34,7 @@ type Table struct {
 // ruled is what the access log needs to know about the rules of a route.
 type ruled struct {
 	generation uint64
-	limited    bool // Requests of the route wait for a rate limit call.
+	limited    bool // All requests of the route wait for a rate limit call.
 	spends     bool // Their Check spends the limits.
 }
 
@@ -62,7 +62,7 @@ func (t *Table) add(r *gateway.Route) {
 	t.operations[operation{r.API, r.Version, r.Operation}] = t.generation
 	t.operations[operation{r.API, r.Version, Other}] = t.generation
 	t.operations[operation{r.API, Other, Other}] = t.generation
-	t.rules[r.Rules] = ruled{generation: t.generation, limited: r.CallsLimits(), spends: r.CheckSpends()}
+	t.rules[r.Rules] = ruled{generation: t.generation, limited: r.CallsLimits() && r.AlwaysCounts(), spends: r.CheckSpends()}
 }
 
 // same reports whether prev's newest generation has exactly the names of t. A rules hash covers the names of its route, so

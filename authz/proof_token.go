@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -69,8 +70,15 @@ func claimHolds(claims *structpb.Struct, test gateway.ClaimTest) bool {
 		at, path = at.GetFields()[name].GetStructValue(), rest
 	}
 	is := func(v *structpb.Value) bool {
-		s, ok := v.GetKind().(*structpb.Value_StringValue)
-		return ok && slices.Contains(test.Values, s.StringValue)
+		switch v := v.GetKind().(type) {
+		case *structpb.Value_StringValue:
+			return slices.Contains(test.Values, v.StringValue)
+		case *structpb.Value_BoolValue:
+			return slices.Contains(test.Values, strconv.FormatBool(v.BoolValue))
+		case *structpb.Value_NumberValue:
+			return slices.Contains(test.Values, strconv.FormatFloat(v.NumberValue, 'f', -1, 64))
+		}
+		return false
 	}
 	return is(value) || slices.ContainsFunc(value.GetListValue().GetValues(), is)
 }

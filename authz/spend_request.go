@@ -53,8 +53,8 @@ func (s *spending) Amount(from string) (string, bool) {
 		}
 		return value.GetStringValue(), value != nil
 	case "body":
-		size := s.r.http().GetSize() // Of content-length; -1 where that is not known.
-		return strconv.FormatInt(size, 10), size >= 0
+		value, ok := headers(s.r.http())["content-length"] // The size in the Check is what has come so far.
+		return value, ok
 	}
 	return "", false
 }

@@ -91,6 +91,11 @@ func using() []Rule {
 			Why: "It is fetched again and again, and decides nothing.",
 			Fix: "Name it as the `bundle` of a Policy, or remove it",
 		},
+		{
+			ID: "GL027", Title: "A Limit that nobody names", Severity: Warning, check: unusedLimits,
+			Why: "It limits nothing: who reads it may think otherwise.",
+			Fix: "Name it under `limits` of an API, an operation or a Route, or remove it",
+		},
 	}
 }
 

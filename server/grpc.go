@@ -11,8 +11,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
-
-	"github.com/gatehouse/gatehouse/internal/wire"
 )
 
 // Envoys ping each connection to Gatehouse; a server that is asked more often than it allows closes the connection.
@@ -89,7 +87,7 @@ func GRPCOptions() []grpc.ServerOption {
 
 // newGRPCDoor returns a server for one listener, with options of its own. Messages that read and write themselves do so.
 func newGRPCDoor(l net.Listener, own ...grpc.ServerOption) *grpcDoor {
-	options := append(GRPCOptions(), grpc.ForceServerCodecV2(wire.Codec()))
+	options := append(GRPCOptions(), grpc.ForceServerCodecV2(codec()))
 	return &grpcDoor{listener: l, server: grpc.NewServer(append(options, own...)...)}
 }
 

@@ -100,7 +100,7 @@ func (s *Server) listen(ctx context.Context) error {
 		register func(grpc.ServiceRegistrar)
 		options  []grpc.ServerOption
 	}{
-		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register, []grpc.ServerOption{cache.ServerOption()}},
+		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register, []grpc.ServerOption{cache.ServerOption(codec())}},
 		{"authz", want.Authz, &s.addrs.Authz, s.authz.Register, nil},
 		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.registerLimits, nil},
 		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register, nil},

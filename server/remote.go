@@ -188,7 +188,7 @@ func (s *Server) bindTLS(ctx context.Context, door, address string) (net.Listene
 // nodesDoor returns the gRPC server that asks for certificates.
 func (s *Server) nodesDoor(l net.Listener) *grpcDoor {
 	age := max(s.remote.authority.Life()/agesPerLife, time.Second)
-	return newGRPCDoor(l, cache.ServerOption(),
+	return newGRPCDoor(l, cache.ServerOption(codec()),
 		grpc.Creds(s.remote.authority.Credentials(s.remote.hosts)),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: askAfter, Timeout: answerLimit, MaxConnectionAge: age, MaxConnectionAgeGrace: min(age, ageGrace),

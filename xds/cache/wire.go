@@ -12,8 +12,6 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-
-	"github.com/gatehouse/gatehouse/internal/wire"
 )
 
 // Numbers of fields in envoy.service.discovery.v3.DeltaDiscoveryResponse and Resource, and in google.protobuf.Any.
@@ -104,7 +102,8 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 }
 
 // ServerOption makes a gRPC server send the bytes of resources that all nodes share. Without it, and Settings.Shared, each
-// response is marshalled anew for each node: the first delivery to hundreds of nodes then takes hundreds of megabytes.
-func ServerOption() grpc.ServerOption {
-	return grpc.ForceServerCodecV2(codec{wire.Codec()})
+// response is marshalled anew for each node: the first delivery to hundreds of nodes then takes hundreds of megabytes. Everything
+// else is up to another codec.
+func ServerOption(other encoding.CodecV2) grpc.ServerOption {
+	return grpc.ForceServerCodecV2(codec{other})
 }

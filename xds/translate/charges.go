@@ -104,7 +104,7 @@ func lateCharge(r *gateway.Route, l *gateway.Limit) *routev3.RateLimit {
 	case gateway.CostBody:
 		out.Actions = append(out.Actions, holding("!('content-length' in request.headers) && request.size > 0"), computed(envoy.DescriptorCost, "request.size"))
 	case gateway.CostResponse:
-		out.Actions = append(out.Actions, holding("response.size > 0"), computed(envoy.DescriptorCost, "response.size"))
+		out.Actions = append(out.Actions, computed(envoy.DescriptorCost, "response.size"))
 	default:
 		_, name := splitPart(l.Cost.From)
 		out.Actions = append(out.Actions, fromMetadata(envoy.DescriptorCost, envoy.MetadataCost, name))

@@ -1,12 +1,10 @@
 package translate
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -23,11 +21,7 @@ func conditions(w *gateway.LimitWhen) []*routev3.RateLimit_Action {
 	}
 	var out []*routev3.RateLimit_Action
 	if len(w.Headers) > 0 {
-		match := &routev3.RateLimit_Action_HeaderValueMatch{DescriptorKey: envoy.DescriptorWhen, DescriptorValue: conditionHolds}
-		for _, h := range w.Headers {
-			match.Headers = append(match.Headers, oneOfHeader(h))
-		}
-		out = append(out, &routev3.RateLimit_Action{ActionSpecifier: &routev3.RateLimit_Action_HeaderValueMatch_{HeaderValueMatch: match}})
+		out = append(out, holding(headersHold(w.Headers)))
 	}
 	if len(w.Query) > 0 {
 		match := &routev3.RateLimit_Action_QueryParameterValueMatch{DescriptorKey: envoy.DescriptorWhen, DescriptorValue: conditionHolds}
@@ -42,26 +36,21 @@ func conditions(w *gateway.LimitWhen) []*routev3.RateLimit_Action {
 	return out
 }
 
-// oneOfHeader matches a header that is one of some values, all its lines being one text with commas between, or that is there.
-func oneOfHeader(h gateway.HeaderTest) *routev3.HeaderMatcher {
-	if len(h.Values) < 2 {
-		c := gateway.Condition{Name: h.Name}
-		if len(h.Values) == 1 {
-			c.Value = h.Values[0]
+// headersHold returns a condition in CEL that headers are as said, all lines of one being one text with commas between, as a Check
+// sees them: Envoy's matchers of headers look at each line by itself.
+func headersHold(tests []gateway.HeaderTest) string {
+	all := make([]string, len(tests))
+	for i, h := range tests {
+		values := make([]string, len(h.Values))
+		for k, v := range h.Values {
+			values[k] = celText(v)
 		}
-		if c.Value != "" || len(h.Values) == 0 {
-			return headerMatcher(c)
+		all[i] = celText(h.Name) + " in request.headers"
+		if len(values) > 0 {
+			all[i] += " && request.headers[" + celText(h.Name) + "] in [" + strings.Join(values, ", ") + "]"
 		}
 	}
-	quoted := make([]string, len(h.Values))
-	for i, v := range h.Values {
-		quoted[i] = regexp.QuoteMeta(v)
-	}
-	return &routev3.HeaderMatcher{Name: h.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
-		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{
-			SafeRegex: &matcherv3.RegexMatcher{Regex: strings.Join(quoted, "|")},
-		}},
-	}}
+	return strings.Join(all, " && ")
 }
 
 // claimHolds returns a condition in CEL that says what claimIs says.
