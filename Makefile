@@ -57,6 +57,7 @@ test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and 
 	mkdir -p bin dist; rm -f dist/summary.txt; \
 	go build -o bin/testsummary ./internal/testsummary; \
 	echo "test"; time { { failed=0; $(GO_TEST) -json $$(go list -tags e2e ./... | grep -v '/e2e$$') || failed=1; \
+		$(if $(RACE),.ci/unraced || failed=1;) \
 		$(GO_TEST) -json ./e2e || failed=1; \
 		RACE=$(RACE) .ci/fuzz $(FUZZTIME_SHORT) || failed=1; exit $$failed; } 2>&1 \
 		| tee dist/test.json | bin/testsummary -o dist/summary.txt; }

@@ -51,7 +51,7 @@ func (t *Table) record(e *entry, arrived time.Time) Record {
 	}
 	r.Class = classOf(r.Status)
 	r.Answered = responder(&r)
-	r.Limited = r.Details == detailsLimited || r.Details == detailsDenied && e.checkLimits == envoy.LimitsRefused
+	r.Limited = r.Details == detailsLimited || r.Details == envoy.DetailsQuota || r.Details == detailsDenied && e.checkLimits == envoy.LimitsRefused
 	if e.start.IsValid() && arrived.Sub(e.start.AsTime()).Abs() <= maxSkew {
 		r.Time = e.start.AsTime()
 	}

@@ -22,6 +22,9 @@ type Evidence struct {
 // evidence reads what an entry tells of how its request was decided. What cannot be read is left out.
 func (e *entry) evidence() Evidence {
 	out := Evidence{SPIFFE: clean(e.spiffe, maxName), Limit: clean(e.limit, maxName)}
+	if e.details == envoy.DetailsQuota {
+		out.Limit = clean(e.quota, maxName)
+	}
 	_ = walkStruct(e.claims, func(key string, value []byte) error {
 		if key == envoy.MetadataJWTClaims {
 			return walkStruct(structOf(value), out.claim)

@@ -21,6 +21,7 @@ type entry struct {
 
 	api, version, operation, rules string
 	limitRules                     string // The rules that the rate limit service repeated in its answer.
+	quota                          string // The limit by which the Envoy itself counted the request.
 	checkLimits                    string // What the authorization service says became of the limits.
 	limit                          string // The limit that it says is reached.
 	letThrough                     bool   // By the authorization filter, after a failure.
@@ -140,6 +141,13 @@ func (e *entry) metadata(number protowire.Number, f field) error {
 				e.limitRules = textOf(value)
 			case envoy.MetadataRateLimitLimit:
 				e.limit = textOf(value)
+			}
+			return nil
+		})
+	case envoy.MetadataQuota:
+		return walkStruct(fields, func(key string, value []byte) error {
+			if key == envoy.BucketLimit {
+				e.quota = textOf(value)
 			}
 			return nil
 		})

@@ -138,6 +138,7 @@ func (p *policy) settle() {
 	if !replaces { // What "with" replaces is looked up among the types.
 		p.compiler.TypeEnv = nil
 	}
+	p.compiler.ModuleTree, p.compiler.Graph, p.compiler.Required = nil, nil, nil
 	p.queryCompiler = nil // The query has no variables of its own but the answer, and it holds on to the types.
 	p.prepareQuery()
 }

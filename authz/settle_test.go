@@ -56,7 +56,7 @@ func TestPolicyMemory(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	const bytes, objects = 28 << 10, 360
+	const bytes, objects = 24 << 10, 300
 	gotBytes, gotObjects := int64(after.HeapAlloc-before.HeapAlloc)/number, int64(after.HeapObjects-before.HeapObjects)/number
 	t.Logf("a policy takes %d bytes in %d objects, the budget is %d in %d", gotBytes, gotObjects, bytes, objects)
 	if gotBytes > bytes || gotObjects > objects {

@@ -87,7 +87,7 @@ type spends struct {
 
 // newSpends returns how a route's limits are spent; nil where it has none.
 func newSpends(route *gateway.Route) *spends {
-	if len(route.Limits) == 0 {
+	if len(route.CountedLimits()) == 0 {
 		return nil
 	}
 	return &spends{

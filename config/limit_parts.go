@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"time"
 	_ "time/tzdata" // Time zones are the same on every host.
 
@@ -77,11 +79,15 @@ func (f *whenFields) when(o *object, at string) *gateway.LimitWhen {
 	if len(f.Headers)+len(f.Query)+len(f.Claims)+len(f.Plans) == 0 && !o.blamed(at) {
 		o.fault(gateway.CodeMissingField, at, "when says nothing: write headers, query, claims or plans, or remove it")
 	}
+	headers := each(f.Headers, func(h headerTestFields) gateway.HeaderTest {
+		return gateway.HeaderTest{Name: string(h.Header), Values: sortedTexts(h.Is)}
+	})
+	slices.SortFunc(headers, func(a, b gateway.HeaderTest) int { return cmp.Compare(a.Name, b.Name) })
+	claims := claimTests(f.Claims)
+	slices.SortFunc(claims, func(a, b gateway.ClaimTest) int { return cmp.Compare(a.Name, b.Name) })
 	return &gateway.LimitWhen{
-		Headers: each(f.Headers, func(h headerTestFields) gateway.HeaderTest {
-			return gateway.HeaderTest{Name: string(h.Header), Values: sortedTexts(h.Is)}
-		}),
-		Query: conditions(o, join(at, "query"), f.Query, false), Claims: claimTests(f.Claims), Plans: sortedTexts(texts(f.Plans)),
+		Headers: headers,
+		Query: conditions(o, join(at, "query"), f.Query, false), Claims: claims, Plans: sortedTexts(texts(f.Plans)),
 	}
 }
 

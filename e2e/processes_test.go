@@ -42,6 +42,7 @@ func stories() map[string]func(*testing.T, programs) {
 		"one of two killed":    oneOfTwoKilled,
 		"far replicas":         farReplicas,
 		"three replicas":       threeReplicas,
+		"limits of replicas":   limitsOfReplicas,
 		"nearest killed":       nearestKilled,
 		"one of two frozen":    oneOfTwoFrozen,
 		"drained":              drained,

@@ -29,6 +29,7 @@ type several struct {
 	*town
 	database string // Its URL.
 	redis    string // The address of its socket.
+	limits   *needs.RedisServer
 	postgres *needs.PostgresServer
 	replicas []*replica
 	edges    []envoy.Settings
@@ -88,7 +89,8 @@ func prepareSeveral(t *testing.T, p programs, documents map[string]string) *seve
 	w.startBackend()
 	w.postgres = needs.Postgres(t)
 	w.database = w.postgres.Database()
-	w.redis = "unix:" + needs.Redis(t).Socket
+	w.limits = needs.Redis(t)
+	w.redis = "unix:" + w.limits.Socket
 	return w
 }
 

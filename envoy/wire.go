@@ -32,7 +32,10 @@ const (
 	FilterCost            = "gatehouse.cost"          // Takes costs from responses.
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
-	FilterRouter          = "envoy.filters.http.router"
+	// FilterQuotaMark tells FilterQuota which limit a route has; FilterQuota enforces this Envoy's part of it.
+	FilterQuotaMark = "gatehouse.quota.mark"
+	FilterQuota     = "gatehouse.quota"
+	FilterRouter    = "envoy.filters.http.router"
 )
 
 // Namespaces of dynamic metadata that Envoy's filters write, and the keys under which Gatehouse finds its evidence there.
@@ -217,6 +220,8 @@ func ToldHeaders() []string {
 const (
 	// ResourceJWT is the ECDS resource that holds the jwt_authn filter's configuration.
 	ResourceJWT = FilterJWT
+	// ResourceQuota is the ECDS resource that says which limits Envoys enforce by themselves.
+	ResourceQuota = FilterQuota
 	// AccessLogName is the log_name of the gRPC access log.
 	AccessLogName = "gatehouse"
 )
@@ -228,3 +233,19 @@ const (
 	// KeyAdmin is the key of the node metadata under which an Envoy says where its admin socket is, on its own machine.
 	KeyAdmin = "gatehouse.admin"
 )
+
+// Limits that each Envoy enforces by itself (rate_limit_quota). A bucket's id has two entries: in which scope the limit stands,
+// and its name. The filter repeats them as dynamic metadata of every request that it counts.
+const (
+	BucketScope = "scope"
+	BucketLimit = "limit"
+	// MetadataQuota is the namespace of what the filter repeats.
+	MetadataQuota = "envoy.extensions.http_filters.rate_limit_quota.bucket"
+	// StateQuota is the key of the filter state by which a route tells the filter which limit it has: what QuotaKey returns.
+	StateQuota = "gatehouse.quota"
+	// DetailsQuota are the response code details of a request that was refused so.
+	DetailsQuota = "rate_limited_by_quota"
+)
+
+// QuotaKey names a limit of a scope in one text.
+func QuotaKey(scope, limit string) string { return scope + " " + limit }

@@ -105,8 +105,8 @@ func TestStoreAwayByLimit(t *testing.T) {
 			t.Errorf("case %d: %d admitted, want %d", i, admitted, c.admitted)
 		}
 	}
-	if n := r.countOf(t, "open").Through; n != 10 {
-		t.Errorf("%d requests were counted as let through, want 10", n)
+	if n := r.countOf(t, "open").Through; n != 8 {
+		t.Errorf("%d requests were counted as let through, want 8", n)
 	}
 	if n := r.countOf(t, "local"); n.Through != 0 || n.Spent != 3 || n.Refused != 12 {
 		t.Errorf("the local limit counted %+v", n)

@@ -152,7 +152,9 @@ func BenchmarkServer(b *testing.B) {
 	for name, req := range map[string]*rlsv3.RateLimitRequest{
 		"one descriptor":  request(alice),
 		"two descriptors": request(alice, r.descriptor(b, "get", "all")),
-		"over the limit":  request(r.descriptor(b, "get", "never", "token.sub", "alice")),
+		"four descriptors": request(alice, r.descriptor(b, "get", "all"),
+			r.descriptor(b, "get", "per-customer", "token.sub", "bob"), r.descriptor(b, "list", "per-customer", "token.sub", "carol")),
+		"over the limit": request(r.descriptor(b, "get", "never", "token.sub", "alice")),
 	} {
 		b.Run(name, func(b *testing.B) {
 			floor, gatehouse := spawn(b, "empty"), spawn(b, "gatehouse")

@@ -46,7 +46,7 @@ func Compile(rev *gateway.Revision, prev *Table) (*Table, []gateway.Fault) {
 	}
 	var faults gateway.Faults
 	for _, r := range rev.Routes {
-		if len(r.Limits) == 0 {
+		if len(r.CountedLimits()) == 0 {
 			continue
 		}
 		if f := t.fleets[r.Rules]; !slices.Contains(f, r.Fleet()) {

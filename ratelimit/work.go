@@ -140,7 +140,9 @@ func (w *work) count(admitted bool, top *top) {
 		a := &w.asked[i]
 		c := a.counter
 		if a.away {
-			c.through.Add(1)
+			if admitted {
+				c.through.Add(1)
+			}
 			continue
 		}
 		switch spent := admitted && a.result.OK || a.always && a.result.OK || a.done; {

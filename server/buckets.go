@@ -66,9 +66,9 @@ func (s *Server) saveBuckets() time.Duration {
 	if s.buckets == nil {
 		return 0
 	}
-	began := time.Now()
+	began := s.options.Now()
 	saved, err := s.buckets.Save(filepath.Join(s.options.State, bucketsFile), 0)
-	took := time.Since(began)
+	took := s.options.Now().Sub(began)
 	b := &s.savedBuckets
 	if err != nil {
 		b.failed.Add(1)

@@ -5,6 +5,7 @@ import (
 	"github.com/gatehouse/gatehouse/authz"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/assign"
 	"github.com/gatehouse/gatehouse/xds"
 	"github.com/gatehouse/gatehouse/xds/translate"
 )
@@ -15,6 +16,7 @@ type compiled struct {
 	observed  *gateway.Observed
 	authz     *authz.Table
 	ratelimit *ratelimit.Table
+	assign    *assign.Table
 	analytics *analytics.Table
 	xds       *xds.Table
 	reducer   *authz.Reducer
@@ -40,6 +42,8 @@ func compile(docs *gateway.Documents, from files, prev *compiled) (*compiled, ga
 	next.authz, found = authz.Compile(rev, prev.authz)
 	faults = append(faults, found...)
 	next.ratelimit, found = ratelimit.Compile(rev, prev.ratelimit)
+	faults = append(faults, found...)
+	next.assign, found = assign.Compile(rev)
 	faults = append(faults, found...)
 	next.analytics, found = analytics.Compile(rev, prev.analytics)
 	faults = append(faults, found...)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/ratelimit/assign"
 	"github.com/gatehouse/gatehouse/store"
 	"github.com/gatehouse/gatehouse/xds/rollout"
 )
@@ -188,10 +189,13 @@ func (s *Server) useServices(e *entry) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int { return cmp.Compare(a.Number, b.Number) })
+	var divided []*assign.Table
 	for _, one := range append(all, e) {
 		s.authz.Use(one.authz)
 		s.ratelimit.Use(one.ratelimit)
+		divided = append(divided, one.assign)
 	}
+	s.assign.Use(divided...)
 	s.analytics.Use(e.analytics)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/assign"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/ratelimit/redis"
 )
@@ -23,6 +24,9 @@ func (s *Server) openLimits() {
 	}
 	s.ratelimit = ratelimit.New(store, s.log, s.options.Now)
 	s.ratelimit.Ask(s.callerFleet)
+	s.assign = assign.New(assign.Options{
+		Log: s.log, Now: s.options.Now, Book: assignments{s}, Shared: s.options.Store.URL != "", Caller: s.callerFleet,
+	})
 	s.countLocally()
 }
 

@@ -102,7 +102,7 @@ func (s *Server) listen(ctx context.Context) error {
 	}{
 		{"xds", want.XDS, &s.addrs.XDS, s.xds.Register, []grpc.ServerOption{cache.ServerOption(codec())}},
 		{"authz", want.Authz, &s.addrs.Authz, s.authz.Register, nil},
-		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.ratelimit.Register, nil},
+		{"ratelimit", want.RateLimit, &s.addrs.RateLimit, s.registerLimits, nil},
 		{"accesslog", want.AccessLog, &s.addrs.AccessLog, s.analytics.Register, nil},
 	}
 	for _, g := range grpcDoors {

@@ -153,7 +153,7 @@ func (s *Server) listenRemote(ctx context.Context) error {
 		}
 		s.addrs.Nodes = l.Addr().String()
 		d := s.nodesDoor(l)
-		for _, register := range []func(grpc.ServiceRegistrar){s.xds.Register, s.authz.Register, s.ratelimit.Register, s.analytics.Register, s.registerHealth} {
+		for _, register := range []func(grpc.ServiceRegistrar){s.xds.Register, s.authz.Register, s.registerLimits, s.analytics.Register, s.registerHealth} {
 			register(d.server)
 		}
 		s.doors = append(s.doors, door{name: "nodes", serve: d.serve, stop: d.stop, close: l.Close})

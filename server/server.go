@@ -28,6 +28,7 @@ import (
 	"github.com/gatehouse/gatehouse/internal/handover"
 	"github.com/gatehouse/gatehouse/observed"
 	"github.com/gatehouse/gatehouse/ratelimit"
+	"github.com/gatehouse/gatehouse/ratelimit/assign"
 	"github.com/gatehouse/gatehouse/ratelimit/memory"
 	"github.com/gatehouse/gatehouse/ratelimit/redis"
 	"github.com/gatehouse/gatehouse/store"
@@ -89,6 +90,7 @@ type Server struct {
 	xds       *cache.Server
 	authz     *authz.Service
 	ratelimit *ratelimit.Service
+	assign    *assign.Service
 	analytics *analytics.Service
 	observed  *observed.Observer
 	bundles   *bundles
@@ -194,7 +196,7 @@ func New(o Options) (*Server, error) {
 	s.observed = s.newObserver()
 	s.bundles = &bundles{server: s, followed: map[string]*followedBundle{}}
 	s.register()
-	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s), newIdentityMetrics(s))
+	s.registry.MustRegister(newRemoteMetrics(s), newDeliveryMetrics(s), newReplicaMetrics(s), newDecisionMetrics(s), newKeyMetrics(s.keys), newBundleMetrics(s), newIdentityMetrics(s), newAssignMetrics(s.assign))
 	if s.shared != nil {
 		s.registry.MustRegister(newLimitsMetrics(s.shared))
 	} else {
@@ -328,6 +330,7 @@ func (s *Server) serve(ctx context.Context) error {
 		s.tasks.Go(func() { s.remote.joining.Tend(running) })
 		s.tasks.Go(func() { s.followRevocations(running) })
 	}
+	s.assign.Start()
 	s.tasks.Go(func() { s.countUsage(running) })
 	s.tasks.Go(func() { s.keys.follow(running) })
 	s.tasks.Go(func() { s.keys.keepUses(running) })
@@ -397,6 +400,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.cancel()
 	}
 	var failed []error
+	s.assign.Stop()
 	for _, end := range []func(context.Context) error{s.xds.Stop, s.analytics.Stop} {
 		if err := end(ctx); err != nil {
 			failed = append(failed, err)

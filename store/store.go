@@ -58,6 +58,7 @@ type Store struct {
 	Certificates *Certificates
 	Usage        *Usage
 	Accounts     *Accounts
+	Assignments  *Assignments
 
 	db   *database
 	path string
@@ -126,6 +127,7 @@ func assemble(db *database, path string, trail int, keys ring) *Store {
 		Certificates: &Certificates{db},
 		Usage:        &Usage{db},
 		Accounts:     &Accounts{db, keys},
+		Assignments:  &Assignments{db},
 		db:           db,
 		path:         path,
 	}

@@ -97,15 +97,3 @@ func BenchmarkFindAmongAMillion(b *testing.B) {
 		})
 	})
 }
-
-func TestFindAllocatesNothing(t *testing.T) {
-	if racing {
-		t.Skip("the race detector allocates")
-	}
-	table, _ := newTable()
-	table.PutApplication("shop", false)
-	_, text := add(t, table, keys.Row{Application: "shop", Scopes: []string{"pay"}})
-	if n := testing.AllocsPerRun(1000, func() { _, _ = table.Find(text) }); n > 0 {
-		t.Errorf("finding a key allocates %v times", n)
-	}
-}

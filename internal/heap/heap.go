@@ -2,7 +2,8 @@
 //
 // In: what the process holds after each collection, by runtime/metrics. Out: the collector's percentage. Go collects
 // whenever the heap has doubled; a daemon that holds little and answers many calls would do that dozens of times a second. Here
-// the heap may grow by Room at least before it is collected, and what holds more than that is collected as Go does by itself.
+// the heap may grow by Room at least before it is collected, and what holds more than that is collected as Go does by itself; or
+// more rarely, while it is collected again and again and each time the same is found in use.
 package heap
 
 import (
@@ -10,6 +11,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"time"
 )
 
 const (
@@ -28,6 +30,7 @@ type Pace struct {
 	mu     sync.Mutex
 	before int // The percentage that was set before Begin.
 	now    int
+	rhythm Rhythm
 	ended  bool
 }
 
@@ -71,7 +74,7 @@ func (p *Pace) collected() {
 	if p.ended {
 		return
 	}
-	if percent := Percent(live()); percent > p.now+step || percent < p.now-step {
+	if percent := p.rhythm.Collected(time.Now(), live()); percent > p.now+step || percent < p.now-step {
 		p.now = percent
 		debug.SetGCPercent(percent)
 	}

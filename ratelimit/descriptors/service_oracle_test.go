@@ -27,7 +27,9 @@ type clock struct{ nanos atomic.Int64 }
 
 func newClock() *clock {
 	c := &clock{}
-	c.nanos.Store(time.Date(2026, 11, 23, 10, 0, 7, 0, time.UTC).UnixNano())
+	// A year of 365 days began shortly before: theirs has one bucket for a year and a day that begin together (units-of-buckets), and
+	// no sequence lasts until the next.
+	c.nanos.Store(time.Date(2026, 12, 20, 10, 0, 7, 0, time.UTC).UnixNano())
 	return c
 }
 

@@ -45,7 +45,7 @@ func (w *Window) recordDraining(s *State, now time.Duration, cost int64) {
 	if s.spent == 0 {
 		s.at, s.limit, s.per = now, w.Limit, w.Per
 	}
-	s.spent += cost
+	s.spent += min(cost, mostInt-s.spent)
 }
 
 // counted returns what has not drained by the numbers by which it was spent.

@@ -25,24 +25,37 @@ func (w *Window) nextPeriod(at, now time.Duration) bool {
 	return at < end
 }
 
-// forgetPeriod forgets what was spent in a period that has passed. Where the clock was set back over a border, the later
-// period goes on, as what was spent in the former is forgotten; a time further ahead was never right, and is now.
-func (w *Window) forgetPeriod(s *State, now time.Duration) {
-	if s.spent <= 0 {
-		s.spent, s.at = 0, 0
-		return
-	}
-	if start, end := w.period(now); s.at < start {
-		s.spent, s.at = 0, 0
-	} else if s.at >= end && !w.nextPeriod(s.at, now) {
+// mendPeriod mends what a wrong clock did. Where the clock was set back over a border, the period that was spent from last
+// goes on; a time further ahead than the next period was never right, and is now. What was spent in a period that has
+// passed stays until something is spent in another: the clock may be set back into it.
+func (w *Window) mendPeriod(s *State, now time.Duration) {
+	if s.at > now && s.spent > 0 && !w.nextPeriod(s.at, now) {
 		s.at = now
 	}
+}
+
+// countedPeriod returns what was spent in the period that holds now.
+func (w *Window) countedPeriod(s *State, now time.Duration) int64 {
+	if s.spent <= 0 || s.at >= now {
+		return s.spent
+	}
+	if start, _ := w.period(now); s.at < start {
+		return 0
+	}
+	return s.spent
+}
+
+// recordPeriod remembers a cost.
+func (w *Window) recordPeriod(s *State, now time.Duration, cost int64) {
+	s.spent = w.countedPeriod(s, now)
+	s.spent += min(cost, mostInt-s.spent)
+	s.at = max(s.at, now)
 }
 
 // untilPeriod returns how long it takes until the next period begins.
 func (w *Window) untilPeriod(s *State, now time.Duration) time.Duration {
 	at := now
-	if s.spent > 0 {
+	if s.spent > 0 { // Where the clock was set back over a border.
 		at = max(at, s.at)
 	}
 	_, end := w.period(at)

@@ -111,7 +111,7 @@ func (w Window) Spend(s *State, now time.Duration, cost int64) {
 		}
 	}
 	if cost > 0 {
-		w.record(s, now, min(cost, mostInt-s.spent))
+		w.record(s, now, cost)
 	}
 }
 
@@ -204,7 +204,7 @@ func (w *Window) forget(s *State, now time.Duration) {
 	case Sliding:
 		s.forgetSliding(now, w.Per)
 	case Fixed, Quota:
-		w.forgetPeriod(s, now)
+		w.mendPeriod(s, now)
 	default:
 		w.drain(s, now)
 	}
@@ -212,7 +212,7 @@ func (w *Window) forget(s *State, now time.Duration) {
 
 func (w *Window) forgetGrant(s *State, now time.Duration) {
 	g := s.grant
-	if g.at > now && !(w.Kind.Aligned() && w.nextPeriod(g.at, now)) {
+	if g.at > now && (!w.Kind.Aligned() || !w.nextPeriod(g.at, now)) {
 		g.at = now
 	}
 	if now >= w.passed(g.at) {
@@ -222,8 +222,11 @@ func (w *Window) forgetGrant(s *State, now time.Duration) {
 
 // counted returns what is spent, after forget.
 func (w *Window) counted(s *State, now time.Duration) int64 {
-	if w.Kind == Paced || w.Kind == Tokens {
+	switch w.Kind {
+	case Paced, Tokens:
 		return s.counted(now)
+	case Fixed, Quota:
+		return w.countedPeriod(s, now)
 	}
 	return s.spent
 }
@@ -242,10 +245,9 @@ func (w *Window) until(s *State, now time.Duration, cost int64) time.Duration {
 func (w *Window) record(s *State, now time.Duration, cost int64) {
 	switch w.Kind {
 	case Sliding:
-		s.recordSliding(now, cost, slack(w.Limit, w.Per))
+		s.recordSliding(now, min(cost, mostInt-s.spent), slack(w.Limit, w.Per))
 	case Fixed, Quota:
-		s.at = max(s.at, now) // A clock that was set back over a border: it stays in the later period.
-		s.spent += cost
+		w.recordPeriod(s, now, cost)
 	default:
 		w.recordDraining(s, now, cost)
 	}

@@ -1,6 +1,8 @@
 package memory_test
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -161,6 +163,72 @@ func TestImportRefuses(t *testing.T) {
 		to, _ := open(0)
 		if err := to.Import(whole[:n]); err == nil && n != head {
 			t.Errorf("the first %d of %d bytes are taken", n, len(whole))
+		}
+	}
+}
+
+// TestImportFormer takes over from a process of the version before there were kinds of windows.
+func TestImportFormer(t *testing.T) {
+	t.Parallel()
+	sum := sha256.Sum256([]byte("alice"))
+	piece := append(sum[:16:16], 1) // Asked for again.
+	for _, n := range []uint64{5, uint64(time.Minute), 2, uint64(50 * time.Second), 3, uint64(10 * time.Second), 1} {
+		piece = binary.AppendUvarint(piece, n)
+	}
+	to, clock := open(0)
+	if err := to.Import(piece); err != nil {
+		t.Fatal(err)
+	}
+	w := limiter.Window{Limit: 5, Per: time.Minute}
+	if _, r := spend(t, to, "alice", w); r.Remaining != 0 || r.Reset != 10*time.Second {
+		t.Errorf("after four and one of five: %+v", r)
+	}
+	clock.Advance(10 * time.Second)
+	if _, r := spend(t, to, "alice", w); r.Remaining != 2 {
+		t.Errorf("after the first three have passed: %+v", r)
+	}
+}
+
+// TestMoveForgets resets and gives back what was written already: who takes over forgets it too.
+func TestMoveForgets(t *testing.T) {
+	t.Parallel()
+	from, _ := open(0)
+	to, _ := open(0)
+	w := limiter.Window{Limit: 3, Per: time.Minute}
+	spend(t, from, "reset", w)
+	spend(t, from, "given back", w)
+	move(t, from, to, func() {
+		if err := from.Reset(t.Context(), [][]byte{[]byte("reset")}); err != nil {
+			t.Fatal(err)
+		}
+		spendOf(t, from, ratelimit.Charge{Key: []byte("given back"), Window: w, Cost: -1})
+	})
+	for _, key := range []string{"reset", "given back"} {
+		if _, r := spend(t, to, key, w); r.Remaining != 2 {
+			t.Errorf("%s: %d remain after the move and one, want 2", key, r.Remaining)
+		}
+	}
+}
+
+// TestMoveKinds moves buckets of every kind, and what is left of grants.
+func TestMoveKinds(t *testing.T) {
+	t.Parallel()
+	from, clock := open(0)
+	to, later := open(0)
+	for name, w := range kinds() {
+		spendOf(t, from, ratelimit.Charge{Key: []byte(name), Window: w, Cost: 9})
+		spendOf(t, from, ratelimit.Charge{Key: []byte(name), Window: w, Cost: -2, Grant: true})
+	}
+	clock.Advance(time.Minute)
+	later.Advance(time.Minute + 2*time.Second) // The way.
+	move(t, from, to, func() {})
+	for name, w := range kinds() {
+		want := w.Most() - 9 + 2
+		if w.Kind == limiter.Paced || w.Kind == limiter.Tokens {
+			want++
+		}
+		if _, r := spendOf(t, to, ratelimit.Charge{Key: []byte(name), Window: w}); r.Remaining != want {
+			t.Errorf("%s: %d remain after the move, want %d", name, r.Remaining, want)
 		}
 	}
 }

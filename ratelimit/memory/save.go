@@ -16,8 +16,8 @@ import (
 
 const (
 	fileHead = "gatehouse buckets 1\n"
-	// DefaultFileBytes bounds the file where nothing else is said: about three times what a full store takes whose buckets were
-	// spent from once.
+	// DefaultFileBytes bounds the file where nothing else is said: four times what a full store takes whose buckets were spent
+	// from once.
 	DefaultFileBytes = 64 << 20
 	// atOnce is how many buckets are written while their shard is locked.
 	atOnce = 256

@@ -109,13 +109,12 @@ func (s *Store) ask(c *call) error {
 	return c.err
 }
 
-// next returns the calls of the next batch, in a list that it makes its own; none when the senders end.
+// next returns the calls of the next batch, in the list of the one before, which is nil at first; none when the senders end.
 func (s *Store) next(sender int, batch []*call) []*call {
 	g := &s.gather
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.sent[sender] != nil {
-		g.sent[sender] = nil
+	if batch != nil { // Not the first.
 		g.underWay--
 	}
 	for len(g.queue) == 0 && !g.stopped {
@@ -135,6 +134,14 @@ func (s *Store) next(sender int, batch []*call) []*call {
 	return batch
 }
 
+// landed takes a batch out of the sweeper's sight. Only then are its calls told: whoever is told uses the call again.
+func (s *Store) landed(sender int) {
+	g := &s.gather
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.sent[sender] = nil
+}
+
 // send brings batches to the server, until there is no more to do.
 func (s *Store) send(sender int) {
 	b := batch{args: make([]string, 1)}
@@ -148,11 +155,13 @@ func (s *Store) send(sender int) {
 		s.calls.Add(uint64(len(b.calls)))
 		client := s.client.Load()
 		if client == nil {
+			s.landed(sender)
 			b.fail(ErrAway)
 			continue
 		}
 		// No deadline: who waits is told by the sweeper, and an end of the connection would be that of all of them.
 		answer, err := s.script.Exec(context.Background(), *client, b.keys, b.args).ToString()
+		s.landed(sender)
 		if err == nil {
 			err = b.read(answer)
 		}

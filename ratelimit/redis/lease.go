@@ -162,7 +162,7 @@ func (l *leases) forget(h hash) {
 	}
 }
 
-// due takes out leases whose time is up, or all, and returns what is to be given back.
+// due takes out leases whose time is up, or all, and returns what is to be given back: it is held until that is done.
 func (l *leases) due(now time.Duration, all bool) (back []ratelimit.Charge) {
 	if l.held.Load() == 0 {
 		return nil
@@ -174,10 +174,11 @@ func (l *leases) due(now time.Duration, all bool) (back []ratelimit.Charge) {
 			continue
 		}
 		delete(l.of, h)
-		l.held.Add(-1)
-		if held.left > 0 && now < held.ends {
-			back = append(back, ratelimit.Charge{Key: held.key, Window: held.window, Cost: -held.left})
+		if held.left <= 0 || now >= held.ends {
+			l.held.Add(-1)
+			continue
 		}
+		back = append(back, ratelimit.Charge{Key: held.key, Window: held.window, Cost: -held.left})
 	}
 	return back
 }
@@ -194,6 +195,7 @@ func (s *Store) giveBack(ctx context.Context, all bool) {
 				s.returned.Add(uint64(-a.charges[i].Cost)) //nolint:gosec // Above 0.
 			}
 		}
+		s.leases.held.Add(int64(-n))
 		back = back[n:]
 	}
 }

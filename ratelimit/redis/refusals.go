@@ -126,7 +126,8 @@ func (r *refusals) learn(charges []ratelimit.Charge, hashes []hash, results []li
 	for i := range charges {
 		c := &charges[i]
 		if c.Cost < 0 || c.Beyond || c.Always || c.Window.Limit <= 0 && results[i].Reset > 0 {
-			continue // Something is spent of nothing: how that goes on is not worth knowing here.
+			r.forget(hashes[i], false) // It was spent from, or something is spent of nothing.
+			continue
 		}
 		cost := max(c.Cost, 0)
 		for j := range i { // Charges on one bucket add up.

@@ -1,6 +1,6 @@
 -- What package limiter does, with its words, in microseconds: spend.lua follows it in the same script. Both read ARGV[1].
 local unpack, pack, sub, floor, ceil, min, max = struct.unpack, struct.pack, string.sub, math.floor, math.ceil, math.min, math.max
-local rcall, pcall, insert, concat = redis.call, redis.pcall, table.insert, table.concat
+local rcall, pcall, insert, concat, char = redis.call, redis.pcall, table.insert, table.concat, string.char
 local SLIDING, FIXED, QUOTA = 0, 2, 4
 local ENTRIES, SLOTS, WHOLE, LONGEST = 32, 31, 2 ^ 53, 2 ^ 45
 local text = ARGV[1]
@@ -14,7 +14,10 @@ end
 -- of a grant when it was given and what is left of it; then, of what drains, the limit and per by which it does; of a sliding window,
 -- its log in pairs, oldest first: when and how much. While it is worked on, a log is s.text from byte s.first to s.stop, and behind that its last pair: s.last, s.cost.
 local function load(name, kind)
-  local s = {name = name, kind = kind, spent = 0, at = 0}
+  local s = {
+    name = name, kind = kind, spent = 0, at = 0, asked = 0, window = false, limit = false, per = false, left = false, given = false,
+    text = false, first = 0, stop = 0, last = false, cost = 0
+  }
   local v = pcall('GET', name)
   if not v then return s end
   if type(v) ~= 'string' then return nil end
@@ -145,7 +148,7 @@ local function set_back(s, w)
 end
 
 local function drop_oldest(s)
-  if s.first <= s.stop then s.first = s.first + 16 else s.last, s.spent = nil, 0 end
+  if s.first <= s.stop then s.first = s.first + 16 else s.last, s.spent = false, 0 end
 end
 
 local function forget_sliding(s, w)
@@ -254,7 +257,7 @@ local function forget(s, w)
     if s.given > now and not ((w.kind == FIXED or w.kind == QUOTA) and next_period(w, s.given)) then
       s.given, s.window = now, w
     end
-    if now >= passed(w, s.given) then s.given, s.left = nil, nil end
+    if now >= passed(w, s.given) then s.given, s.left = false, false end
   end
   if w.kind == SLIDING then
     forget_sliding(s, w)
@@ -318,7 +321,7 @@ local function spend(c, cost)
   if s.left then
     local given = min(s.left, max(cost - max(c.most - counted(s, c), 0), 0))
     cost, s.left = cost - given, s.left - given
-    if s.left == 0 then s.given, s.left = nil, nil end
+    if s.left == 0 then s.given, s.left = false, false end
   end
   s.window = c
   if cost <= 0 then return end

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -118,6 +117,6 @@ func shadowAlways(t *testing.T, s Subject) {
 		}
 	}
 	if ok, _ := s.spend(t, both, five("bob", 1)); !ok {
-		t.Error(fmt.Sprint("a shadow that always spends refuses others"))
+		t.Error("a shadow that always spends refuses others")
 	}
 }

@@ -94,6 +94,7 @@ func Run(t *testing.T, runs int, place func(t *testing.T) Open) {
 		"sealing keys: rotate":                           keysRotate,
 		"leases: one holder":                             leasesOneHolder,
 		"leases: end":                                    leasesEnd,
+		"assignments":                                    assignments,
 		"replicas: what is told comes back":              replicasComeBack,
 		"secrets: sealed, by several keys":               secretsComeBack,
 		"feed: tells what changes":                       feedTells,

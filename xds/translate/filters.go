@@ -8,9 +8,11 @@ import (
 	ratelimitconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/ratelimit/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ratelimit/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -26,20 +28,15 @@ import (
 // route switches them on; the guard stands after all authentication and denies until a route allows.
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
-		{
-			Name:     envoy.FilterJWT,
-			Disabled: true,
-			ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
-				ConfigSource: adsSource(initialFetchTimeout),
-				TypeUrls:     []string{packed(emptyJWT()).TypeUrl},
-			}},
-		},
+		discovered(envoy.FilterJWT, emptyJWT()),
 		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),
 		off(envoy.FilterAuthzOpen, extAuthz(g, gateway.Open)),
 		off(envoy.FilterPolicy, &rbacv3.RBAC{}),
 		on(envoy.FilterGuard, guard()),
 		off(envoy.FilterCeiling, noCeiling()),
+		off(envoy.FilterQuotaMark, &statev3.Config{}),
+		discovered(envoy.FilterQuota, &quotav3.RateLimitQuotaFilterConfig{}),
 		off(envoy.FilterRateLimitClosed, rateLimit(g, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(g, gateway.Open)),
 		off(envoy.FilterCost, noCosts()),
@@ -49,6 +46,18 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 
 func on(name string, config proto.Message) *hcmv3.HttpFilter {
 	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(config)}}
+}
+
+// discovered returns a filter that is off, whose configuration of the type of example comes by ECDS.
+func discovered(name string, example proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{
+		Name:     name,
+		Disabled: true,
+		ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+			ConfigSource: adsSource(initialFetchTimeout),
+			TypeUrls:     []string{packed(example).TypeUrl},
+		}},
+	}
 }
 
 func off(name string, config proto.Message) *hcmv3.HttpFilter {

@@ -44,6 +44,7 @@ func replies() []reply {
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
 		{details: begins("request_rate_limited"), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataRateLimit + ":" + envoy.MetadataRateLimitLimit + ")%"},
 		{details: begins("local_rate_limited"), code: gateway.ProblemLimited},
+		{details: begins(envoy.DetailsQuota), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataQuota + ":" + envoy.BucketLimit + ")%"},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},
@@ -64,6 +65,7 @@ func grpcMessages() []spoken {
 		{begins("rate_limiter_error"), "limits cannot be asked at the moment"},
 		{begins("request_rate_limited"), "a limit is reached"},
 		{begins("local_rate_limited"), "a limit is reached"},
+		{begins(envoy.DetailsQuota), "a limit is reached"},
 	}
 }
 

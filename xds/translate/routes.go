@@ -206,6 +206,10 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 		}
 		set(filter, check(r))
 	}
+	if l := r.DistributedLimits(); len(l) > 0 {
+		set(envoy.FilterQuotaMark, markQuota(&l[0]))
+		set(envoy.FilterQuota, quotaOn())
+	}
 	if r.CallsLimits() || r.TellsLate() {
 		filter := envoy.FilterRateLimitOpen
 		if r.CallsLimits() && r.LimitsAway() == gateway.Closed {

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,8 +54,8 @@ func tellingOf(p *gateway.ResolvedProof) []told {
 // tellingByWay returns how a caller is told of by the way that counted, of which the guard wrote down the name.
 func tellingByWay(ways []gateway.Way) []told {
 	kind, consumer, application := "''", "''", "''"
-	for i := len(ways) - 1; i >= 0; i-- {
-		p := ways[i].Leads()
+	for i, way := range slices.Backward(ways) {
+		p := way.Leads()
 		this := fmt.Sprintf("%s == '%s' ? ", metadataOf(envoy.MetadataRBAC, envoy.KeyWay), envoy.Way(i+1))
 		kind = this + "'" + string(p.Kind) + "' : " + kind
 		who, by := strconv.Quote(p.Name), "''"

@@ -17,6 +17,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -27,7 +28,8 @@ type Resources struct {
 	Fleet        string
 	Clusters     []*clusterv3.Cluster
 	Endpoints    []*endpointv3.ClusterLoadAssignment
-	JWT          *jwtv3.JwtAuthentication // Delivered by ECDS as envoy.ResourceJWT.
+	JWT          *jwtv3.JwtAuthentication            // Delivered by ECDS as envoy.ResourceJWT.
+	Quota        *quotav3.RateLimitQuotaFilterConfig // Delivered by ECDS as envoy.ResourceQuota.
 	Listeners    []*listenerv3.Listener
 	Routes       []*routev3.RouteConfiguration // Their virtual hosts come by VHDS.
 	VirtualHosts []*routev3.VirtualHost        // Named "ROUTE-CONFIGURATION/HOST".
@@ -40,6 +42,10 @@ type Resources struct {
 	placed       map[string]*placedHost
 	learnt       learnt
 	extension    *corev3.TypedExtensionConfig // JWT, wrapped once.
+
+	quotas         map[string]*quotav3.RateLimitQuotaBucketSettings // By envoy.QuotaKey.
+	quotaAges      map[string]int                                   // As requirements, for those that no route names any more.
+	quotaExtension *corev3.TypedExtensionConfig                     // Quota, wrapped once.
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -82,6 +88,7 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 		out.keepRequirements(b, prev)
 	}
 	out.extension = packedExtension(out.JWT)
+	out.addQuotas(routes, prev)
 	if prev == nil {
 		prev = &Resources{}
 	}
@@ -215,7 +222,7 @@ func routeConfiguration(name string) *routev3.RouteConfiguration {
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return []*corev3.TypedExtensionConfig{out.extension}
+	return []*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}
 }
 
 func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {
