@@ -190,7 +190,7 @@ func TestLimitCosts(t *testing.T) {
 		{"said/1?cost=much", nil, []string{"x-till: 1"}, 10},
 		{"response/1?size=xxxxxxxxxxxxxxxxxx", nil, nil, 2},
 	} {
-		name := strings.SplitN(c.path, "/", 2)[0]
+		name, _, _ := strings.Cut(c.path, "/")
 		for _, way := range limitWays() {
 			caller := token(t, map[string]any{"sub": fmt.Sprint(i, way), "billing": map[string]any{"units": 2.5}})
 			passed := 0
@@ -202,8 +202,12 @@ func TestLimitCosts(t *testing.T) {
 				return a == 429
 			})
 			late := name == "said" || name == "response" || name == "body"
-			if want := c.passes; passed != want && !(late && passed > want && passed <= want+3) {
-				t.Errorf("case %d, %s%s: %d requests passed, want %d", i, way, c.path, passed, want)
+			most := c.passes
+			if late {
+				most += 3 // Under way when the end of the one before is told.
+			}
+			if passed < c.passes || passed > most {
+				t.Errorf("case %d, %s%s: %d requests passed, want %d to %d", i, way, c.path, passed, c.passes, most)
 			}
 		}
 	}

@@ -140,7 +140,9 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 // used returns the security filters that a route configures.
 func used(r *gateway.Route) []string {
 	return slices.DeleteFunc(translate.Filters(r), func(name string) bool {
-		return name == envoy.FilterRateLimitClosed || name == envoy.FilterRateLimitOpen
+		return slices.Contains([]string{
+			envoy.FilterRateLimitClosed, envoy.FilterRateLimitOpen, envoy.FilterCeiling, envoy.FilterCeilingCheck, envoy.FilterCost,
+		}, name)
 	})
 }
 

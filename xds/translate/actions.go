@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,20 +86,26 @@ func expressed(key, expression string, optional bool) *routev3.RateLimit_Action 
 
 // claimOf returns the CEL expression of a claim of the verified token, whatever kind of value it is.
 func claimOf(path string) string {
-	out := "metadata.filter_metadata[" + celText(envoy.MetadataJWT) + "][" + celText(envoy.MetadataJWTClaims) + "]"
-	for _, part := range strings.Split(path, ".") {
-		out += "[" + celText(part) + "]"
+	var out strings.Builder
+	out.WriteString(allClaims())
+	for part := range strings.SplitSeq(path, ".") {
+		out.WriteString("[" + celText(part) + "]")
 	}
-	return out
+	return out.String()
+}
+
+// allClaims returns the CEL expression of all claims of the verified token.
+func allClaims() string {
+	return "metadata.filter_metadata[" + celText(envoy.MetadataJWT) + "][" + celText(envoy.MetadataJWTClaims) + "]"
 }
 
 // firstClaim returns the CEL expression of the first of some claims that is a text, and not empty; it fails where none is.
 func firstClaim(names ...string) string {
-	all := strings.TrimSuffix(claimOf("x"), `["x"]`)
+	all := allClaims()
 	out := all + `[""][""]`
-	for i := len(names) - 1; i >= 0; i-- {
-		claim := claimOf(names[i])
-		out = celText(names[i]) + " in " + all + " && type(" + claim + ") == string && " + claim + ` != "" ? ` + claim + " : (" + out + ")"
+	for _, name := range slices.Backward(names) {
+		claim := claimOf(name)
+		out = celText(name) + " in " + all + " && type(" + claim + ") == string && " + claim + ` != "" ? ` + claim + " : (" + out + ")"
 	}
 	return out
 }

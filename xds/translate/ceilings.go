@@ -6,8 +6,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
-	localv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
+	ratelimitcommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	localratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	exprv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/rate_limit_descriptors/expr/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -21,11 +21,13 @@ import (
 const maxCeilings = 10_000
 
 // noCeiling is the filter without a route: it refuses nothing.
-func noCeiling() *localv3.LocalRateLimit { return &localv3.LocalRateLimit{StatPrefix: "ceiling"} }
+func noCeiling() *localratelimitv3.LocalRateLimit {
+	return &localratelimitv3.LocalRateLimit{StatPrefix: "ceiling"}
+}
 
 // ceilings returns the override of the filter by which each Envoy refuses, before it calls, what is far beyond a limit: nil for a
 // route none of whose limits asks for that.
-func ceilings(r *gateway.Route) *localv3.LocalRateLimit {
+func ceilings(r *gateway.Route) *localratelimitv3.LocalRateLimit {
 	out := noCeiling()
 	for i := range r.Limits {
 		if l := &r.Limits[i]; hasCeiling(r, l) {
@@ -64,7 +66,7 @@ func ceilingWindow(l *gateway.Limit) *gateway.Window {
 	return out
 }
 
-func addCeiling(out *localv3.LocalRateLimit, r *gateway.Route, l *gateway.Limit) {
+func addCeiling(out *localratelimitv3.LocalRateLimit, r *gateway.Route, l *gateway.Limit) {
 	key, known := l.Key, true
 	for _, part := range l.Key {
 		// What is known only after the call, and the target, which is not the parameter.
@@ -80,10 +82,10 @@ func addCeiling(out *localv3.LocalRateLimit, r *gateway.Route, l *gateway.Limit)
 	}
 	charge := &routev3.RateLimit{Actions: []*routev3.RateLimit_Action{constant(envoy.DescriptorLimit, l.Name)}}
 	charge.Actions = append(charge.Actions, conditions(l.When)...)
-	descriptor := &commonv3.LocalRateLimitDescriptor{TokenBucket: ceilingBucket(ceilingWindow(l), max(l.Cost.Number, 1))}
+	descriptor := &ratelimitcommonv3.LocalRateLimitDescriptor{TokenBucket: ceilingBucket(ceilingWindow(l), max(l.Cost.Number, 1))}
 	charge.Actions = append(charge.Actions, keyParts(key)...)
 	for _, a := range charge.Actions {
-		descriptor.Entries = append(descriptor.Entries, &commonv3.RateLimitDescriptor_Entry{Key: entryKey(a), Value: entryValue(a)})
+		descriptor.Entries = append(descriptor.Entries, &ratelimitcommonv3.RateLimitDescriptor_Entry{Key: entryKey(a), Value: entryValue(a)})
 	}
 	out.RateLimits = append(out.RateLimits, charge)
 	out.Descriptors = append(out.Descriptors, descriptor)
