@@ -42,7 +42,7 @@ type Limit struct {
 
 // BucketName names a bucket: a limit, and a value for each part of its key.
 type BucketName struct {
-	Limit  string   `json:"limit" maxLength:"400" doc:"The limit's id, as listLimits tells it"`
+	Limit  string   `json:"limit" minLength:"1" maxLength:"400" doc:"The limit's id, as listLimits tells it"`
 	Values []string `json:"values,omitempty" maxItems:"16" doc:"A value for each part of its key, in that order"`
 }
 
@@ -75,7 +75,7 @@ type TopBucket struct {
 
 // bucketQuery names a bucket, as it travels.
 type bucketQuery struct {
-	Limit  string   `query:"limit" required:"true" maxLength:"400" doc:"The limit's id, as listLimits tells it"`
+	Limit  string   `query:"limit" required:"true" minLength:"1" maxLength:"400" doc:"The limit's id, as listLimits tells it"`
 	Values []string `query:"value,explode" maxItems:"16" doc:"A value for each part of its key, in that order"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -89,8 +90,8 @@ func (b *bench) peer(ctx context.Context, redis string) (*process, string, error
 func (b *bench) sharedCalls(ctx context.Context) (err error) {
 	var ends []func() error
 	defer func() {
-		for i := len(ends) - 1; i >= 0; i-- {
-			err = errors.Join(err, ends[i]())
+		for _, end := range slices.Backward(ends) {
+			err = errors.Join(err, end())
 		}
 	}()
 	var redises [2]*process

@@ -20,7 +20,7 @@ func (m management) Limits(context.Context) ([]admin.Limit, error) {
 		counts[known.LimitID] = known.Count
 	}
 	found := map[string]*admin.Limit{}
-	for _, r := range m.live.Load().compiled.revision.Routes {
+	for _, r := range m.live.Load().revision.Routes {
 		for i := range r.Limits {
 			l := &r.Limits[i]
 			one := found[l.ID()]
@@ -128,7 +128,7 @@ func keyWords(key []string) string {
 
 // limitNamed returns a limit of the configuration in use by its id; nil where there is none.
 func (m management) limitNamed(id string) *gateway.Limit {
-	for _, r := range m.live.Load().compiled.revision.Routes {
+	for _, r := range m.live.Load().revision.Routes {
 		for i := range r.Limits {
 			if r.Limits[i].ID() == id {
 				return &r.Limits[i]
