@@ -49,6 +49,7 @@ func TestScriptsWithPostgres(t *testing.T) {
 func TestScriptsWithEnvoy(t *testing.T) {
 	t.Parallel()
 	needs.Binary(t, "curl")
+	needs.Binary(t, "redis-server")
 	runScripts(t, "testdata/envoy", needs.Envoy(t))
 }
 

@@ -23,6 +23,7 @@ type upOptions struct {
 	state    string
 	envoys   int
 	admin    string
+	limits   string // Where limits are counted.
 	logLevel choice
 }
 
@@ -63,6 +64,7 @@ marked console.`,
 	orEnvironment(f, "state", "GATEHOUSE_STATE")
 	f.IntVar(&o.envoys, "envoys", 1, "how many Envoys each fleet has, `N`")
 	f.StringVar(&o.admin, "admin-address", "", "`ADDRESS` of the management API: unix:/path, or IP:port on loopback (default: its socket in --state)")
+	addLimits(c, &o.limits)
 	o.logLevel.add(c, "log-level", "", "from which level on to log")
 	orEnvironment(f, "log-level", "GATEHOUSE_LOG_LEVEL")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -82,6 +84,10 @@ func (o *upOptions) run(ctx context.Context) error {
 		if err := directory(o.dir); err != nil {
 			return err
 		}
+	}
+	limits, err := limitsStore(o.limits, o.env.lookup)
+	if err != nil {
+		return err
 	}
 	binary, err := findEnvoy(o.env)
 	if err != nil {
@@ -109,6 +115,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	revisions := make(chan *gateway.Revision, 1)
 	s, err := server.New(server.Options{
 		Config: o.dir, State: o.state, Listen: server.Addresses{Admin: o.admin}, Step: time.Second, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
+		Limits: limits,
 		Used: func(r *gateway.Revision) { latest(revisions, r) },
 	})
 	if err != nil {
