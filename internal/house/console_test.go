@@ -31,6 +31,7 @@ func TestConsoleBlocksAreExecuted(t *testing.T) {
 		"docs/keys.md":                    {"cmd/gatehouse/testdata/script/keys_page.txtar", "page $ROOT/docs/keys.md"},
 		"docs/ratelimit.md":               {"cmd/gatehouse/testdata/script/ratelimit_page.txtar", "page page.md"},
 		"docs/tutorial.md":                {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
+		"examples/limits/README.md":       {"cmd/gatehouse/testdata/envoy/limits.txtar", "page README.md"},
 		"examples/authz/README.md":        {"cmd/gatehouse/testdata/envoy/authz.txtar", "page README.md"},
 		"examples/gitops/README.md":       {"cmd/gatehouse/testdata/envoy/gitops.txtar", "page README.md"},
 		"examples/quickstart/README.md":   {"cmd/gatehouse/testdata/envoy/quickstart.txtar", "page examples/quickstart/README.md"},
