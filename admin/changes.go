@@ -71,9 +71,18 @@ type Plan struct {
 	Series  int              `json:"series" doc:"How many time series of metrics are gained, or lost where it is negative"`
 	Held    string           `json:"held,omitempty" doc:"Why the change would wait for somebody to confirm it"`
 	Tests   []PolicyTest     `json:"tests" nullable:"false" doc:"Tests of policies (rules test_* beside them)"`
+	Limits  []LimitTrial     `json:"limits,omitempty" doc:"What limits that are added or changed would have done with the requests that this replica recorded in the last hour; only where it recorded some"`
 
 	Warnings []gateway.Fault `json:"warnings" nullable:"false" doc:"What is worth a look and stands against nothing"`
 	Faults   []gateway.Fault `json:"faults" nullable:"false" doc:"Why it cannot be applied"`
+}
+
+// LimitTrial is what a limit would have done with recorded requests.
+type LimitTrial struct {
+	Limit    string `json:"limit"`
+	Requests int    `json:"requests" doc:"How many it would have counted"`
+	Refused  int    `json:"refused" doc:"How many of them it would have refused, or told of in mode shadow"`
+	Unknown  int    `json:"unknown,omitempty" doc:"How many more there are whose records do not tell what it counts by"`
 }
 
 // FleetChange is what the Envoys of a fleet will get.

@@ -43,6 +43,25 @@ authenticate: {jwt: nordhaven}
 limits: [{name: per-customer, key: [token.sub], limit: 1000000000, per: 1m}]
 ---
 kind: API
+name: share
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /share}]
+to: payments
+authenticate: none
+limits: [{name: everybody, limit: 100000, per: 1s, enforce: distributed}]
+---
+kind: API
+name: role-share
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /role-share}]
+to: payments
+authenticate: {jwt: nordhaven}
+authorize: [bench.role]
+limits: [{name: everybody, limit: 100000, per: 1s, enforce: distributed}]
+---
+kind: API
 name: four-limited
 version: v1
 contract: ./payments.openapi.yaml

@@ -10,6 +10,8 @@ import (
 const (
 	noHopTarget  = 1.6
 	oneHopTarget = 4
+	shareTarget  = 1.25
+	moreTarget   = 1.05 // Of a Check that spends a limit, in what the same takes without.
 )
 
 // throughEnvoy measures requests through an Envoy that Gatehouse configures and serves, against requests through a bare one to
@@ -39,6 +41,8 @@ func (b *bench) throughEnvoy(ctx context.Context) (err error) {
 		{"public route, no hop", "/open", "", 0},
 		{"token, no hop", "/token", k.token, 0},
 		{"token and role, no hop", "/role", k.token, noHopTarget},
+		{"public route, its share of a limit, no hop", "/share", "", shareTarget},
+		{"token, role and its share of a limit, no hop", "/role-share", k.token, noHopTarget},
 		{"token and policy, 1 hop", "/policy", k.token, 0},
 		{"token, policy and limit, 1 hop", "/payments", k.token, oneHopTarget},
 	}
@@ -63,5 +67,8 @@ func (b *bench) throughEnvoy(ctx context.Context) (err error) {
 		b.table.compare(v.what+": of it Gatehouse", "us", of(taken[i+1], sample.partCost), of(taken[0], sample.cost), target{})
 		b.table.compare(v.what+": requests/s", "/s", of(taken[i+1], sample.rate), of(taken[0], sample.rate), target{})
 	}
+	last := len(variants)
+	b.table.compare("a limit inside the Check, to the Check alone: CPU of Envoy and Gatehouse per request", "us",
+		of(taken[last], sample.cost), of(taken[last-1], sample.cost), target{bound: moreTarget})
 	return nil
 }

@@ -132,20 +132,35 @@ func TestDistributed(t *testing.T) {
 	began := time.Now()
 	a, b, c := begin("a", 100), begin("b", 10), begin("c", 10)
 	after := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
-	has := func(what string, from, to int, d *demand, least, most int) {
-		t.Helper()
+	has := func(what string, from, to int, d *demand, least, most int) (ok bool, said string) {
 		<-time.After(time.Until(after(to)))
 		n := d.between(after(from), after(to)) / (to - from)
-		t.Logf("%s: %s let %d requests a second through", what, d.fleet, n)
-		if n < least || n > most {
-			t.Errorf("%s: %s let %d requests a second through, want %d to %d", what, d.fleet, n, least, most)
+		said = fmt.Sprintf("%s, %d to %d s: %s let %d requests a second through, want %d to %d", what, from, to, d.fleet, n, least, most)
+		return n >= least && n <= most, said
+	}
+	// settles waits for four seconds in which the big one has 40 and two others have 10, from a second on; a busy machine is late.
+	settles := func(what string, from int, big, one, other *demand) {
+		t.Helper()
+		for latest := from + 20; ; from++ {
+			bigOK, bigSaid := has(what, from, from+4, big, 36, 41)
+			oneOK, oneSaid := has(what, from, from+4, one, 9, 10)
+			otherOK, otherSaid := has(what, from, from+4, other, 9, 10)
+			switch {
+			case bigOK && oneOK && otherOK:
+				t.Log(bigSaid, oneSaid, otherSaid)
+				return
+			case from >= latest:
+				t.Errorf("%s\n%s\n%s", bigSaid, oneSaid, otherSaid)
+				return
+			}
 		}
 	}
-	has("after two reports", 11, 15, a, 36, 41)
-	has("after two reports", 11, 15, b, 9, 10)
-	has("after two reports", 11, 15, c, 9, 10)
+	settles("after two reports", 11, a, b, c)
 	w.stopServer()
-	has("while the daemon is away", 15, 17, a, 36, 44)
+	away := int(time.Since(began).Seconds()) + 1
+	if ok, said := has("while the daemon is away", away, away+2, a, 36, 44); !ok {
+		t.Error(said)
+	}
 	w.startServer()
 	c.stop()
 	if err := syscall.Kill(w.envoys["c-1"].PID(), syscall.SIGKILL); err != nil {
@@ -153,10 +168,9 @@ func TestDistributed(t *testing.T) {
 	}
 	w.startEnvoy("d", "d-1")
 	d := begin("d", 10)
-	has("when what another one had has expired", 44, 48, a, 36, 41)
-	has("when what another one had has expired", 44, 48, b, 9, 10)
-	has("when what another one had has expired", 44, 48, d, 9, 10)
-	for from := began; from.Before(after(43)); from = from.Add(time.Second) {
+	settles("when what another one had has expired", away+27, a, b, d)
+	until := time.Now().Add(-5 * time.Second)
+	for from := began; from.Before(until); from = from.Add(time.Second) {
 		sum := 0
 		for _, d := range all {
 			sum += d.between(from, from.Add(5*time.Second))

@@ -52,7 +52,7 @@ when-away: {authorization: closed, limits: closed}
 operations:
   - {id: public, path: /public}
   - {id: decided, path: /decided, authorize: [anybody]}
-  - {id: limited, path: /limited, authorize: [anybody], limits: [{name: all, limit: 1000000, per: 1h}]}
+  - {id: limited, path: /limited, authorize: [anybody], limits: [{name: all, limit: 1000000, per: 1h, store-timeout: 100ms}]}
 `}
 }
 

@@ -53,7 +53,7 @@ func severalDocuments(limit int) map[string]string {
 	text := strings.Replace(hop()["bank.yaml"], "timeouts: {authorization: 1s, limits: 1s}",
 		// So long that a busy machine is not taken for a replica that does not answer: each of two attempts has a half of it.
 		"timeouts: {authorization: 4s, limits: 4s}\nrollout: {waves: [{percent: 100%}], soak: 1s}", 1)
-	text += fmt.Sprintf(`  - {id: few, path: /few, limits: [{name: few, limit: %d, per: 1h}]}
+	text += fmt.Sprintf(`  - {id: few, path: /few, limits: [{name: few, limit: %d, per: 1h, store-timeout: 1s}]}
 ---
 kind: Upstream
 name: pushed

@@ -54,6 +54,7 @@ func (m management) Plan(ctx context.Context, p admin.Proposal) (admin.Plan, err
 	}
 	m.compare(c)
 	m.testPolicies(ctx, c)
+	m.tryLimits(ctx, c)
 	return c.plan, nil
 }
 

@@ -53,6 +53,7 @@ func (p *planPrinter) plan(plan *admin.Plan) {
 	if plan.Series != 0 {
 		p.heading(fmt.Sprintf("time series of metrics: %+d", plan.Series))
 	}
+	p.limits(plan.Limits)
 	p.tests(plan.Tests)
 	if len(plan.Warnings) > 0 {
 		p.heading("warnings:")
@@ -196,6 +197,21 @@ func hopsText(hops []gateway.Hop) string {
 		parts[i] = h.Service + " (" + h.Why + ")"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// limits prints what limits would have done with recorded requests.
+func (p *planPrinter) limits(trials []admin.LimitTrial) {
+	if len(trials) == 0 {
+		return
+	}
+	p.heading("limits, by the requests that were recorded in the last hour:")
+	for _, t := range trials {
+		unknown := ""
+		if t.Unknown > 0 {
+			unknown = fmt.Sprintf("; the records of %d do not tell what it counts by", t.Unknown)
+		}
+		p.line("  %s: %d of %d would have been refused%s", t.Limit, t.Refused, t.Requests, unknown)
+	}
 }
 
 // tests prints how the tests of policies went: each that failed, and how many did not.

@@ -30,9 +30,10 @@ type Replayer struct {
 
 // Outcome is what the limits would have done with a request.
 type Outcome struct {
-	Refused *gateway.Limit // The limit that refuses it; nil: none.
-	Shadow  bool           // The limit is in mode shadow: it would have refused.
-	Key     []string       // The values that Refused counts by.
+	Refused *gateway.Limit   // The limit that refuses it; nil: none.
+	Shadow  bool             // The limit is in mode shadow: it would have refused.
+	Key     []string         // The values that Refused counts by.
+	Asked   []*gateway.Limit // Those that counted the request.
 	// Unsure are limits that could not be asked, with the parts of their keys, their costs and conditions that the record lacks.
 	Unsure map[string][]string
 }
@@ -95,7 +96,7 @@ func (r *Replayer) Replay(ctx context.Context, d *gateway.Decision) (Outcome, er
 	if err != nil {
 		return Outcome{}, err
 	}
-	out := Outcome{Shadow: !spent.Refused && spent.Shadow != "", Unsure: asked.unsure}
+	out := Outcome{Shadow: !spent.Refused && spent.Shadow != "", Asked: asked.counted, Unsure: asked.unsure}
 	name := spent.Reached
 	if out.Shadow {
 		name = spent.Shadow
@@ -119,6 +120,8 @@ type asked struct {
 	recorded
 	limits map[*gateway.LimitWhen]*gateway.Limit
 	unsure map[string][]string // By the id of the limit.
+
+	counted []*gateway.Limit
 }
 
 // Holds reports whether a limit counts the request: its condition holds, and the record has all that the limit asks for.
@@ -137,6 +140,9 @@ func (a *asked) Holds(when *gateway.LimitWhen) bool {
 	if len(lacks) > 0 {
 		a.unsure[l.ID()] = slices.Sorted(maps.Keys(lacks))
 		return false
+	}
+	if holds {
+		a.counted = append(a.counted, l)
 	}
 	return holds
 }
