@@ -116,7 +116,7 @@ func (o *upOptions) run(ctx context.Context) error {
 	s, err := server.New(server.Options{
 		Config: o.dir, State: o.state, Listen: server.Addresses{Admin: o.admin}, Step: time.Second, Lookup: o.env.lookup, Logger: log, Drain: stopTimeout,
 		Limits: limits,
-		Used: func(r *gateway.Revision) { latest(revisions, r) },
+		Used:   func(r *gateway.Revision) { latest(revisions, r) },
 	})
 	if err != nil {
 		return err
