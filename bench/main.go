@@ -37,7 +37,7 @@ func main() {
 
 // Bounds of a whole run: what hangs is ended.
 const (
-	fullLimit  = 12 * time.Minute
+	fullLimit  = 20 * time.Minute
 	shortLimit = 3 * time.Minute
 )
 
@@ -108,6 +108,7 @@ func steps() []step {
 		{"store", (*bench).storing},
 		{"redis", (*bench).sharedLimits},
 		{"peer", (*bench).sharedCalls},
+		{"attack", (*bench).attacked},
 		{"keys", (*bench).apiKeys},
 	}
 }
