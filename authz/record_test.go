@@ -169,7 +169,11 @@ func TestRecordingAllocates(t *testing.T) {
 		return testing.AllocsPerRun(200, func() { _, _ = s.Check(ctx, check) })
 	}
 	with, without := measure(nobody{}), measure(nil)
-	if more := with - without; more < 1 || more > 3 {
+	least, most := 1.0, 3.0
+	if raced { // Then pools forget now and then.
+		least, most = -3, 6
+	}
+	if more := with - without; more < least || more > most {
 		t.Errorf("%.0f allocations with a recorder, %.0f without: a Check pays for its record with one or two", with, without)
 	}
 }
