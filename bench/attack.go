@@ -40,7 +40,9 @@ func (b *bench) attacked(ctx context.Context) (err error) {
 		span = time.Second
 	}
 	subjects := []subject{
-		{"customers", func(ctx context.Context, span time.Duration) (sample, error) { return customers(ctx, address, sent[0], span) }},
+		{"customers", func(ctx context.Context, span time.Duration) (sample, error) {
+			return customers(ctx, address, sent[0], span)
+		}},
 		{"customers under attack", func(ctx context.Context, span time.Duration) (s sample, err error) {
 			ctx, cancel := context.WithCancel(ctx)
 			var attack sync.WaitGroup
