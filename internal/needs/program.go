@@ -9,7 +9,7 @@ import (
 )
 
 // programBuilds bounds how long a program may take to build, its libraries fetched.
-const programBuilds = 5 * time.Minute
+const programBuilds = 10 * time.Minute
 
 // Program builds a program of a module of its own, in a folder below the test's, and returns its path.
 func Program(t testing.TB, module, pkg string) string {
