@@ -29,20 +29,11 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 	if !ok {
 		return s, fmt.Sprintf("it computes with %s", kindOf(term))
 	}
-	steps := make([]string, 0, len(ref))
-	for i, step := range ref[1:] {
-		switch step := step.Value.(type) {
-		case ast.String:
-			steps = append(steps, string(step))
-		case ast.Var:
-			if i != len(ref)-2 {
-				return s, "it looks into the elements of a list"
-			}
-			s.element = true
-		default:
-			return s, fmt.Sprintf("it reads %s", ref)
-		}
+	steps, element, why := stepsOf(ref)
+	if why != "" {
+		return s, why
 	}
+	s.element = element
 	if !ref.HasPrefix(ast.InputRootRef) {
 		return s, fmt.Sprintf("it looks up %s by what the request says", ref[0])
 	}
@@ -86,6 +77,25 @@ func subjectOf(term *ast.Term) (s subject, why string) {
 		return s, fmt.Sprintf("it looks into %s", ref)
 	}
 	return s, ""
+}
+
+// stepsOf returns the names by which a reference goes on from its head, and whether it ends at any element of a list.
+func stepsOf(ref ast.Ref) (steps []string, element bool, why string) {
+	steps = make([]string, 0, len(ref))
+	for i, step := range ref[1:] {
+		switch step := step.Value.(type) {
+		case ast.String:
+			steps = append(steps, string(step))
+		case ast.Var:
+			if i != len(ref)-2 {
+				return nil, false, "it looks into the elements of a list"
+			}
+			element = true
+		default:
+			return nil, false, fmt.Sprintf("it reads %s", ref)
+		}
+	}
+	return steps, element, ""
 }
 
 // headerName reports whether a header may have a name: as Envoy spells it, in lower case (RFC 9110, section 5.1).

@@ -44,6 +44,9 @@ func (m management) tryLimits(ctx context.Context, c *candidate) {
 		return trials[id]
 	}
 	for _, d := range recordedSince(ctx, journal, m.options.Now().Add(-trialSince)) {
+		if ctx.Err() != nil {
+			break
+		}
 		out, err := r.Replay(ctx, &d)
 		if err != nil {
 			continue // Of another operation, or not to be read.
