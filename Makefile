@@ -51,6 +51,7 @@ lint: $(GOLANGCI_STAMP) ## Check style, imports between layers, and the fences a
 	@echo "lint"; time CGO_ENABLED=0 $(GOLANGCI) run ./...
 
 # What needs a daemon and real Envoys comes last and alone: it looks at the clock, and a busy machine looks like a dead one.
+# What fails among others is run again alone, and named.
 .PHONY: test
 test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and seconds of each fuzz target
 	@$(if $(RACE),,echo "skipped: the race detector, because there is no C compiler ($$(go env CC))"; test -z "$${CI:-}";) \
@@ -60,7 +61,7 @@ test: envoy ## Run every test: units, scripts, goldens, Rego, a real Envoy, and 
 		$(if $(RACE),.ci/unraced || failed=1;) \
 		$(GO_TEST) -json ./e2e || failed=1; \
 		RACE=$(RACE) .ci/fuzz $(FUZZTIME_SHORT) || failed=1; exit $$failed; } 2>&1 \
-		| tee dist/test.json | bin/testsummary -o dist/summary.txt; }
+		| tee dist/test.json | bin/testsummary -o dist/summary.txt || .ci/again $(GO_TEST); }
 
 .PHONY: e2e
 e2e: envoy ## Run only what needs a daemon and a real Envoy

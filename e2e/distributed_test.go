@@ -138,13 +138,14 @@ func TestDistributed(t *testing.T) {
 		said = fmt.Sprintf("%s, %d to %d s: %s let %d requests a second through, want %d to %d", what, from, to, d.fleet, n, least, most)
 		return n >= least && n <= most, said
 	}
-	// settles waits for four seconds in which the big one has 40 and two others have 10, from a second on; a busy machine is late.
+	// settles waits for four seconds in which the big one has 40 and two others have 10, from a second on; a busy machine is late and asks
+	// for less than it should. Equal shares would be 20 each, and what is too much is counted in the end.
 	settles := func(what string, from int, big, one, other *demand) {
 		t.Helper()
-		for latest := from + 20; ; from++ {
-			bigOK, bigSaid := has(what, from, from+4, big, 36, 41)
-			oneOK, oneSaid := has(what, from, from+4, one, 9, 10)
-			otherOK, otherSaid := has(what, from, from+4, other, 9, 10)
+		for latest := from + 40; ; from++ {
+			bigOK, bigSaid := has(what, from, from+4, big, 33, 42)
+			oneOK, oneSaid := has(what, from, from+4, one, 8, 11)
+			otherOK, otherSaid := has(what, from, from+4, other, 8, 11)
 			switch {
 			case bigOK && oneOK && otherOK:
 				t.Log(bigSaid, oneSaid, otherSaid)
@@ -158,7 +159,7 @@ func TestDistributed(t *testing.T) {
 	settles("after two reports", 11, a, b, c)
 	w.stopServer()
 	away := int(time.Since(began).Seconds()) + 1
-	if ok, said := has("while the daemon is away", away, away+2, a, 36, 44); !ok {
+	if ok, said := has("while the daemon is away", away, away+2, a, 30, 44); !ok {
 		t.Error(said)
 	}
 	w.startServer()

@@ -18,7 +18,7 @@ func (s *Summary) Report(w io.Writer) {
 		for _, name := range slices.Sorted(maps.Keys(g.tests)) {
 			t := g.tests[name]
 			// A package repeats what its tests said; it speaks for itself only where none of them failed.
-			if t.end == "pass" || t.end == "skip" || (name == "" && g.failedBelow("")) {
+			if t.ended() || (name == "" && g.failedBelow("")) {
 				continue
 			}
 			end := t.end
@@ -29,6 +29,7 @@ func (s *Summary) Report(w io.Writer) {
 		}
 	}
 	s.reportSkipped(w)
+	s.reportAgain(w)
 }
 
 // reportSkipped names each skipped test with the line that gives the reason.

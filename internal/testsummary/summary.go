@@ -24,7 +24,11 @@ type event struct {
 type test struct {
 	end    string
 	output strings.Builder
+	again  bool // It failed, and passed in a second run.
 }
+
+// ended tells whether a test came to a good end.
+func (t *test) ended() bool { return t.end == "pass" || t.end == "skip" }
 
 // group is one package: itself under the empty name, and its tests and subtests by their names.
 type group struct {
@@ -92,7 +96,10 @@ func (s *Summary) take(line string, progress io.Writer) {
 	case "output":
 		t.output.WriteString(e.Output)
 	case "pass", "fail", "skip":
-		t.end = e.Action
+		// What failed once has failed, also where a later part of the run has it again without the race detector.
+		if t.end != "fail" {
+			t.end = e.Action
+		}
 		if e.Test == "" {
 			s.progress(progress, e)
 		}
@@ -144,7 +151,7 @@ func (g *group) counts() Counts {
 	for name, t := range g.tests {
 		switch {
 		case g.parent(name):
-			if t.end != "pass" && t.end != "skip" && !g.failedBelow(name) {
+			if !t.ended() && !g.failedBelow(name) {
 				c.Failed++
 			}
 		case name == "":
@@ -175,7 +182,7 @@ func (g *group) parent(name string) bool {
 // failedBelow tells whether a test below this one failed or did not end.
 func (g *group) failedBelow(name string) bool {
 	for other, t := range g.tests {
-		if below(other, name) && t.end != "pass" && t.end != "skip" {
+		if below(other, name) && !t.ended() {
 			return true
 		}
 	}
