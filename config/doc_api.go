@@ -61,6 +61,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Origin:       o.origin(),
 	}
+	checkVersioning(o, d.Expose)
 	listed, readable := d.contract(o)
 	api.Operations = d.operations(o, listed, readable)
 	if d.Contract == "" && d.Operations == nil {

@@ -23,6 +23,7 @@ type routeDocument struct {
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {
+	checkVersioning(o, d.Expose)
 	addAPI(o, docs, &gateway.API{
 		Kind: gateway.KindRoute, Name: string(d.Name), Team: d.Team, Labels: d.Labels,
 		Stage:        gateway.Published,

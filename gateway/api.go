@@ -76,6 +76,7 @@ type Exposure struct {
 	Gateway string
 	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
 	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+	Versioning
 }
 
 // Destination is one Upstream and its share of the requests.
@@ -122,18 +123,4 @@ type Operation struct {
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`
-}
-
-// Match says which requests an operation means. All conditions must hold.
-type Match struct {
-	Methods []string // Empty: every method.
-	Path    Path     // Below the base.
-	Headers []Condition
-	Query   []Condition
-}
-
-// Condition on a header or query parameter: it equals Value, or is present where Value is empty.
-type Condition struct {
-	Name  string
-	Value string
 }

@@ -36,6 +36,7 @@ func (a *assembler) routes(api *API) []*Route {
 		at := func(r Route) *Route {
 			r.Gateway, r.Hosts, r.Base = g, hosts, e.Base
 			r.Match.Path = r.Match.Path.Join(e.Base)
+			a.versioned(api, &r, e, place)
 			r.Timeouts = g.Timeouts
 			r.Headers = r.Headers.Over(g.Headers)
 			a.checkCosts(api, &r)

@@ -102,6 +102,7 @@ type request struct {
 	method, host, path string
 	port               int
 	query              map[string]string // The first value of each parameter, as it is spelt.
+	cookies            map[string]string // The first of each name.
 	headers            http.Header
 }
 
@@ -116,7 +117,7 @@ func parse(q Query) (request, error) {
 		return request{}, fmt.Errorf("the URL %q cannot be read: %w", q.URL, err)
 	}
 	r := request{
-		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: spelt(u.RawQuery), headers: q.Headers,
+		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: spelt(u.RawQuery), cookies: cookies(q.Headers.Values("Cookie")), headers: q.Headers,
 	}
 	if r.path == "" {
 		r.path = "/"
@@ -232,21 +233,35 @@ func (r request) fails(m *gateway.Match) string {
 		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
 	}
 	for _, c := range m.Headers {
-		if values := r.headers.Values(c.Name); len(values) == 0 || !holds(c, strings.Join(values, ",")) {
-			return fmt.Sprintf("header %s is not as asked", c.Name)
+		if !c.HoldsFor(r.headers.Values(c.Name)) {
+			return told("header", c)
+		}
+	}
+	for _, c := range m.Cookies {
+		if !c.HoldsFor(first(r.cookies, c.Name)) {
+			return told("cookie", c)
 		}
 	}
 	for _, c := range m.Query {
-		if value, given := r.query[c.Name]; !given || !holds(c, value) {
-			return fmt.Sprintf("query parameter %s is not as asked", c.Name)
+		if !c.HoldsFor(first(r.query, c.Name)) {
+			return told("query parameter", c)
 		}
 	}
 	return ""
 }
 
-// holds reports whether a condition holds for what a request has under its name. Envoy joins several values of a header with a
-// comma, and looks at the first value of a query parameter, without decoding it.
-func holds(c gateway.Condition, value string) bool { return c.Value == "" || value == c.Value }
+// first returns the one value of a name that counts, or none.
+func first(values map[string]string, name string) []string {
+	if v, ok := values[name]; ok {
+		return []string{v}
+	}
+	return nil
+}
+
+// told says which condition did not hold. What the request has is left out: it may be a secret.
+func told(what string, c gateway.Condition) string {
+	return fmt.Sprintf("%s %s is not as asked: it must be one that %s", what, c.Name, c)
+}
 
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {

@@ -34,6 +34,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		TypedPerFilterConfig: b.perFilter(r),
 	}
 	changeHeaders(out, r.Headers, r.Name)
+	varies(out, r)
 	switch r.Action {
 	case gateway.ActionForward:
 		if r.Awaits(b.observed) {
@@ -76,64 +77,6 @@ func direct(out *routev3.Route, p gateway.Problem) {
 		Body:   &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: string(p.JSON())}},
 	}}
 	out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("content-type", gateway.ProblemType))
-}
-
-// match returns a route's own conditions. The lookup has narrowed the candidates by prefix; these decide among them.
-func match(m *gateway.Match) *routev3.RouteMatch {
-	out := &routev3.RouteMatch{}
-	switch literal := m.Path.Literal(); {
-	case m.Path.Prefix && literal == "" && len(m.Path.Segments) == 0:
-		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: "/"}
-	case m.Path.Exact():
-		out.PathSpecifier = &routev3.RouteMatch_Path{Path: m.Path.String()}
-	case m.Path.Prefix && literal == strings.TrimSuffix(m.Path.String(), "/**"):
-		out.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: literal}
-	default:
-		out.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: m.Path.Expression()}}
-	}
-	if len(m.Methods) > 0 {
-		out.Headers = append(out.Headers, methodMatcher(m.Methods))
-	}
-	for _, c := range m.Headers {
-		out.Headers = append(out.Headers, headerMatcher(c))
-	}
-	for _, c := range m.Query {
-		out.QueryParameters = append(out.QueryParameters, queryMatcher(c))
-	}
-	return out
-}
-
-func methodMatcher(methods []string) *routev3.HeaderMatcher {
-	m := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: methods[0]}}
-	if len(methods) > 1 {
-		quoted := make([]string, len(methods))
-		for i, name := range methods {
-			quoted[i] = regexp.QuoteMeta(name)
-		}
-		m.MatchPattern = &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: strings.Join(quoted, "|")}}
-	}
-	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
-}
-
-func headerMatcher(c gateway.Condition) *routev3.HeaderMatcher {
-	if c.Value == "" {
-		return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}
-	}
-	return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
-		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
-	}}
-}
-
-func queryMatcher(c gateway.Condition) *routev3.QueryParameterMatcher {
-	if c.Value == "" {
-		return &routev3.QueryParameterMatcher{
-			Name:                         c.Name,
-			QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_PresentMatch{PresentMatch: true},
-		}
-	}
-	return &routev3.QueryParameterMatcher{Name: c.Name, QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_StringMatch{
-		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
-	}}
 }
 
 // forward returns where a route's requests go. The base is taken off: an upstream sees the paths of its contract.
