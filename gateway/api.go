@@ -35,10 +35,12 @@ type API struct {
 	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
-	Headers      Headers       `json:",omitzero"`
-	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
-	Operations   []Operation
-	Origin       Origin `json:"-"`
+	Headers      Headers `json:",omitzero"`
+	Pages        []Page  `json:",omitempty"`
+	Acts
+	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
+	Operations []Operation
+	Origin     Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
 	// be exposed only where a Gateway says so.
 	Claimed bool `json:"-"`
@@ -120,6 +122,7 @@ type Operation struct {
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
+	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`

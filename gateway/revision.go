@@ -74,6 +74,9 @@ type Route struct {
 	// VersionHeader is the header by which the version is told apart, which Match asks for; empty where there is none.
 	VersionHeader string `json:",omitempty"`
 	Targets       []Target
+	Acts
+	Mirrors []MirrorTarget
+	Pages   []Page `json:",omitempty"` // Of the API over the Gateway; nil where the API has none.
 
 	Public bool // authenticate: none.
 	// ContractScopes are what the contract's security requirements ask for: all scopes of one of them. nil where there is no

@@ -40,9 +40,10 @@ type Answer struct {
 	// Policies say who judges each policy of the route, and why.
 	Policies  []gateway.Judgement `json:"policies,omitempty"`
 	Upstreams []Upstream          `json:"upstreams,omitempty"`
-	Rules     string              `json:"rules,omitempty"`
-	Why       string              `json:"why"`
-	Rejected  []Rejected          `json:"rejected,omitempty"`
+	Told
+	Rules    string     `json:"rules,omitempty"`
+	Why      string     `json:"why"`
+	Rejected []Rejected `json:"rejected,omitempty"`
 }
 
 // Upstream is where a request may go, with its share.
@@ -174,19 +175,21 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		answer.Why = fmt.Sprintf("listener %s serves %s, not the host %q", l.Name, strings.Join(l.Hosts, ", "), r.host)
 		return answer, false
 	}
+	var missed []miss
 	for _, x := range translate.Candidates(host, own) {
 		if l.Redirect != nil && !translate.AnswersChallenges(x) {
 			continue
 		}
-		if why := r.fails(&x.Match); why != "" {
-			if len(answer.Rejected) < maxRejected {
-				answer.Rejected = append(answer.Rejected, Rejected{Route: x.Name, Why: why})
-			}
-			continue
+		differs := r.differs(&x.Match)
+		if len(differs) == 0 {
+			answer.Rejected = passedOver(missed)
+			describe(&answer, x)
+			answer.Told = r.told(x)
+			return answer, true
 		}
-		describe(&answer, x)
-		return answer, true
+		missed = append(missed, miss{route: x, differs: differs})
 	}
+	answer.Rejected = r.nearest(missed)
 	if l.Redirect != nil {
 		answer.Action = fmt.Sprintf("redirect %d", l.Redirect.Status)
 		answer.Why = fmt.Sprintf("listener %s sends its clients to port %d by HTTPS", l.Name, g.RedirectPort(l, host))
@@ -224,45 +227,6 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 	return best
 }
 
-// fails returns why a match does not hold, or nothing.
-func (r request) fails(m *gateway.Match) string {
-	if !m.Path.Matches(r.path) {
-		return fmt.Sprintf("path %s is not %s", r.path, m.Path)
-	}
-	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
-		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
-	}
-	for _, c := range m.Headers {
-		if !c.HoldsFor(r.headers.Values(c.Name)) {
-			return told("header", c)
-		}
-	}
-	for _, c := range m.Cookies {
-		if !c.HoldsFor(first(r.cookies, c.Name)) {
-			return told("cookie", c)
-		}
-	}
-	for _, c := range m.Query {
-		if !c.HoldsFor(first(r.query, c.Name)) {
-			return told("query parameter", c)
-		}
-	}
-	return ""
-}
-
-// first returns the one value of a name that counts, or none.
-func first(values map[string]string, name string) []string {
-	if v, ok := values[name]; ok {
-		return []string{v}
-	}
-	return nil
-}
-
-// told says which condition did not hold. What the request has is left out: it may be a secret.
-func told(what string, c gateway.Condition) string {
-	return fmt.Sprintf("%s %s is not as asked: it must be one that %s", what, c.Name, c)
-}
-
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
@@ -272,7 +236,7 @@ func describe(a *Answer, r *gateway.Route) {
 	}
 	switch r.Action {
 	case gateway.ActionForward:
-		a.Action = "forward"
+		a.Action = does(r)
 		a.Why = fmt.Sprintf("%s matches, and %s", r.Match.Path, caller(r))
 	case gateway.ActionMethod:
 		a.Action, a.Why = "answer 405", "the path takes "+strings.Join(r.Allow, ", ")

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -10,7 +9,6 @@ import (
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -42,7 +40,8 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
-		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
+		out.Metadata = reasons(r)
+		b.act(out, r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
@@ -92,20 +91,10 @@ func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	if len(r.Targets) == 1 {
 		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)}
 	} else {
-		shares := &routev3.WeightedCluster{}
-		for _, t := range r.Targets {
-			shares.Clusters = append(shares.Clusters, &routev3.WeightedCluster_ClusterWeight{
-				Name: b.cluster(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
-			})
-		}
-		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
+		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: b.shared(out, r)}
 	}
-	if base := strings.TrimSuffix(r.Base, "/"); base != "" {
-		out.RegexRewrite = &matcherv3.RegexMatchAndSubstitute{
-			Pattern:      &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(base) + "/?"},
-			Substitution: "/",
-		}
-	}
+	out.RequestMirrorPolicies = b.mirrors(r)
+	rewrite(out, r)
 	return out
 }
 
@@ -129,6 +118,9 @@ func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
 func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
+	if len(r.Pages) > 0 {
+		set(envoy.FilterPages, pages(r.Pages))
+	}
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out
