@@ -3,8 +3,13 @@ package config
 import (
 	"fmt"
 	"mime"
+	"strings"
 
 	"github.com/invopop/jsonschema"
+	"go.yaml.in/yaml/v4"
+
+	"github.com/gatehouse/gatehouse/config/canonical"
+	"github.com/gatehouse/gatehouse/gateway"
 )
 
 // pageStatus is a status of an answer that is no success, or a class of them.
@@ -19,8 +24,29 @@ func (v *pageStatus) parse(text string) error {
 	return nil
 }
 
+// decode reads a status as it is written most simply: as a number, or as the text of a class.
+func (v *pageStatus) decode(d *decoder, n *yaml.Node, at *field, _ *rule) {
+	if n.Kind != yaml.ScalarNode {
+		d.text(n, at)
+		return
+	}
+	if err := v.parse(n.Value); err != nil {
+		d.report(gateway.CodeBadValue, n, at, err.Error())
+	}
+}
+
+// form writes a status as a number, and a class as text.
+func (v *pageStatus) form(*forms) canonical.Value {
+	if strings.HasSuffix(string(*v), "xx") {
+		return canonical.Value{Text: string(*v)}
+	}
+	return canonical.Value{Shape: canonical.Plain, Text: string(*v)}
+}
+
 func (pageStatus) JSONSchema() *jsonschema.Schema {
-	return pattern(`^[45]([0-9][0-9]|xx)$`, "404", "5xx")
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{
+		{Type: "integer", Minimum: "400", Maximum: "599"}, pattern(`^[45]([0-9][0-9]|xx)$`, "5xx"),
+	}}
 }
 
 // mediaType is the type of a body (RFC 9110 8.3.1).
