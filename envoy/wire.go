@@ -22,6 +22,7 @@ const (
 // Instances of HTTP filters, in the one fixed order in which every listener carries them. Envoy accepts a misspelt key of
 // typed_per_filter_config in silence, so these are spelt here and nowhere else.
 const (
+	FilterPages           = "gatehouse.pages"
 	FilterJWT             = "gatehouse.jwt"
 	FilterAuthzClosed     = "gatehouse.authz.closed"
 	FilterAuthzOpen       = "gatehouse.authz.open"
