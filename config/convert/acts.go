@@ -59,13 +59,13 @@ func appended(to canonical.Value, item canonical.Value) canonical.Value {
 	return to
 }
 
-// headerChanges reads a header modifier. A value that a document would take for a format stays what it is.
+// headerChanges reads a header modifier.
 func headerChanges(v node) canonical.Value {
 	named := func(list node) canonical.Value {
 		out := canonical.Value{Shape: canonical.Mapping}
 		for _, item := range list.items() {
 			out.Parts = append(out.Parts, canonical.Part{
-				Name: strings.ToLower(item.field("name").text()), Value: text(strings.ReplaceAll(item.field("value").text(), "%", "%%")),
+				Name: strings.ToLower(item.field("name").text()), Value: text(item.field("value").text()),
 			})
 		}
 		return out
@@ -80,7 +80,7 @@ func headerChanges(v node) canonical.Value {
 // redirect reads a RequestRedirect. Its status is 302 where it says none, and its port that of its scheme (HTTPRequestRedirectFilter.port).
 func redirect(v node) canonical.Value {
 	status, port, scheme := v.field("statusCode").number(302), v.field("port").number(0), v.field("scheme").text()
-	if port == 0 {
+	if port == 0 && v.field("hostname").text() == "" { // Otherwise the port is that of the request.
 		port = map[string]int{"http": 80, "https": 443}[scheme]
 	}
 	pairs := []any{"scheme", scheme, "host", v.field("hostname").text()}

@@ -56,6 +56,10 @@ func (c *converter) match(o *object, rule, v node, name string, attached []attac
 	if v.n == nil {
 		v = rule
 	}
+	if replacesPrefix(acts) && !strings.HasSuffix(m.path, "/**") { // HTTPPathModifier.type: such a rule is not accepted there.
+		v.leave("ReplacePrefixMatch goes with a path of type PathPrefix only, there as here: the match is left out")
+		return
+	}
 	expose := c.expose(v, m, attached)
 	if len(expose) == 0 {
 		return
@@ -66,6 +70,13 @@ func (c *converter) match(o *object, rule, v node, name string, attached []attac
 	d.set("authenticate", text("none"))
 	d.fields = append(d.fields, acts...)
 	c.documents = append(c.documents, d)
+}
+
+// replacesPrefix reports whether what a rule does is to replace as much of the path as its match is about.
+func replacesPrefix(acts []canonical.Part) bool {
+	return slices.ContainsFunc(acts, func(p canonical.Part) bool {
+		return (p.Name == "rewrite" || p.Name == "redirect") && slices.ContainsFunc(p.Parts, func(p canonical.Part) bool { return p.Name == "prefix" })
+	})
 }
 
 // expose returns where a match is served. What an earlier match with the same conditions has already is left out.
