@@ -101,7 +101,7 @@ operations:
   - {id: template, path: "/items/{id}/of/{owner}", rewrite: {path: "/v2/{owner}/{id}", host: inner.bank.test}}
   - {id: part, path: "/parts/p{id}", rewrite: {path: "/p/{id}"}}
   - {id: rest, path: "/tree/**", rewrite: {prefix: /branches}}
-  - {id: root, path: "/root/**", rewrite: {prefix: /}}
+  - {id: root, path: "/top/**", rewrite: {prefix: /}}
   - {id: groups, path-regex: "/g/([0-9]+)/(?P<rest>.*)", rewrite: {path: "/b/{rest}/{1}"}}
   - {id: mirrored, path: /mirrored, mirror: copies, rewrite: {path: /copied}}
   - {id: rarely, path: /rarely, mirror: [{upstream: copies, percent: 0%}]}
@@ -230,8 +230,8 @@ func routingRewrites(t *testing.T, w *world) {
 		{"/acts/parts/p7?a=b%20c", "/p/7", ""},
 		{"/acts/tree?a=b%20c", "/branches", ""},
 		{"/acts/tree/a/b?a=b%20c", "/branches/a/b", ""},
-		{"/acts/root?a=b%20c", "/", ""},
-		{"/acts/root/a?a=b%20c", "/a", ""},
+		{"/acts/top?a=b%20c", "/", ""},
+		{"/acts/top/a?a=b%20c", "/a", ""},
 		{"/acts/g/12/x/y?a=b%20c", "/b/x/y/12", ""},
 	} {
 		a := w.get(w.url("PORT", p.target))
