@@ -120,3 +120,10 @@ func (r *Route) Upstreams() []*Upstream {
 	}
 	return out
 }
+
+// checkAnswers finds limits that nobody would count: those that Envoys count by themselves, on a route that forwards nothing.
+func (a *assembler) checkAnswers(api *API, r *Route, field string) {
+	if own := r.DistributedLimits(); r.Answers() && len(own) > 0 {
+		a.apiFault(api, CodeDistributed, field, "the limit %s is counted by Envoys where they forward, and %s forwards nothing: remove enforce: distributed", own[0].Name, r.Name)
+	}
+}

@@ -149,3 +149,9 @@ func CompareConditions(a, b Condition) int { return cmp.Compare(a.Name, b.Name) 
 
 // Conditional reports whether a match asks for more than method and path.
 func (m *Match) Conditional() bool { return len(m.Headers)+len(m.Cookies)+len(m.Query) > 0 }
+
+// Tied reports whether neither of two matches on one path comes before the other by how much it asks for.
+func Tied(a, b *Match) bool {
+	return anyMethod(a) == anyMethod(b) && len(a.Headers)+len(a.Cookies) == len(b.Headers)+len(b.Cookies) && len(a.Query) == len(b.Query) &&
+		compareConditions(a, b) == 0
+}

@@ -169,6 +169,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 		scope = r.Name
 	}
 	r.Limits = a.limits(api, &r, limits, scope, field)
+	a.checkAnswers(api, &r, field)
 	return r, auth != nil
 }
 

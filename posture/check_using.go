@@ -33,7 +33,13 @@ func (r *review) used() map[gateway.Ref]bool {
 		for _, d := range api.To {
 			note(gateway.KindUpstream, d.Upstream)
 		}
+		for _, m := range api.Mirror {
+			note(gateway.KindUpstream, m.Upstream)
+		}
 		for _, op := range api.Operations {
+			for _, m := range op.Mirror {
+				note(gateway.KindUpstream, m.Upstream)
+			}
 			for _, d := range op.To {
 				note(gateway.KindUpstream, d.Upstream)
 			}

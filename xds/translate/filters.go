@@ -30,6 +30,7 @@ import (
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		off(envoy.FilterPages, &customv3.CustomResponse{}),
+		off(envoy.FilterPagesKeep, keep()),
 		discovered(envoy.FilterJWT, emptyJWT()),
 		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),

@@ -118,9 +118,7 @@ func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
 func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
-	if len(r.Pages) > 0 {
-		set(envoy.FilterPages, pages(r.Pages))
-	}
+	withPages(out, r.Pages)
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out

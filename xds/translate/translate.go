@@ -19,7 +19,6 @@ import (
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/envoy"
@@ -220,17 +219,14 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
 // one route sends one host.
 func routeConfiguration(g *gateway.Gateway, name string) *routev3.RouteConfiguration {
-	out := &routev3.RouteConfiguration{
+	return &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		MostSpecificHeaderMutationsWins: true,
 		MaxDirectResponseBodySizeBytes:  wrapperspb.UInt32(maxBody),
 		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
+		TypedPerFilterConfig:            withPages(nil, g.Pages),
 	}
-	if len(g.Pages) > 0 {
-		out.TypedPerFilterConfig = map[string]*anypb.Any{envoy.FilterPages: packed(pages(g.Pages))}
-	}
-	return out
 }
 
 // Extensions returns the filter configurations that are delivered by ECDS.
