@@ -41,7 +41,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
-		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
+		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, routeMetadata(r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
