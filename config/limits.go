@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -133,8 +132,8 @@ func (f *limitingFields) check(o *object, l *gateway.Limit, at string) {
 
 // checkDistributed finds what an Envoy cannot count by itself.
 func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string) {
-	if at, part := join(at, "key"), slices.IndexFunc(l.Key, func(part string) bool { return part != gateway.KeyPlan }); part >= 0 {
-		o.fault(gateway.CodeDistributed, at, "Envoys cannot share out a limit for each %s, as there may be any number of them: count all requests together, or by plan, or remove enforce", l.Key[part])
+	if len(l.Key) > 0 {
+		o.fault(gateway.CodeDistributed, join(at, "key"), "Envoys cannot share out a limit for each %s: count all requests together, or remove enforce", l.Key[0])
 	}
 	for _, said := range []struct {
 		is    bool
