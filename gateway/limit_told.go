@@ -38,20 +38,7 @@ func (l *Limit) toldCounts() string {
 		text = "for each " + strings.Join(l.Key, " and ")
 	}
 	if w := l.When; w != nil {
-		var asked []string
-		for _, h := range w.Headers {
-			asked = append(asked, "the header "+h.Name)
-		}
-		for _, q := range w.Query {
-			asked = append(asked, "the query parameter "+q.Name)
-		}
-		for _, c := range w.Claims {
-			asked = append(asked, "the claim "+c.Name)
-		}
-		if len(w.Plans) > 0 {
-			asked = append(asked, "the plan "+strings.Join(w.Plans, " or "))
-		}
-		text += ", where " + strings.Join(asked, " and ") + " is as asked"
+		text += ", where " + w.told()
 	}
 	switch {
 	case l.Cost.From != "":
@@ -60,6 +47,32 @@ func (l *Limit) toldCounts() string {
 		text += fmt.Sprintf("; a request costs %d", l.Cost.Number)
 	}
 	return text
+}
+
+// told says which requests are meant.
+func (w *LimitWhen) told() string {
+	var asked []string
+	add := func(what string, values ...string) {
+		if is := strings.Join(values, " or "); is != "" {
+			what += " is " + is
+		} else {
+			what += " is there"
+		}
+		asked = append(asked, what)
+	}
+	for _, h := range w.Headers {
+		add("the header "+h.Name, h.Values...)
+	}
+	for _, q := range w.Query {
+		add("the query parameter "+q.Name, q.Value)
+	}
+	for _, c := range w.Claims {
+		add("the claim "+c.Name, c.Values...)
+	}
+	if len(w.Plans) > 0 {
+		add("the plan", w.Plans...)
+	}
+	return strings.Join(asked, " and ")
 }
 
 // toldSpent says where a request spends from the limit.
