@@ -24,9 +24,9 @@ func TestLimitsAreTold(t *testing.T) {
 			"for each token.sub and client.address", call + "; a replica borrows up to 5 at a time", "without its store each replica counts its part by itself" + on,
 		},
 		"costs and conditions": {
-			gateway.Limit{Cost: gateway.Cost{From: gateway.CostResponse}, When: &gateway.LimitWhen{Headers: []gateway.HeaderTest{{Name: "x-tier"}}, Plans: []string{"gold", "silver"}}},
+			gateway.Limit{Cost: gateway.Cost{From: gateway.CostResponse}, When: &gateway.LimitWhen{Headers: []gateway.HeaderTest{{Name: "x-tier"}}, Claims: []gateway.ClaimTest{{Name: "plan", Values: []string{"gold", "silver"}}}}},
 			gateway.Open,
-			"all requests together, where the header x-tier is there and the plan is gold or silver; a request costs what response.size says", call + ", and when the stream ends", open + on,
+			"all requests together, where the header x-tier is there and the claim plan is gold or silver; a request costs what response.size says", call + ", and when the stream ends", open + on,
 		},
 		"closed": {
 			gateway.Limit{StoreAway: gateway.StoreClosed, Ceiling: true, Cost: gateway.Cost{Number: 3}},
