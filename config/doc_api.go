@@ -63,7 +63,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
-		Acts:         d.trafficFields.acts(o, d.Rewrite),
+		Acts:         d.acts(o, d.Rewrite),
 		Pages:        pages(o, d.Pages),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Origin:       o.origin(),

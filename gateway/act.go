@@ -69,7 +69,7 @@ func (a Acts) over(api Acts) Acts {
 
 // act fills in what a route does with requests: its targets and mirrors, or its own answer.
 func (a *assembler) act(api *API, op *Operation, r *Route) {
-	r.Acts = op.Acts.over(api.Acts)
+	r.Acts = op.over(api.Acts)
 	at := func(field string) string {
 		if op.Field == "" || api.Kind == KindRoute {
 			return field

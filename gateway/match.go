@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -60,12 +61,7 @@ func (c Condition) HoldsFor(values []string) bool {
 	if len(values) == 0 {
 		return c.How == ByAbsence || c.How == ByDefault
 	}
-	for _, v := range values {
-		if c.Holds(v) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(values, c.Holds)
 }
 
 // String returns what is asked, for people: `is "a"`, `begins with "a"`, `is absent`.
