@@ -70,13 +70,13 @@ func (a *attempt) strangerGets(r *gateway.Route, away bool) func(int) bool {
 	case a.mutation != nil && a.alone && !others, slices.ContainsFunc(r.Ways, anonymous):
 		return anything
 	case away && r.Public && r.CheckAway() == gateway.Open && a.mutation == nil:
-		return passed
+		return passes(r)
 	case away && r.Public && r.CheckAway() == gateway.Open:
 		return anything
 	case guarded || a.mutation != nil && a.evidence:
 		return refused
 	case a.mutation == nil && !away:
-		return passed
+		return passes(r)
 	}
 	return anything
 }
@@ -92,7 +92,7 @@ func (a *attempt) callerGets(r *gateway.Route, away bool) func(int) bool {
 	case a.mutation != nil && slices.ContainsFunc(r.Ways, anonymous):
 		return anything
 	case a.mutation == nil:
-		return passed
+		return passes(r)
 	case a.evidence && (!away || r.CheckAway() != gateway.Open):
 		return refused
 	}
@@ -104,7 +104,17 @@ func anonymous(w gateway.Way) bool {
 	return slices.ContainsFunc(w, func(p gateway.ResolvedProof) bool { return p.Kind == gateway.ByNobody })
 }
 
-func passed(status int) bool { return status == http.StatusOK }
+// passes returns what must hold of the status of a request that the route serves.
+func passes(r *gateway.Route) func(int) bool {
+	want := http.StatusOK
+	switch {
+	case r.Redirect != nil:
+		want = r.Redirect.Status
+	case r.Respond != nil:
+		want = r.Respond.Status
+	}
+	return func(status int) bool { return status == want }
+}
 
 func anything(int) bool { return true }
 

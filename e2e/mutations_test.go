@@ -140,9 +140,7 @@ func routeMutations(r *gateway.Route, lax []*gateway.Route) []mutation {
 // used returns the security filters that a route configures.
 func used(r *gateway.Route) []string {
 	return slices.DeleteFunc(translate.Filters(r), func(name string) bool {
-		return slices.Contains([]string{
-			envoy.FilterRateLimitClosed, envoy.FilterRateLimitOpen, envoy.FilterCeiling, envoy.FilterCeilingCheck, envoy.FilterCost,
-		}, name)
+		return !slices.Contains([]string{envoy.FilterJWT, envoy.FilterAuthzClosed, envoy.FilterAuthzOpen, envoy.FilterPolicy, envoy.FilterGuard}, name)
 	})
 }
 

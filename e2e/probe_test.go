@@ -39,25 +39,48 @@ func newProbe(r *gateway.Route) probe {
 	p.url = "http://" + host + samplePath(r)
 	var query []string
 	for _, c := range r.Match.Query {
-		query = append(query, c.Name+"="+c.Value)
+		if value, there := sampleValue(c); there {
+			query = append(query, c.Name+"="+value)
+		}
 	}
 	if len(query) > 0 {
 		p.url += "?" + strings.Join(query, "&")
 	}
 	for _, c := range r.Match.Headers {
-		value := c.Value
-		if value == "" {
-			value = "1"
+		if value, there := sampleValue(c); there {
+			p.header.Set(c.Name, value)
 		}
-		p.header.Set(c.Name, value)
+	}
+	var cookies []string
+	for _, c := range r.Match.Cookies {
+		if value, there := sampleValue(c); there {
+			cookies = append(cookies, c.Name+"="+value)
+		}
+	}
+	if len(cookies) > 0 {
+		p.header.Set("cookie", strings.Join(cookies, "; "))
 	}
 	return p
+}
+
+// sampleValue returns a value that a condition takes; there is none where it wants none.
+func sampleValue(c gateway.Condition) (value string, there bool) {
+	switch {
+	case c.How == gateway.ByAbsence:
+		return "", false
+	case c.How == gateway.ByRegex || c.Value == "":
+		return "1", true // A digit is what the expressions of the cases take.
+	}
+	return c.Value, true
 }
 
 // samplePath returns a path that a route matches.
 func samplePath(r *gateway.Route) string {
 	if r.Match.Path.Regex != "" {
-		return r.Base + "/NB1234/balance" // The one regular expression among the cases.
+		if strings.HasPrefix(r.Match.Path.Regex, "/a/") {
+			return r.Base + "/a/1/balance"
+		}
+		return r.Base + "/NB1234/balance" // The two regular expressions among the cases.
 	}
 	path := ""
 	for _, s := range r.Match.Path.Segments {
