@@ -142,11 +142,13 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
+	r.Waits, r.Adaptive = op.Waits.Over(api.Waits), api.Adaptive
 	to, field := api.To, "to"
 	if op.To != nil {
 		to, field = op.To, op.Field+".to"
 	}
-	r.Targets = a.targets(api, to, field)
+	r.Targets = a.separate(api, a.targets(api, to, field))
+	a.checkHashKeys(api, &r, field)
 	auth, field := api.Authenticate, "authenticate"
 	if op.Authenticate != nil {
 		auth, field = op.Authenticate, op.Field+".authenticate"
