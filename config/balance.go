@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/gatehouse/gatehouse/config/canonical"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -24,6 +26,14 @@ type balanceFields struct {
 }
 
 func (balanceFields) short() string { return "method" }
+
+// form is the method alone where nothing else is said.
+func (f *balanceFields) form(all *forms) canonical.Value {
+	if alone := (balanceFields{Method: f.Method}); *f == alone {
+		return canonical.Value{Text: f.Method}
+	}
+	return all.object(reflect.ValueOf(f).Elem())
+}
 
 // balance puts into an Upstream how its endpoints are chosen.
 func (f *balanceFields) balance(o *object, u *gateway.Upstream) {
@@ -74,6 +84,9 @@ func (v *hashKey) parse(text string) error {
 	}
 	return fmt.Errorf("%q is nothing to balance by: write header.NAME, cookie.NAME, query.NAME or address", text)
 }
+
+// String returns the key as it is written.
+func (v hashKey) String() string { return v.HashKey.String() }
 
 func (hashKey) JSONSchema() *jsonschema.Schema {
 	return pattern(`^(address|(header|cookie|query)\..+)$`, "header.x-user", "cookie.session", "address")

@@ -24,7 +24,7 @@ const (
 type upstreamDocument struct {
 	header         `yaml:",inline"`
 	Endpoints      endpointsFields    `yaml:"endpoints" jsonschema:"required,minItems=1" doc:"The addresses that serve this: a list, a file or SRV records that are watched, or pushed through the management API."`
-	Balance        balanceFields      `yaml:"balance" doc:"How the next endpoint is chosen. The method alone will do."`
+	Balance        balanceFields      `yaml:"balance" jsonschema:"default=least-request" doc:"How the next endpoint is chosen. The method alone will do."`
 	Protocol       string             `yaml:"protocol" jsonschema:"enum=http1,enum=http2,default=http1" doc:"What the endpoints speak."`
 	TLS            *upstreamTLSFields `yaml:"tls" doc:"How endpoints are reached by TLS; {} will do where they are written by one host name. Plain HTTP where not said."`
 	Health         *healthFields      `yaml:"health" doc:"Active health checks. Without them every endpoint is taken to be healthy."`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,6 +34,7 @@ func (f *healthFields) health(o *object) *gateway.Health {
 		Healthy: value(f.Healthy, healthyAfter), Unhealthy: value(f.Unhealthy, unhealthyAfter),
 		Statuses: each(f.Statuses, func(r statusRange) gateway.StatusRange { return r.StatusRange }),
 	}
+	slices.SortFunc(h.Statuses, func(a, b gateway.StatusRange) int { return cmp.Or(a.From-b.From, a.To-b.To) })
 	if h.Check == gateway.HealthHTTP && f.Path == "" && !o.blamed("health") {
 		o.fault(gateway.CodeMissingField, "health.path", "the field path is missing: write it, or check: grpc or check: tcp")
 	}

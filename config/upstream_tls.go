@@ -10,7 +10,7 @@ import (
 type upstreamTLSFields struct {
 	CA          filePath `yaml:"ca" doc:"A file of PEM certificates of those who may have issued an endpoint's. It is part of the configuration: a change is rolled out, and closes no connection. Those that the daemon's system trusts where not said."`
 	Names       []host   `yaml:"names" order:"none" jsonschema:"minItems=1" doc:"What an endpoint's certificate must be good for, any one of them. The host of the endpoints where not said."`
-	SNI         host     `yaml:"sni" doc:"The host that is named to the endpoints. The first of names, as they are written, where not said."`
+	SNI         host     `yaml:"sni" doc:"The host that is named to the endpoints. The first of names by the alphabet, where not said."`
 	Certificate name     `yaml:"certificate" doc:"The name of the Certificate that is shown to the endpoints (mutual TLS). It is replaced without a lost connection."`
 	Min         string   `yaml:"min" jsonschema:"enum=1.2,enum=1.3,default=1.2" doc:"The oldest version of TLS that is spoken."`
 	Verify      string   `yaml:"verify" jsonschema:"enum=endpoint,enum=nothing-at-all,default=endpoint" doc:"Whether endpoints must prove who they are. nothing-at-all believes whoever answers."`
@@ -43,11 +43,11 @@ func (f *upstreamTLSFields) tls(o *object, u *gateway.Upstream) {
 	if len(t.Names) == 0 && !t.Unverified || len(t.Names) > 1 && f.Names == nil {
 		o.fault(gateway.CodeUpstreamName, "tls", "nothing says for which host the certificates of the endpoints are good: write names: [HOST]")
 	}
+	slices.Sort(t.Names)
+	t.Names = slices.Compact(t.Names)
 	if t.SNI == "" {
 		t.SNI = firstHost(t.Names)
 	}
-	slices.Sort(t.Names)
-	t.Names = slices.Compact(t.Names)
 	for _, name := range append(slices.Clone(t.Names), t.SNI) {
 		if name == gateway.AnyHost || name == t.SNI && name != "" && name[0] == '*' {
 			o.fault(gateway.CodeBadValue, "tls", "%s is no name that an endpoint could have: write one without *, or *.suffix under names", name)
