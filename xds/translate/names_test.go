@@ -91,7 +91,7 @@ func randomUpstream(t *rapid.T) *gateway.Upstream {
 	}
 	if rapid.Bool().Draw(t, "health") {
 		u.Health = &gateway.Health{
-			Path: rapid.SampledFrom([]string{"/", "/healthz"}).Draw(t, "health path"), Interval: time.Second, Timeout: time.Second,
+			Check: gateway.HealthHTTP, Path: rapid.SampledFrom([]string{"/", "/healthz"}).Draw(t, "health path"), Interval: time.Second, Timeout: time.Second,
 			Healthy: rapid.IntRange(1, 2).Draw(t, "healthy"), Unhealthy: 3,
 		}
 	}
