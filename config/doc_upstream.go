@@ -35,6 +35,7 @@ type upstreamDocument struct {
 	Bulkhead       bulkheadFields     `yaml:"bulkhead" doc:"How much may wait for the endpoints at one time, in each Envoy. What is above is refused with 503 at once."`
 	Retries        *retryFields       `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
 	Shared         bool               `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may forward to it. What has no team is free to all."`
+	Series         bool               `yaml:"series" jsonschema:"default=false" doc:"Whether Envoys count what goes to it apart, in about a hundred series with its name. All others are counted together."`
 }
 
 type retryFields struct {
@@ -63,6 +64,7 @@ func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
 		Retries:        d.Retries.retries(o),
 		Health:         d.Health.health(o),
 		Ejection:       d.Eject.ejection(),
+		Series:         d.Series,
 		Team:           d.Team,
 		Shared:         d.Shared,
 		Origin:         o.origin(),

@@ -18,6 +18,7 @@ type Upstream struct {
 	Connections    Connections
 	Bulkhead       Bulkhead
 	Retries        *Retries // nil: never retried.
+	Series         bool     `json:",omitempty"` // Envoys count it apart from the others.
 	// For is the API or Route whose requests alone use this, as "name/version"; empty: everybody's. It has a Bulkhead of its own.
 	For    string `json:",omitempty"`
 	Team   string `json:"-"` // Empty: the platform.

@@ -1,7 +1,6 @@
 package translate
 
 import (
-	"strings"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -46,14 +45,6 @@ func cluster(u *gateway.Upstream) *clusterv3.Cluster {
 		c.IgnoreHealthOnHostRemoval = true
 	}
 	return c
-}
-
-// statName returns the name under which a cluster is counted: it stays when settings change.
-func statName(u *gateway.Upstream) string {
-	if u.For == "" {
-		return u.Name
-	}
-	return u.Name + "@" + strings.ReplaceAll(u.For, "/", "-")
 }
 
 // circuitBreakers returns the bounds of what may be under way at one time. Envoy keeps them for each cluster.
