@@ -44,3 +44,21 @@ func (a *assembler) checkHashKeys(api *API, r *Route, field string) {
 		}
 	}
 }
+
+// checkIdentities finds upstreams that would show certificates that do not exist, or that are not theirs: whoever may show a
+// certificate can be who it says, so a team shows its own only.
+func (a *assembler) checkIdentities(upstreams []*Upstream, known map[string]*Certificate) {
+	for _, u := range upstreams {
+		if u.TLS == nil || u.TLS.Identity == "" || a.docs.Broken[Ref{Kind: KindCertificate, Name: u.TLS.Identity}] {
+			continue
+		}
+		switch c := known[u.TLS.Identity]; {
+		case c == nil:
+			a.fault(CodeIdentity, Ref{Kind: KindUpstream, Name: u.Name}, u.Origin, "tls.certificate",
+				"there is no Certificate named %q: %s", u.TLS.Identity, remedy(u.TLS.Identity, sortedNames(known)))
+		case u.Team != "" && c.Team != u.Team:
+			a.fault(CodeIdentity, Ref{Kind: KindUpstream, Name: u.Name}, u.Origin, "tls.certificate",
+				"the Certificate %s is not of team %s, whose Upstream would show it: write one of the team's own", c.Name, u.Team)
+		}
+	}
+}

@@ -118,6 +118,9 @@ func table(w io.Writer, a *admin.Answer) {
 	}
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
+		for _, setting := range u.Settings {
+			line("", "%s", setting)
+		}
 	}
 	if a.Rules != "" {
 		line("rules", "%s", a.Rules)
