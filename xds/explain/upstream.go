@@ -11,7 +11,7 @@ import (
 // settings tells how requests of a route go to one of its upstreams, in the words of the documents. What is usual is not told.
 func settings(r *gateway.Route, u *gateway.Upstream) []string {
 	var out []string
-	if u.Balance != gateway.LeastRequest || u.Balancing.OwnZone {
+	if u.Balance != "" && u.Balance != gateway.LeastRequest || u.Balancing.OwnZone {
 		out = append(out, "balance "+balance(u))
 	}
 	if r.Waits != (gateway.Waits{}) {
