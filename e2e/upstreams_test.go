@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/internal/echo"
 	"github.com/gatehouse/gatehouse/internal/needs"
 )
@@ -105,6 +106,7 @@ func TestUpstreams(t *testing.T) {
 		"by address":           upstreamCases.byAddress,
 		"sticky":               upstreamCases.sticky,
 		"priority":             upstreamCases.priority,
+		"health":               upstreamCases.health,
 		"own zone first":       upstreamCases.ownZone,
 		"ejection":             upstreamCases.ejection,
 		"retries":              upstreamCases.retries,
@@ -204,6 +206,25 @@ func (u upstreamCases) priority(t *testing.T) {
 	if got := u.names(t, 12, "/preferred"); got["A"] != 12 {
 		t.Errorf("with a healthy first priority %v answer", got)
 	}
+}
+
+// health holds that an Envoy tells how it sees endpoints: who fails its checks, and who is ejected.
+func (u upstreamCases) health(t *testing.T) {
+	sees := func(upstream, address, trouble string) {
+		u.eventually(upstream+": "+trouble, func() bool {
+			_, _ = u.do(http.MethodGet, u.url("PORT", "/"+upstream))
+			all, err := u.envoys["edge-1"].Admin().Endpoints(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(all, func(e envoy.EndpointHealth) bool {
+				return strings.HasPrefix(e.Cluster, upstream+"~") && e.Address == u.values[address] && strings.Join(e.Troubles, " ") == trouble
+			})
+		})
+	}
+	sees("failover", "DEAD", "fails its checks")
+	sees("failover", "B", "")
+	sees("ejects", "BROKEN", "ejected")
 }
 
 func (u upstreamCases) ownZone(t *testing.T) {
