@@ -35,13 +35,15 @@ type API struct {
 	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
-	Headers      Headers       `json:",omitzero"`
-	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
-	Waits        Waits         `json:",omitzero"`
-	Bulkhead     *Bulkhead     `json:",omitempty"` // Its own, in place of what it shares with others; what is 0 as the Upstream says.
-	Adaptive     *Adaptive     `json:",omitempty"` // nil: nothing is learnt.
-	Operations   []Operation
-	Origin       Origin `json:"-"`
+	Headers      Headers `json:",omitzero"`
+	Pages        []Page  `json:",omitempty"`
+	Acts
+	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
+	Waits      Waits         `json:",omitzero"`
+	Bulkhead   *Bulkhead     `json:",omitempty"` // Its own, in place of what it shares with others; what is 0 as the Upstream says.
+	Adaptive   *Adaptive     `json:",omitempty"` // nil: nothing is learnt.
+	Operations []Operation
+	Origin     Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
 	// be exposed only where a Gateway says so.
 	Claimed bool `json:"-"`
@@ -79,6 +81,7 @@ type Exposure struct {
 	Gateway string
 	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
 	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+	Versioning
 }
 
 // Destination is one Upstream and its share of the requests.
@@ -123,21 +126,8 @@ type Operation struct {
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
 	Waits        Waits            `json:",omitzero"` // Each before the API's.
+	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`
-}
-
-// Match says which requests an operation means. All conditions must hold.
-type Match struct {
-	Methods []string // Empty: every method.
-	Path    Path     // Below the base.
-	Headers []Condition
-	Query   []Condition
-}
-
-// Condition on a header or query parameter: it equals Value, or is present where Value is empty.
-type Condition struct {
-	Name  string
-	Value string
 }
