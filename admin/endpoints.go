@@ -44,6 +44,9 @@ type EndpointSet struct {
 type Endpoint struct {
 	Address string `json:"address" example:"10.0.0.1:9001"`
 	Weight  int    `json:"weight,omitempty" default:"1" minimum:"1" maximum:"1000000"`
+
+	Priority int    `json:"priority,omitempty" minimum:"0" maximum:"127" doc:"0 comes first; a higher one is used as far as those before are not healthy"`
+	Zone     string `json:"zone,omitempty" maxLength:"128" doc:"Where it runs"`
 }
 
 // EndpointChange is a change of an Upstream's endpoints: all of them are replaced by Set, or some added and removed.

@@ -139,6 +139,7 @@ type Upstream struct {
 	Cluster   string   `json:"cluster"`
 	Weight    int      `json:"weight"`
 	Endpoints []string `json:"endpoints" nullable:"false"`
+	Settings  []string `json:"settings,omitempty" nullable:"false" doc:"How requests go there, one thing in each; what is usual is not told"`
 }
 
 // Rejected is a route that does not match, and the condition that failed.

@@ -23,7 +23,9 @@ type apiDocument struct {
 	Decisions     string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
 	Limits        []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
 	WhenAway      whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
-	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits: for Gatehouse itself, and for its Upstream."`
+	Bulkhead      *ownBulkheadFields    `yaml:"bulkhead" doc:"How much of the API's requests may wait for its Upstreams at one time, in each Envoy, apart from those of all other APIs. What is not said is as the Upstream says. Shared with others where not said."`
+	Adaptive      *adaptiveFields       `yaml:"adaptive-concurrency" doc:"Bounds the requests under way of each operation by what Envoy learns from their latencies; {} takes the usual. Not bounded where not said."`
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
 	trafficFields `yaml:",inline"`
 	Rewrite       *frontFields      `yaml:"rewrite" doc:"What the upstream is asked for in place of the base and the host, where an operation does not say."`
@@ -43,6 +45,7 @@ type operationFields struct {
 	Authenticate  *authenticateFields   `yaml:"authenticate" doc:"Who may call. As the API says where not said."`
 	Authorize     []authorizationFields `yaml:"authorize" none:"true" by:"policy" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
 	Require       []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request, beside what the API requires."`
+	Timeouts      waitFields            `yaml:"timeouts" doc:"How long a request may take. Each before what the API says."`
 	Limits        []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
 	trafficFields `yaml:",inline"`
@@ -66,6 +69,9 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Acts:         d.acts(o, d.Rewrite),
 		Pages:        pages(o, d.Pages),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
+		Waits:        d.Timeouts.waits(),
+		Bulkhead:     d.Bulkhead.bulkhead(),
+		Adaptive:     d.Adaptive.adaptive(),
 		Origin:       o.origin(),
 	}
 	checkVersioning(o, d.Expose)
@@ -147,6 +153,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 	op.To = destinations(w.To)
 	op.Acts = w.answerFields.acts(o, field, &w.trafficFields, w.To != nil)
 	op.Headers = w.Headers.headers(o, join(field, "headers"))
+	op.Waits = w.Timeouts.waits()
 	op.Authenticate = w.Authenticate.authenticate(o, join(field, "authenticate"))
 	if w.Authorize != nil {
 		list := authorizations(w.Authorize)

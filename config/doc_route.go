@@ -17,7 +17,9 @@ type routeDocument struct {
 	Decisions     string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
 	Limits        []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
 	WhenAway      whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
-	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits: for Gatehouse itself, and for its Upstream."`
+	Bulkhead      *ownBulkheadFields    `yaml:"bulkhead" doc:"How much of the requests may wait for the Upstreams at one time, in each Envoy, apart from those of all others. What is not said is as the Upstream says. Shared with others where not said."`
+	Adaptive      *adaptiveFields       `yaml:"adaptive-concurrency" doc:"Bounds the requests under way by what Envoy learns from their latencies; {} takes the usual. Not bounded where not said."`
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
 	trafficFields `yaml:",inline"`
 	answerFields  `yaml:",inline"`
@@ -43,6 +45,9 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match", "match"), Field: "match", Acts: d.answerFields.acts(o, "", &d.trafficFields, d.To != nil)}},
 		Pages:        pages(o, d.Pages),
+		Waits:        d.Timeouts.waits(),
+		Bulkhead:     d.Bulkhead.bulkhead(),
+		Adaptive:     d.Adaptive.adaptive(),
 		Origin:       o.origin(),
 	})
 }

@@ -72,7 +72,7 @@ func edits() []config.Edit {
 		set(gateway.KindRoute, "r0", "match.path-regex", "/y[0-9]+"),
 		set(gateway.KindRoute, "r0", "team", "shop"),
 		set(gateway.KindUpstream, "u1", "timeout", "7s"),
-		set(gateway.KindUpstream, "u1", "balance", "round-robin"),
+		set(gateway.KindUpstream, "u1", "connect-timeout", "2s"),
 		set(gateway.KindUpstream, "u1", "health.path", "/other"),
 		set(gateway.KindUpstream, "u1", "retries.attempts", "7"),
 		set(gateway.KindGateway, "edge", "listeners[other].port", "8082"),

@@ -17,8 +17,10 @@ type endpointsFields struct {
 }
 
 type endpointFields struct {
-	Address endpointAddress `yaml:"address" jsonschema:"required" doc:"IP address or host name and port, or unix:/path for a socket on Envoy's own host. Gatehouse resolves host names, every 5 seconds."`
-	Weight  *int            `yaml:"weight" jsonschema:"minimum=1,maximum=1000000,default=1" doc:"The endpoint's share, relative to the others."`
+	Address  endpointAddress `yaml:"address" jsonschema:"required" doc:"IP address or host name and port, or unix:/path for a socket on Envoy's own host. Gatehouse resolves host names, every 5 seconds."`
+	Weight   *int            `yaml:"weight" jsonschema:"minimum=1,maximum=1000000,default=1" doc:"The endpoint's share, relative to the others."`
+	Priority int             `yaml:"priority" jsonschema:"minimum=0,maximum=127,default=0" doc:"0 comes first. Endpoints of a higher one are used as far as those before are not healthy."`
+	Zone     name            `yaml:"zone" doc:"Where the endpoint runs, as an Envoy's zone is named. Counts where balance says zones: own-first."`
 }
 
 type endpointSourceFields struct {
@@ -82,7 +84,7 @@ func endpointsOf(list []endpointFields, twice func(i int, e gateway.Endpoint)) [
 	var out []gateway.Endpoint
 	seen := map[endpointAddress]bool{}
 	for i, e := range list {
-		endpoint := gateway.Endpoint{Address: string(e.Address), Weight: value(e.Weight, 1)}
+		endpoint := gateway.Endpoint{Address: string(e.Address), Weight: value(e.Weight, 1), Priority: e.Priority, Zone: string(e.Zone)}
 		if e.Address != "" && seen[e.Address] {
 			twice(i, endpoint)
 		}

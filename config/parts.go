@@ -70,4 +70,5 @@ func (w whenAwayFields) whenAway() gateway.WhenAway {
 
 type apiTimeoutFields struct {
 	Authorization duration `yaml:"authorization" doc:"For one call for authorization. The Gateway's where not said."`
+	waitFields    `yaml:",inline"`
 }

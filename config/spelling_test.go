@@ -235,9 +235,32 @@ func (s *speller) upstream(n int) object {
 		o["endpoints"] = s.shuffled([]any{first, object{"address": s.either("[::1]:80", "[0::1]:80")}})
 	}
 	s.choice(o, "balance", "least-request", "random")
+	if s.bool() {
+		balance := object{"method": "maglev", "by": s.either("header.x-user", "header.X-User")}
+		s.choice(balance, "panic", s.either("50%", "50.0%"), "0%")
+		s.choice(balance, "zones", "all", "own-first")
+		o["balance"] = balance
+	}
 	s.choice(o, "timeout", s.either("15s", "15000ms"), "1s")
 	if s.bool() {
+		o["tls"] = object{"names": s.shuffled([]any{"b.bank.test", "*.bank.test"}), "sni": "b.bank.test"}
+	}
+	if s.bool() {
+		eject := object{}
+		s.choice(eject, "errors", 5, 0)
+		s.choice(eject, "for", s.either("30s", "30000ms"), "1m")
+		o["eject"] = eject
+	}
+	if s.bool() {
+		bulkhead := object{}
+		s.choice(bulkhead, "connections", 4096, 7)
+		o["bulkhead"] = bulkhead
+	}
+	if s.bool() {
 		health := object{"path": "/healthz"}
+		if s.bool() {
+			health["statuses"] = s.shuffled([]any{s.either("200", "200-200"), "300-399"})
+		}
 		s.choice(health, "interval", "5s", "1m30s")
 		s.choice(health, "healthy", 2, 3)
 		o["health"] = health
@@ -248,6 +271,8 @@ func (s *speller) upstream(n int) object {
 		s.choice(retries, "budget", s.either("20%", "20.0%"), "12.5%")
 		if s.bool() {
 			retries["on"] = []any{"connect-failure"}
+			retries["statuses"] = s.shuffled([]any{502, 503})
+			retries["backoff"] = object{"base": s.either("100ms", "0s100ms"), "max": "1s"}
 		} else {
 			s.standard(retries, "on", s.shuffled([]any{"connect-failure", "refused-stream", "reset-before-request"}))
 		}

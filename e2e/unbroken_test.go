@@ -29,6 +29,7 @@ func TestUnbroken(t *testing.T) {
 		{"flips", flips},
 		{"reorders", reorders},
 		{"renames", renames},
+		{"settings change", settingsChange},
 		{"routes come and go", routesComeAndGo},
 		{"endpoints scale", endpointsScale},
 		{"endpoints are late", endpointsAreLate},

@@ -45,6 +45,7 @@ type world struct {
 	tune   func(*server.Options) // Changes how the daemon is set up; nil: nothing.
 	server *server.Server
 	envoys map[string]*envoy.Child
+	zones  map[string]string // Of nodes, by their names; none: in no zone.
 	cancel context.CancelFunc
 	ran    chan error
 }
@@ -222,7 +223,9 @@ func (w *world) joinEnvoyWith(fleet, node string, services envoy.Services) *envo
 // launch starts an Envoy by a program.
 func (w *world) launch(binary, fleet, node string, services envoy.Services) *envoy.Child {
 	w.t.Helper()
-	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node), Metrics: w.otlp}
+	settings := envoy.Settings{
+		Fleet: fleet, Node: node, Zone: w.zones[node], Dir: filepath.Join(w.state, node), Metrics: w.otlp,
+	}
 	bootstrap, err := envoy.Prepare(settings, services)
 	if err != nil {
 		w.t.Fatal(err)

@@ -32,6 +32,7 @@ const (
 	FilterCeilingCheck    = "gatehouse.ceiling.check" // Ceilings in front of Checks that spend limits.
 	FilterCeiling         = "gatehouse.ceiling"       // Ceilings in front of rate limit calls.
 	FilterCost            = "gatehouse.cost"          // Takes costs from responses.
+	FilterAdaptive        = "gatehouse.adaptive"      // Bounds requests under way by what is learnt.
 	FilterRateLimitClosed = "gatehouse.ratelimit.closed"
 	FilterRateLimitOpen   = "gatehouse.ratelimit.open"
 	// FilterQuotaMark tells FilterQuota which limit a route has; FilterQuota enforces this Envoy's part of it.

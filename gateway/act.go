@@ -93,7 +93,8 @@ func (a *assembler) act(api *API, op *Operation, r *Route) {
 	if op.To != nil {
 		to, field = op.To, op.Field+".to"
 	}
-	r.Targets = a.targets(api, to, field)
+	r.Targets = a.separate(api, a.targets(api, to, field))
+	a.checkHashKeys(api, r, field)
 	field = "mirror"
 	if op.Mirror != nil {
 		field = at(field)

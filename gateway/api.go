@@ -39,6 +39,9 @@ type API struct {
 	Pages        []Page  `json:",omitempty"`
 	Acts
 	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
+	Waits      Waits         `json:",omitzero"`
+	Bulkhead   *Bulkhead     `json:",omitempty"` // Its own, in place of what it shares with others; what is 0 as the Upstream says.
+	Adaptive   *Adaptive     `json:",omitempty"` // nil: nothing is learnt.
 	Operations []Operation
 	Origin     Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
@@ -122,6 +125,7 @@ type Operation struct {
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
+	Waits        Waits            `json:",omitzero"` // Each before the API's.
 	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".

@@ -23,7 +23,7 @@ func Assemble(docs *Documents, reduce Reduce) (*Revision, Faults) {
 // AssembleAfter is Assemble for documents of which most may be those of prev, the same values in memory: what they became
 // then, they become again. prev may be nil.
 func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, Faults) {
-	a := &assembler{docs: docs, reduce: reduce, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}}
+	a := &assembler{docs: docs, reduce: reduce, hash: newHasher(), parts: map[*API]*part{}, around: map[*Gateway]around{}, separated: map[separated]*Upstream{}}
 	if prev != nil {
 		a.before, a.importedBefore = prev.parts, prev.imported
 	}
@@ -79,6 +79,7 @@ type assembler struct {
 	parts          map[*API]*part // What they become now, of those without faults.
 	named          []reference    // What the API at hand has referred to so far.
 	around         map[*Gateway]around
+	separated      map[separated]*Upstream
 }
 
 // objects finds objects by their names.

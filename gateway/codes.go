@@ -65,6 +65,7 @@ const (
 	CodeWindow      Code = "GH227" // A window of a limit that cannot be counted.
 	CodeCost        Code = "GH228" // A cost that nobody could tell.
 	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
+
 )
 
 // Codes of faults in what requests are told apart by, and in what becomes of them.
@@ -73,6 +74,11 @@ const (
 	CodeRewrite Code = "GH241" // A new path that cannot be made of the one that was asked for.
 	CodeAct     Code = "GH242" // Two things that a request cannot both be met with, or none.
 	CodePage    Code = "GH243" // A body that Envoys cannot give by themselves.
+
+	CodeHashKey        Code = "GH255" // Upstreams of one route that choose endpoints by different things.
+	CodeUpstreamName   Code = "GH256" // Endpoints by TLS of which nothing says who they are.
+	CodeIdentity       Code = "GH257" // A Certificate that is shown to endpoints and does not exist, or is another team's.
+	CodeNeverPreferred Code = "GH258" // Endpoints that would never be used.
 )
 
 // Codes of faults in policies.

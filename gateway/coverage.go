@@ -12,6 +12,7 @@ import (
 // checkTLS finds listeners that name certificates that do not exist, and redirects that lead nowhere.
 func (a *assembler) checkTLS(rev *Revision) {
 	known := byName(rev.Certificates, func(c *Certificate) string { return c.Name })
+	a.checkIdentities(rev.Upstreams, known)
 	for _, g := range rev.Gateways {
 		object := Ref{Kind: KindGateway, Name: g.Name}
 		for i := range g.Listeners {

@@ -19,6 +19,9 @@ const MaxEndpointWeight = 1_000_000
 type Endpoint struct {
 	Address string // "IP:port", "unix:/path" for a socket on the Envoy's host, or "host:port" until it is resolved.
 	Weight  int    // Relative to the other endpoints; at least 1.
+	// Priority 0 comes first; those of a higher one are used as far as the ones before are not healthy.
+	Priority int    `json:",omitempty"`
+	Zone     string `json:",omitempty"` // Where it runs; empty: nobody said.
 }
 
 // Discovery says how the endpoints of an Upstream are learnt while the daemon runs. At most one field is set.
@@ -104,13 +107,16 @@ func hostCharacter(r rune) bool {
 }
 
 // CanonicalEndpoints returns endpoints in one order, each address once with its weights added up, so that equal sets are
-// equal to the byte. A weight below 1 counts as 1.
+// equal to the byte. A weight below 1 counts as 1; of several priorities of one address the first counts.
 func CanonicalEndpoints(list []Endpoint) []Endpoint {
 	out := make([]Endpoint, 0, len(list))
 	for _, e := range list {
-		out = append(out, Endpoint{Address: e.Address, Weight: max(1, e.Weight)})
+		e.Weight = max(1, e.Weight)
+		out = append(out, e)
 	}
-	slices.SortFunc(out, func(a, b Endpoint) int { return cmp.Compare(a.Address, b.Address) })
+	slices.SortFunc(out, func(a, b Endpoint) int {
+		return cmp.Or(cmp.Compare(a.Address, b.Address), cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Zone, b.Zone))
+	})
 	merged := out[:0]
 	for _, e := range out {
 		if last := len(merged) - 1; last >= 0 && merged[last].Address == e.Address {

@@ -60,58 +60,6 @@ type Timeouts struct {
 	Limits        time.Duration // For one rate limit call.
 }
 
-// Upstream is a group of endpoints that serve the same thing. It becomes an Envoy cluster.
-type Upstream struct {
-	Name           string
-	Endpoints      []Endpoint // As written, or as the watched file says when the documents are loaded.
-	Discovery      *Discovery `json:",omitempty"` // nil: the endpoints are written out.
-	Balance        Balance
-	Protocol       Protocol
-	Health         *Health // nil: endpoints are taken to be healthy.
-	Timeout        time.Duration
-	ConnectTimeout time.Duration
-	Retries        *Retries // nil: never retried.
-	Series         bool     `json:",omitempty"` // Envoys count it apart from the others.
-	Team           string   `json:"-"`          // Empty: the platform.
-	Shared         bool     `json:"-"`          // Whether APIs of other teams may use it.
-	Origin         Origin   `json:"-"`
-}
-
-// Balance is how an Upstream's next endpoint is chosen.
-type Balance string
-
-// The ways to balance; they are Envoy's cluster lb_policy in our spelling.
-const (
-	RoundRobin   Balance = "round-robin"
-	LeastRequest Balance = "least-request"
-	Random       Balance = "random"
-)
-
-// Protocol is what an Upstream speaks.
-type Protocol string
-
-// The protocols of an Upstream.
-const (
-	HTTP1 Protocol = "http1"
-	HTTP2 Protocol = "http2"
-)
-
-// Health is an active HTTP health check: GET Path, healthy on 200.
-type Health struct {
-	Path      string
-	Interval  time.Duration
-	Timeout   time.Duration
-	Healthy   int // Successes in a row before an endpoint is used again.
-	Unhealthy int // Failures in a row before it is left out.
-}
-
-// Retries of a failed request.
-type Retries struct {
-	Attempts int      // Beyond the first, for one request.
-	Budget   float64  // Percent of active requests that may be retries at any time.
-	On       []string // Envoy's retry_on conditions.
-}
-
 // Issuer issues tokens (JWT) that Envoy verifies against its key set.
 type Issuer struct {
 	Name      string

@@ -10,4 +10,12 @@ type Observed struct {
 	KeySets map[string][]byte
 	// Certificates are what the files of Certificates hold now, by the Certificate's name.
 	Certificates map[string]KeyPair
+	// Roots are the authorities that the daemon's system trusts; empty where no Upstream is verified by them.
+	Roots Roots
+}
+
+// Roots are authorities that a system trusts.
+type Roots struct {
+	PEM  []byte
+	File string // Where they were read, an absolute path on the daemon's host.
 }

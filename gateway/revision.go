@@ -90,6 +90,8 @@ type Route struct {
 	WhenAway       WhenAway
 	Timeouts       Timeouts // The Gateway's, or the API's own.
 	Headers        Headers  // Of the operation over the API over the Gateway.
+	Waits          Waits    // Of the operation over the API.
+	Adaptive       *Adaptive
 	Allow          []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.

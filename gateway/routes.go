@@ -144,6 +144,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
+	r.Waits, r.Adaptive = op.Waits.Over(api.Waits), api.Adaptive
 	a.act(api, op, &r)
 	auth, field := api.Authenticate, "authenticate"
 	if op.Authenticate != nil {

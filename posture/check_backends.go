@@ -11,6 +11,9 @@ import (
 
 func plainUpstream(r *review) {
 	for _, u := range r.Revision.Upstreams {
+		if u.TLS != nil {
+			continue
+		}
 		if u.Discovery != nil && u.Discovery.SRV != "" {
 			r.upstream(u, "endpoints", "%s sends plain HTTP to the hosts of %s", u.Name, u.Discovery.SRV)
 		}
@@ -19,6 +22,14 @@ func plainUpstream(r *review) {
 				r.upstream(u, fmt.Sprintf("endpoints[%d]", i), "%s sends plain HTTP to %s", u.Name, e.Address)
 				break
 			}
+		}
+	}
+}
+
+func unverified(r *review) {
+	for _, u := range r.Revision.Upstreams {
+		if u.TLS != nil && u.TLS.Unverified {
+			r.upstream(u, "tls.verify", "%s believes whoever answers at its endpoints", u.Name)
 		}
 	}
 }

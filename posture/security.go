@@ -141,12 +141,17 @@ func backends() []Rule {
 		{
 			ID: "GS040", Title: "Plain HTTP to another host", Severity: Warning, check: plainUpstream,
 			Why: "Requests, with their tokens, travel to the endpoint in the clear.",
-			Fix: "Keep the way to the endpoint on a network that nobody else can read, or put the endpoint beside the Envoy",
+			Fix: "Write `tls`, keep the way to the endpoint on a network that nobody else can read, or put the endpoint beside the Envoy",
 		},
 		{
 			ID: "GS041", Title: "A team reaches a socket of the Envoy's host", Severity: High, check: teamsSocket,
 			Why: "The Upstream of a team leads to a Unix socket on the host of the Envoys, where other services trust whoever can open it.",
 			Fix: "Give the endpoint an IP address, or let the platform own the Upstream",
+		},
+		{
+			ID: "GS042", Title: "Endpoints need not prove who they are", Severity: High, check: unverified,
+			Why: "With `tls: {verify: nothing-at-all}` whoever gets between an Envoy and an endpoint reads and writes the requests, with their tokens.",
+			Fix: "Write `tls: {ca: FILE, names: [HOST]}`",
 		},
 	}
 }

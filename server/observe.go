@@ -51,6 +51,19 @@ func observe(rev *gateway.Revision, from files, before *compiled) (now *gateway.
 	if from.Learnt != nil {
 		now.Endpoints, now.KeySets = from.Learnt.Endpoints, from.Learnt.KeySets
 	}
+	for _, u := range rev.Upstreams {
+		if !u.TLS.TrustsSystem() {
+			continue
+		}
+		var ok bool
+		if now.Roots, ok = observed.Roots(); !ok {
+			faults = append(faults, gateway.Fault{
+				Code: gateway.CodeFile, Place: u.Origin.At("tls"), Field: "tls", Object: gateway.Ref{Kind: gateway.KindUpstream, Name: u.Name}, Team: u.Team,
+				Message: "this system has no file of authorities that it trusts: write tls: {ca: FILE}",
+			})
+		}
+		break
+	}
 	return now, kept, append(faults, gateway.CheckCoverage(rev, pairs)...)
 }
 

@@ -70,7 +70,7 @@ func (t *Table) Observe(observed *gateway.Observed) (*Table, error) {
 		}
 		var changes []cache.Item
 		for _, m := range res.Changes(before) {
-			changes = append(changes, cache.Item{Message: m})
+			changes = append(changes, cache.Item{Message: m, Zoned: res.Zoned(m)})
 		}
 		snapshot, err := t.snapshots[fleet].With(changes)
 		if err != nil {
@@ -98,7 +98,7 @@ func (t *Table) Awaited(rev *gateway.Revision, observed *gateway.Observed) bool 
 func items(res *translate.Resources) []cache.Item {
 	var out []cache.Item
 	add := func(name string, m proto.Message) {
-		item := cache.Item{Message: m}
+		item := cache.Item{Message: m, Zoned: res.Zoned(m)}
 		if place, ok := res.Origins[name]; ok {
 			item.Origin = place.String()
 		}

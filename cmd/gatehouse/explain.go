@@ -123,6 +123,9 @@ func table(w io.Writer, a *admin.Answer) {
 	}
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
+		for _, setting := range u.Settings {
+			line("", "%s", setting)
+		}
 	}
 	for _, told := range [][2]string{
 		{"path", a.Path},

@@ -38,7 +38,7 @@ once and without an entry.`,
 		Args: unknownVerb,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(k.newList(), k.newGet(), newUpstreamAdd(env), k.newSet(), k.newRemove())
+	c.AddCommand(k.newList(), k.newGet(), newUpstreamAdd(env), newUpstreamHealth(env), k.newSet(), k.newRemove())
 	return c
 }
 

@@ -46,7 +46,7 @@ func NewAuthority() (Authority, error) {
 	return Authority{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), certificate: template, key: key}, nil
 }
 
-// Client returns a certificate of a client with its key.
+// Client returns a certificate of a client, or of a server, with its key.
 func (a Authority) Client(c Client) (tls.Certificate, error) {
 	key, err := newKey(0)
 	if err != nil {
@@ -59,7 +59,7 @@ func (a Authority) Client(c Client) (tls.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: c.Common}, DNSNames: c.DNS, URIs: c.URIs,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {

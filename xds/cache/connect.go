@@ -120,6 +120,7 @@ func introduce(ctx context.Context, id identity, node *corev3.Node, now time.Tim
 	n.Warning = envoy.TooOld(n.Envoy)
 	n.Admin = node.GetMetadata().GetFields()[envoy.KeyAdmin].GetStringValue()
 	n.Bootstrap = node.GetMetadata().GetFields()[envoy.KeyBootstrap].GetStringValue()
+	n.Zone = node.GetLocality().GetZone()
 	n.Labels = labels(node.GetMetadata().GetFields()[envoy.KeyLabels].GetStructValue().GetFields())
 	return n
 }

@@ -153,7 +153,7 @@ func (s *session) refused(ctx context.Context, r *reply) {
 
 // use gives the stream the present snapshot of its node, if that is another one, and sends again what is to be retried.
 func (s *session) use() []output {
-	next := s.server.snapshot(s.id)
+	next := s.server.snapshot(s.id).inZone(s.node.Zone)
 	if !s.secret {
 		next = next.withoutSecrets()
 	}

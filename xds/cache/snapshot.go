@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -25,6 +26,8 @@ type Item struct {
 	Message proto.Message
 	// Origin is where the resource comes from, as file:line of a document, shown when an Envoy refuses it.
 	Origin string
+	// Zoned are the forms of Message for nodes of a zone, by its name; nil: all nodes get Message.
+	Zoned map[string]proto.Message
 }
 
 // Resource is one immutable resource of a Snapshot, marshalled once for all nodes.
@@ -39,6 +42,7 @@ type Resource struct {
 	endpoints string                // of a cluster of type EDS: the name of its endpoints' resource
 	unknown   bool                  // of endpoints: a list without a group, which stands in for what nobody knows
 	eased     bool                  // of such a cluster: it waits for nothing else before it is warm
+	zoned     map[string]*Resource  // its forms for nodes of a zone
 	routes    func() destinations   // of a route configuration or virtual host: read once, when they are needed
 }
 
@@ -66,8 +70,9 @@ type Snapshot struct {
 	revision string
 	version  string
 	sets     [kinds]set
-	hosts    map[string][]string // route configuration -> names of its virtual hosts, sorted
-	bare     *Snapshot           // the same without secrets; nil where it has none
+	hosts    map[string][]string  // route configuration -> names of its virtual hosts, sorted
+	bare     *Snapshot            // the same without secrets; nil where it has none
+	zones    map[string]*Snapshot // the same for nodes of a zone; none: as it is
 }
 
 // NewSnapshot marshals and hashes the resources of a fleet. The revision is a label that is passed on to Nodes and to
@@ -160,6 +165,7 @@ func (s *Snapshot) seal() {
 		slices.Sort(names)
 	}
 	s.strip()
+	s.placing()
 }
 
 // seal derives the version of a set whose names are in order.
@@ -167,7 +173,11 @@ func (all *set) seal() {
 	sum := sha256.New()
 	var line []byte
 	for _, name := range all.names {
-		line = append(append(strconv.AppendQuote(line[:0], name), ' '), all.byName[name].Version...)
+		r := all.byName[name]
+		line = append(append(strconv.AppendQuote(line[:0], name), ' '), r.Version...)
+		for _, zone := range slices.Sorted(maps.Keys(r.zoned)) {
+			line = append(append(strconv.AppendQuote(line, zone), ' '), r.zoned[zone].Version...)
+		}
 		sum.Write(append(line, '\n'))
 	}
 	all.version = hex.EncodeToString(sum.Sum(nil)[:versionBytes])
@@ -193,6 +203,16 @@ func newResource(k kind, item Item) (*Resource, error) {
 		return nil, err
 	}
 	r.Origin, r.message = item.Origin, item.Message
+	for zone, m := range item.Zoned {
+		form, err := newResource(k, Item{Message: m, Origin: item.Origin})
+		if err != nil {
+			return nil, err
+		}
+		if r.zoned == nil {
+			r.zoned = map[string]*Resource{}
+		}
+		r.zoned[zone] = form
+	}
 	if k == routeConfigs || k == virtualHosts {
 		r.routes = sync.OnceValue(func() destinations { return destinationsOf(item.Message) })
 	}

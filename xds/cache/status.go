@@ -24,6 +24,7 @@ type Node struct {
 	Envoy     string            // Envoy's version, such as 1.40.0
 	Bootstrap string            // version of the bootstrap, from the node's metadata
 	Admin     string            // path of its admin socket on its own machine, by its own word
+	Zone      string            // from its locality; "" if none
 	Labels    map[string]string // from the node's metadata; shared, never changed; nil if none
 
 	// Warning says what is to be minded about it: that its Envoy is too old; "" for nothing.

@@ -41,5 +41,7 @@ func (s *Snapshot) With(items []Item) (*Snapshot, error) {
 		}
 	}
 	next.sealWhole()
+	next.strip()
+	next.placing()
 	return &next, nil
 }

@@ -54,6 +54,7 @@ type Upstream struct {
 	Cluster   string   `json:"cluster"`
 	Weight    int      `json:"weight"`
 	Endpoints []string `json:"endpoints"`
+	Settings  []string `json:"settings,omitempty"` // How requests go there, one thing in each.
 }
 
 // Rejected is a route that was considered before the one that answers, and the condition that failed.
@@ -248,7 +249,7 @@ func describe(a *Answer, r *gateway.Route) {
 		a.Action, a.Why = "answer 404", r.Object.String()+" has no operation for this path, and refuses what it does not list"
 	}
 	for _, t := range r.Targets {
-		u := Upstream{Name: t.Upstream.Name, Cluster: translate.ClusterName(t.Upstream), Weight: t.Weight}
+		u := Upstream{Name: t.Upstream.Name, Cluster: translate.ClusterName(t.Upstream), Weight: t.Weight, Settings: settings(r, t.Upstream)}
 		for _, e := range t.Upstream.Endpoints {
 			u.Endpoints = append(u.Endpoints, e.Address)
 		}

@@ -7,28 +7,46 @@ import (
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 )
 
-// InlineKeys puts the certificates and private keys of the listeners, which a static bootstrap names by their files, into the
-// bootstrap itself. read returns a file's content. The error names the file and never its content.
+// InlineKeys puts the certificates and private keys of listeners and clusters, which a static bootstrap names by their files, into
+// the bootstrap itself. read returns a file's content. The error names the file and never its content.
 func InlineKeys(bootstrap *bootstrapv3.Bootstrap, read func(path string) ([]byte, error)) error {
 	for _, l := range bootstrap.GetStaticResources().GetListeners() {
 		for _, chain := range l.GetFilterChains() {
-			if err := inlineKeys(chain.GetTransportSocket(), read); err != nil {
+			if err := inlineKeys(chain.GetTransportSocket(), &tlsv3.DownstreamTlsContext{}, read); err != nil {
 				return fmt.Errorf("listener %s: %w", l.GetName(), err)
 			}
+		}
+	}
+	for _, c := range bootstrap.GetStaticResources().GetClusters() {
+		if err := inlineKeys(c.GetTransportSocket(), &tlsv3.UpstreamTlsContext{}, read); err != nil {
+			return fmt.Errorf("cluster %s: %w", c.GetName(), err)
 		}
 	}
 	return nil
 }
 
-func inlineKeys(socket *corev3.TransportSocket, read func(path string) ([]byte, error)) error {
-	context := &tlsv3.DownstreamTlsContext{}
+// tlsContext is what a TLS socket of a listener or of a cluster holds.
+type tlsContext interface {
+	proto.Message
+	GetCommonTlsContext() *tlsv3.CommonTlsContext
+}
+
+func inlineKeys(socket *corev3.TransportSocket, context tlsContext, read func(path string) ([]byte, error)) error {
 	if !socket.GetTypedConfig().MessageIs(context) {
 		return nil
 	}
 	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
 		return fmt.Errorf("read the TLS socket: %w", err)
+	}
+	if ca := context.GetCommonTlsContext().GetValidationContext().GetTrustedCa(); ca.GetFilename() != "" {
+		text, err := read(ca.GetFilename())
+		if err != nil {
+			return err
+		}
+		ca.Specifier = &corev3.DataSource_InlineBytes{InlineBytes: text}
 	}
 	for _, c := range context.GetCommonTlsContext().GetTlsCertificates() {
 		name := c.GetPrivateKey().GetFilename()

@@ -46,6 +46,9 @@ func Static(res *translate.Resources, settings envoy.Settings, services envoy.Se
 	for i, c := range res.Clusters {
 		c = proto.CloneOf(c)
 		inline(c, res.Endpoints[i])
+		if err := inlineUpstreamTLS(c.GetTransportSocket(), res); err != nil {
+			return nil, fmt.Errorf("render cluster %s: %w", c.Name, err)
+		}
 		static.Clusters = append(static.Clusters, c)
 	}
 	for _, l := range res.Listeners {
@@ -117,7 +120,35 @@ func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources)
 	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
 		return fmt.Errorf("read the TLS socket: %w", err)
 	}
-	common := context.GetCommonTlsContext()
+	if err := inlineSecrets(context.GetCommonTlsContext(), res); err != nil {
+		return err
+	}
+	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
+		return fmt.Errorf("write the TLS socket: %w", err)
+	}
+	return nil
+}
+
+// inlineUpstreamTLS does the same for the socket of a cluster.
+func inlineUpstreamTLS(socket *corev3.TransportSocket, res *translate.Resources) error {
+	if socket == nil {
+		return nil
+	}
+	context := &tlsv3.UpstreamTlsContext{}
+	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
+		return fmt.Errorf("read the TLS socket: %w", err)
+	}
+	if err := inlineSecrets(context.GetCommonTlsContext(), res); err != nil {
+		return err
+	}
+	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
+		return fmt.Errorf("write the TLS socket: %w", err)
+	}
+	return nil
+}
+
+// inlineSecrets puts certificates and authorities in place of the names by which they are delivered.
+func inlineSecrets(common *tlsv3.CommonTlsContext, res *translate.Resources) error {
 	for _, wanted := range common.GetTlsCertificateSdsSecretConfigs() {
 		i := slices.IndexFunc(res.Certificates, func(c translate.Certificate) bool { return c.Name == wanted.GetName() })
 		if i < 0 {
@@ -126,15 +157,27 @@ func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources)
 		common.TlsCertificates = append(common.TlsCertificates, res.Certificates[i].FileSecret().GetTlsCertificate())
 	}
 	common.TlsCertificateSdsSecretConfigs = nil
-	if wanted := common.GetValidationContextSdsSecretConfig(); wanted != nil {
-		i := slices.IndexFunc(res.Authorities, func(a translate.Authorities) bool { return a.Name == wanted.GetName() })
+	authorities := func(name string) (*tlsv3.CertificateValidationContext, error) {
+		i := slices.IndexFunc(res.Authorities, func(a translate.Authorities) bool { return a.Name == name })
 		if i < 0 {
-			return fmt.Errorf("the authorities %s are not there", wanted.GetName())
+			return nil, fmt.Errorf("the authorities %s are not there", name)
 		}
-		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: res.Authorities[i].Secret().GetValidationContext()}
+		return res.Authorities[i].FileSecret().GetValidationContext(), nil
 	}
-	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
-		return fmt.Errorf("write the TLS socket: %w", err)
+	if wanted := common.GetValidationContextSdsSecretConfig(); wanted != nil {
+		trusted, err := authorities(wanted.GetName())
+		if err != nil {
+			return err
+		}
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: trusted}
+	}
+	if both := common.GetCombinedValidationContext(); both != nil {
+		trusted, err := authorities(both.GetValidationContextSdsSecretConfig().GetName())
+		if err != nil {
+			return err
+		}
+		trusted.MatchTypedSubjectAltNames = both.GetDefaultValidationContext().GetMatchTypedSubjectAltNames()
+		common.ValidationContextType = &tlsv3.CommonTlsContext_ValidationContext{ValidationContext: trusted}
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ func (b *builder) act(out *routev3.Route, r *gateway.Route) {
 		respond(out, r.Respond)
 	default:
 		out.Action = &routev3.Route_Route{Route: b.forward(r)}
+		retryByMethod(out, r)
 	}
 }
 
@@ -113,7 +114,7 @@ func (b *builder) shared(out *routev3.RouteAction, r *gateway.Route) *routev3.We
 	weight := func(own, _, _ int) uint32 { return uint32(own) }
 	if r.Split != nil {
 		targets = slices.SortedFunc(slices.Values(targets), func(x, y gateway.Target) int { return strings.Compare(x.Upstream.Name, y.Upstream.Name) })
-		out.HashPolicy = append(out.HashPolicy, splitBy(r.Split))
+		out.HashPolicy = append([]*routev3.RouteAction_HashPolicy{splitBy(r.Split)}, out.HashPolicy...)
 		weighted.RandomValueSpecifier = &routev3.WeightedCluster_UseHashPolicy{UseHashPolicy: wrapperspb.Bool(true)}
 		weight = func(own, before, all int) uint32 {
 			border := func(sum int) uint64 { return uint64(sum) * shares / uint64(all) }

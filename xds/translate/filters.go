@@ -43,6 +43,7 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 		off(envoy.FilterRateLimitClosed, rateLimit(g, gateway.Closed)),
 		off(envoy.FilterRateLimitOpen, rateLimit(g, gateway.Open)),
 		off(envoy.FilterCost, noCosts()),
+		off(envoy.FilterAdaptive, adaptive()),
 		on(envoy.FilterRouter, &routerv3.Router{}),
 	}
 }

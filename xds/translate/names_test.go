@@ -91,11 +91,35 @@ func randomUpstream(t *rapid.T) *gateway.Upstream {
 	}
 	if rapid.Bool().Draw(t, "health") {
 		u.Health = &gateway.Health{
-			Path: rapid.SampledFrom([]string{"/", "/healthz"}).Draw(t, "health path"), Interval: time.Second, Timeout: time.Second,
+			Check: gateway.HealthHTTP, Path: rapid.SampledFrom([]string{"/", "/healthz"}).Draw(t, "health path"), Interval: time.Second, Timeout: time.Second,
 			Healthy: rapid.IntRange(1, 2).Draw(t, "healthy"), Unhealthy: 3,
 		}
 	}
+	if rapid.Bool().Draw(t, "tls") {
+		u.TLS = &gateway.UpstreamTLS{
+			Authority: rapid.SampledFrom([][]byte{nil, []byte("a"), []byte("b")}).Draw(t, "authority"),
+			Names:     rapid.SampledFrom([][]string{{"a.test"}, {"*.test", "b.test"}}).Draw(t, "names"),
+			SNI:       rapid.SampledFrom([]string{"", "a.test"}).Draw(t, "sni"),
+			Identity:  rapid.SampledFrom([]string{"", "client"}).Draw(t, "identity"),
+			Minimum:   rapid.SampledFrom([]gateway.TLSVersion{gateway.TLS12, gateway.TLS13}).Draw(t, "minimum"),
+		}
+	}
 	return u
+}
+
+// randomManners draws the settings of an upstream that are about its endpoints' health, bounds and connections.
+func randomManners(t *rapid.T, u *gateway.Upstream) {
+	u.Connections.Idle = rapid.SampledFrom([]time.Duration{time.Second, time.Minute}).Draw(t, "idle")
+	u.Bulkhead = gateway.Bulkhead{
+		Connections: rapid.IntRange(1, 2).Draw(t, "connections"), PerEndpoint: rapid.IntRange(0, 2).Draw(t, "per endpoint"), Pending: 1, Requests: 1,
+	}
+	u.Balancing.OwnZone = rapid.Bool().Draw(t, "own zone")
+	u.Balancing.By = rapid.SampledFrom([]*gateway.HashKey{nil, {Source: gateway.HashAddress}}).Draw(t, "by")
+	u.Ejection = rapid.SampledFrom([]*gateway.Ejection{nil, {Errors: 1}, {Errors: 1, SuccessRate: true}}).Draw(t, "ejection")
+	panics := rapid.SampledFrom([]float64{0, 20}).Draw(t, "panic")
+	if rapid.Bool().Draw(t, "panics") {
+		u.Balancing.Panic = &panics
+	}
 }
 
 // TestClusterNames holds that two upstreams have one cluster name exactly where their clusters are equal: a cluster that
@@ -106,7 +130,7 @@ func TestClusterNames(t *testing.T) {
 		a := randomUpstream(t)
 		b := *a
 		redrawn := randomUpstream(t)
-		switch rapid.IntRange(0, 7).Draw(t, "part") {
+		switch rapid.IntRange(0, 9).Draw(t, "part") {
 		case 0:
 			b.Endpoints = redrawn.Endpoints
 		case 1:
@@ -121,6 +145,12 @@ func TestClusterNames(t *testing.T) {
 			b.Retries = redrawn.Retries
 		case 6:
 			b.Health = redrawn.Health
+		case 7:
+			b.TLS = redrawn.TLS
+		case 8:
+			randomManners(t, a)
+			b = *a
+			randomManners(t, &b)
 		default:
 			b = *redrawn
 		}

@@ -8,11 +8,8 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
-	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -20,9 +17,6 @@ import (
 
 // maxCheckBody is how much of a body a policy may see, in bytes; what is longer arrives cut off, and says so.
 const maxCheckBody = 64 << 10
-
-// otherHostTries is how often a retry draws again when it got an endpoint that has failed the request already.
-const otherHostTries = 5
 
 // newRoute returns the Envoy route of one of ours.
 func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
@@ -80,14 +74,8 @@ func direct(out *routev3.Route, p gateway.Problem) {
 
 // forward returns where a route's requests go. The base is taken off: an upstream sees the paths of its contract.
 func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
-	out := &routev3.RouteAction{}
-	for _, t := range r.Targets {
-		u := t.Upstream
-		out.Timeout = durationpb.New(max(u.Timeout, out.GetTimeout().AsDuration()))
-		if out.RetryPolicy == nil && u.Retries != nil {
-			out.RetryPolicy = retryPolicy(u.Retries)
-		}
-	}
+	out := &routev3.RouteAction{HashPolicy: hashPolicy(r.HashKey())}
+	waits(out, r)
 	if len(r.Targets) == 1 {
 		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)}
 	} else {
@@ -96,21 +84,6 @@ func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	out.RequestMirrorPolicies = b.mirrors(r)
 	rewrite(out, r)
 	return out
-}
-
-// retryPolicy returns how requests are tried again: on another endpoint than the one that failed, where there is one.
-func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
-	return &routev3.RetryPolicy{
-		RetryOn:    strings.Join(r.On, ","),
-		NumRetries: wrapperspb.UInt32(uint32(r.Attempts)),
-		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
-			Name: "envoy.retry_host_predicates.previous_hosts",
-			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{
-				TypedConfig: packed(&previoushostsv3.PreviousHostsPredicate{}),
-			},
-		}},
-		HostSelectionRetryMaxAttempts: otherHostTries,
-	}
 }
 
 // perFilter returns what a route asks of each filter. A filter that is not named here stays as the listener has it: off, or,
@@ -159,6 +132,9 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	}
 	if costs := costHeaders(r); costs != nil {
 		set(envoy.FilterCost, costs)
+	}
+	if r.Adaptive != nil {
+		set(envoy.FilterAdaptive, adaptiveOn(r.Adaptive))
 	}
 	return out
 }

@@ -49,10 +49,20 @@ func (c Certificate) secret(chain, key *corev3.DataSource) *tlsv3.Secret {
 	}}
 }
 
-// Authorities are those who may have issued the certificates of a listener's clients.
+// Authorities are those who may have issued the certificates of a listener's clients, or of an upstream's endpoints.
 type Authorities struct {
 	Name string
 	PEM  []byte
+	File string // On the daemon's host, where they are the system's; empty: they stand in no file of their own.
+}
+
+// FileSecret returns them by the path of their file where they have one.
+func (a Authorities) FileSecret() *tlsv3.Secret {
+	out := a.Secret()
+	if a.File != "" {
+		out.GetValidationContext().TrustedCa = &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: a.File}}
+	}
+	return out
 }
 
 // Secret returns the resource by which Envoys get them (SDS). There is nothing secret in it.

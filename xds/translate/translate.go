@@ -73,7 +73,6 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	if observed != nil {
 		b.pairs = observed.Certificates
 	}
-	out.addCertificates(b, rev)
 	var routes []*gateway.Route
 	for _, r := range rev.Routes {
 		if r.Gateway.Fleet != fleet {
@@ -85,6 +84,8 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 		}
 	}
 	out.addUpstreams(b, rev, routes)
+	out.addTrust(b)
+	out.addCertificates(b, rev)
 	faults := out.addTokens(b, routes)
 	if prev != nil {
 		out.keepRequirements(b, prev)
@@ -196,7 +197,7 @@ func (out *Resources) addRoutes(b *builder, name string, hosts []*placedHost) ga
 	return faults
 }
 
-// addCertificates adds the certificates that the fleet's listeners name, each once.
+// addCertificates adds the certificates that the fleet's listeners and clusters name, each once.
 func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 	used := map[string]bool{}
 	for _, g := range rev.Gateways {
@@ -209,7 +210,7 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 		}
 	}
 	for _, c := range rev.Certificates {
-		if pair, ok := b.pairs[c.Name]; ok && used[c.Name] {
+		if pair, ok := b.pairs[c.Name]; ok && (used[c.Name] || out.showsToEndpoints(c.Name)) {
 			out.Certificates = append(out.Certificates, Certificate{Name: c.Name, Pair: pair})
 			out.Origins[c.Name] = c.Origin.At("")
 		}

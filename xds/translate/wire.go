@@ -33,11 +33,18 @@ func ClusterName(u *gateway.Upstream) string {
 	settings := *u
 	settings.Endpoints, settings.Discovery = nil, nil
 	settings.Timeout, settings.Retries = 0, nil // These belong to the route; only the budget is the cluster's.
-	var budget *float64                         // A budget of nothing is not the same as none.
+	settings.Balancing.By, settings.Balancing.OwnZone = nil, false
+	if u.TLS != nil { // Whom it believes comes by SDS; only whether these are its own is the cluster's.
+		t := *u.TLS
+		t.Authority = nil
+		settings.TLS = &t
+	}
+	own := u.TLS != nil && len(u.TLS.Authority) > 0
+	var budget *float64 // A budget of nothing is not the same as none.
 	if u.Retries != nil {
 		budget = &u.Retries.Budget
 	}
-	return u.Name + "~" + gateway.ContentHash([]any{settings, budget})[:clusterHash]
+	return u.Name + "~" + gateway.ContentHash([]any{settings, budget, own})[:clusterHash]
 }
 
 // ListenerName returns the name of a listener and of its route configuration. It holds no slash, as Envoy reads the part of
