@@ -40,6 +40,7 @@ type Listener struct {
 	Port    int
 	Hosts   []string // Exact names, "*.suffix" or "*"; never empty after Assemble.
 
+	Bounds   Bounds       `json:",omitzero"` // As written; see StandardBounds.
 	TLS      *ListenerTLS // nil: plain HTTP.
 	Redirect *Redirect    // nil: requests are served; never set beside TLS.
 }

@@ -89,6 +89,9 @@ func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listener
 		}
 		for _, f := range chain.Filters {
 			manager := &hcmv3.HttpConnectionManager{}
+			if !f.GetTypedConfig().MessageIs(manager) {
+				continue
+			}
 			if err := f.GetTypedConfig().UnmarshalTo(manager); err != nil {
 				return l, fmt.Errorf("read the connection manager: %w", err)
 			}

@@ -38,6 +38,8 @@ func cluster(u *gateway.Upstream) *clusterv3.Cluster {
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource(endpointsTimeout)},
 		ConnectTimeout:       durationpb.New(u.ConnectTimeout),
 		CircuitBreakers:      circuitBreakers(u.Retries),
+
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(clusterBuffer),
 	}
 	switch u.Balance {
 	case gateway.RoundRobin:

@@ -1,8 +1,6 @@
 package translate
 
 import (
-	"time"
-
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -20,15 +18,6 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// Bounds of every connection from outside, after Envoy's own advice for edge proxies.
-const (
-	headersTimeout = 10 * time.Second
-	idleTimeout    = 5 * time.Minute
-	maxStreams     = 100
-	streamWindow   = 64 << 10
-	connWindow     = 1 << 20
-)
-
 // envoyHeaders begins the names of headers by which Envoys tell one another something: time limits, retries, the path before
 // a rewrite, that a failed authorization let a request through.
 const envoyHeaders = "x-envoy-"
@@ -41,6 +30,8 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 		Name:       name,
 		Address:    socketAddress(l.Address, uint32(l.Port)),
 		StatPrefix: name,
+
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(boundsOf(l).Buffer)),
 	}
 	if g.Trust.ProxyProtocol {
 		out.ListenerFilters = []*listenerv3.ListenerFilter{{
@@ -68,10 +59,10 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 func filterChain(g *gateway.Gateway, l *gateway.Listener, name string) *listenerv3.FilterChain {
 	return &listenerv3.FilterChain{
 		Name: name,
-		Filters: []*listenerv3.Filter{{
+		Filters: append(connectionLimit(name, boundsOf(l)), &listenerv3.Filter{
 			Name:       "envoy.filters.network.http_connection_manager",
 			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(g, l, name))},
-		}},
+		}),
 	}
 }
 
@@ -81,27 +72,17 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
-		HttpFilters:                  httpFilters(g),
-		AccessLog:                    accessLog(),
-		LocalReplyConfig:             localReplies(),
-		ServerHeaderTransformation:   hcmv3.HttpConnectionManager_PASS_THROUGH,
-		NormalizePath:                wrapperspb.Bool(true),
-		MergeSlashes:                 true,
-		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_REJECT_REQUEST,
-		StripTrailingHostDot:         true,
-		RequestHeadersTimeout:        durationpb.New(headersTimeout),
-		StreamIdleTimeout:            durationpb.New(idleTimeout),
-		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
-			IdleTimeout:                  durationpb.New(idleTimeout),
-			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
-		},
-		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
-			MaxConcurrentStreams:        wrapperspb.UInt32(maxStreams),
-			InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
-			InitialConnectionWindowSize: wrapperspb.UInt32(connWindow),
-		},
+		HttpFilters:                   httpFilters(g),
+		AccessLog:                     accessLog(),
+		LocalReplyConfig:              localReplies(),
+		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
+		NormalizePath:                 wrapperspb.Bool(true),
+		MergeSlashes:                  true,
+		PathWithEscapedSlashesAction:  hcmv3.HttpConnectionManager_REJECT_REQUEST,
+		StripTrailingHostDot:          true,
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{stripClientHeaders(g.Trust)},
 	}
+	bound(m, boundsOf(l))
 	if g.Health != "" {
 		m.HttpFilters = append([]*hcmv3.HttpFilter{on("envoy.filters.http.health_check", healthAnswer(g.Health))}, m.HttpFilters...)
 	}

@@ -41,6 +41,9 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
+		if r.ReadsBody() { // Beyond what is held of a connection otherwise.
+			out.RequestBodyBufferLimit = wrapperspb.UInt64(2 * maxCheckBody)
+		}
 		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))

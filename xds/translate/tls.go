@@ -53,15 +53,20 @@ func (c Certificate) secret(chain, key *corev3.DataSource) *tlsv3.Secret {
 type Authorities struct {
 	Name string
 	PEM  []byte
+	// Revoked are their lists of revoked certificates, PEM; empty: nobody asks.
+	Revoked []byte
 }
 
 // Secret returns the resource by which Envoys get them (SDS). There is nothing secret in it.
 func (a Authorities) Secret() *tlsv3.Secret {
-	return &tlsv3.Secret{Name: a.Name, Type: &tlsv3.Secret_ValidationContext{
-		ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: &corev3.DataSource{
-			Specifier: &corev3.DataSource_InlineBytes{InlineBytes: a.PEM},
-		}},
-	}}
+	inline := func(text []byte) *corev3.DataSource {
+		return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: text}}
+	}
+	context := &tlsv3.CertificateValidationContext{TrustedCa: inline(a.PEM)}
+	if len(a.Revoked) > 0 {
+		context.Crl = inline(a.Revoked)
+	}
+	return &tlsv3.Secret{Name: a.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: context}}
 }
 
 // authoritiesName returns the name under which a listener's authorities are delivered. No Certificate has it, and it stays when
@@ -93,7 +98,10 @@ func tlsSocket(g *gateway.Gateway, l *gateway.Listener, certificate string) *cor
 	}
 	context := &tlsv3.DownstreamTlsContext{
 		CommonTlsContext: &tlsv3.CommonTlsContext{
-			TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3},
+			TlsParams: &tlsv3.TlsParameters{
+				TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+				CipherSuites: t.Ciphers, EcdhCurves: t.Curves,
+			},
 			AlpnProtocols: []string{"h2", "http/1.1"},
 			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
 				Name: certificate, SdsConfig: adsSource(initialFetchTimeout),

@@ -152,29 +152,29 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 			}
 			out.Listeners = append(out.Listeners, listener(g, l, shown))
 			if c := l.TLS.Clients; c != nil {
-				a := Authorities{Name: authoritiesName(g, l), PEM: c.Authorities}
+				a := Authorities{Name: authoritiesName(g, l), PEM: c.Authorities, Revoked: c.Revoked}
 				out.Authorities, out.Origins[a.Name] = append(out.Authorities, a), out.Origins[name]
 			}
 			for _, s := range shown {
 				chain := chainName(g, l, s.Certificate)
 				out.Origins[chain] = out.Origins[name]
-				faults = append(faults, out.addRoutes(b, chain, b.hostsOfChain(chain, l, s, known, before))...)
+				faults = append(faults, out.addRoutes(b, chain, l.TLS.HSTS, b.hostsOfChain(chain, l, s, known, before))...)
 			}
 		case l.Redirect != nil:
 			out.Listeners = append(out.Listeners, listener(g, l, nil))
-			faults = append(faults, out.addRoutes(b, name, b.redirectingHosts(name, g, l, known))...)
+			faults = append(faults, out.addRoutes(b, name, nil, b.redirectingHosts(name, g, l, known))...)
 		default:
 			out.Listeners = append(out.Listeners, listener(g, l, nil))
-			faults = append(faults, out.addRoutes(b, name, b.virtualHosts(name, l, known, before))...)
+			faults = append(faults, out.addRoutes(b, name, nil, b.virtualHosts(name, l, known, before))...)
 		}
 	}
 	return faults
 }
 
 // addRoutes adds a route configuration and its virtual hosts.
-func (out *Resources) addRoutes(b *builder, name string, hosts []*placedHost) gateway.Faults {
+func (out *Resources) addRoutes(b *builder, name string, hsts *gateway.HSTS, hosts []*placedHost) gateway.Faults {
 	var faults gateway.Faults
-	out.Routes = append(out.Routes, routeConfiguration(name))
+	out.Routes = append(out.Routes, routeConfiguration(name, hsts))
 	for _, vh := range hosts {
 		out.VirtualHosts = append(out.VirtualHosts, vh.host)
 		out.Origins[vh.host.Name] = vh.origin
@@ -211,13 +211,17 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
 // one route sends one host.
-func routeConfiguration(name string) *routev3.RouteConfiguration {
-	return &routev3.RouteConfiguration{
+func routeConfiguration(name string, hsts *gateway.HSTS) *routev3.RouteConfiguration {
+	out := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		MostSpecificHeaderMutationsWins: true,
 		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
 	}
+	if hsts != nil { // Here and not in the listener, whose connections a change would drain.
+		out.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("strict-transport-security", hsts.String())}
+	}
+	return out
 }
 
 // Extensions returns the filter configurations that are delivered by ECDS.
