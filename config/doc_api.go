@@ -25,6 +25,7 @@ type apiDocument struct {
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
+	Upgrades     []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
 	Operations   []operationFields     `yaml:"operations" by:"id" order:"none" jsonschema:"minItems=1" doc:"What the API can do, beside what its contract lists."`
 	Effects      reserved              `yaml:"effects" jsonschema:"-" reserved:"remove it"`
 	Plans        reserved              `yaml:"plans" jsonschema:"-" reserved:"write limits"`
@@ -41,6 +42,7 @@ type operationFields struct {
 	Authorize    []authorizationFields `yaml:"authorize" none:"true" by:"policy" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
 	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request, beside what the API requires."`
 	Limits       []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
+	Upgrades     []string              `yaml:"upgrades" none:"true" order:"none" jsonschema:"enum=websocket" doc:"What a request may turn its connection into, in place of what the API says."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
 }
 
@@ -58,6 +60,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
+		Upgrades:     d.Upgrades,
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Origin:       o.origin(),
 	}
@@ -143,6 +146,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 		list := authorizations(w.Authorize)
 		op.Authorize = &list
 	}
+	op.Upgrades = w.Upgrades
 	op.Require = requirements(o, w.Require, join(field, "require"))
 	if w.Limits != nil {
 		list := limits(o, w.Limits, join(field, "limits"))

@@ -61,6 +61,7 @@ type listenerFields struct {
 	Name     name            `yaml:"name" jsonschema:"required" doc:"The listener's name, unique in its Gateway."`
 	Address  ip              `yaml:"address" jsonschema:"default=0.0.0.0" doc:"The IP address to listen on."`
 	Port     int             `yaml:"port" jsonschema:"required,minimum=1,maximum=65535" doc:"The port to listen on."`
+	Protocol string          `yaml:"protocol" jsonschema:"enum=http,enum=tls,enum=tcp,default=http" doc:"What clients speak. Of tls and tcp whole connections are passed on, to the Upstreams of the Routes that name this listener: with tls by the host that the client names, without ending it here."`
 	Hosts    []host          `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
 	TLS      *tlsFields      `yaml:"tls" doc:"The certificates by which clients are met: the listener speaks HTTPS, HTTP/2 and HTTP/1.1. Plain HTTP where not said."`
 	Bounds   boundsFields    `yaml:"bounds" doc:"What this listener takes from clients, where it is not what the Gateway says."`
@@ -152,10 +153,11 @@ func (l listenerFields) listener(o *object, at string) gateway.Listener {
 	if len(out.Hosts) == 0 {
 		out.Hosts = []string{gateway.AnyHost}
 	}
+	l.speaks(o, at, &out)
 	if l.TLS != nil {
 		out.TLS = l.TLS.tls(o, at+".tls")
 	}
-	if l.Redirect != nil {
+	if l.Redirect != nil && !out.Speaks.Streams() {
 		out.Redirect = &gateway.Redirect{Port: l.Redirect.Port, Status: l.Redirect.Status}
 		switch out.Redirect.Status {
 		case 0:

@@ -19,10 +19,19 @@ type routeDocument struct {
 	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
-	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
+	Upgrades     []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
+	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,enum=tls,enum=tcp,default=http" later:"grpc" doc:"What is spoken. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
+	Stream       *streamFields         `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {
+	if spoken := spoken(d.Protocol); spoken.Streams() {
+		d.addStream(o, docs, spoken)
+		return
+	}
+	if d.Stream != nil {
+		o.fault(gateway.CodeConflict, "stream", "stream is for connections that are passed on: remove it, or write protocol: tls or tcp")
+	}
 	addAPI(o, docs, &gateway.API{
 		Kind: gateway.KindRoute, Name: string(d.Name), Team: d.Team, Labels: d.Labels,
 		Stage:        gateway.Published,
@@ -36,6 +45,7 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
+		Upgrades:     d.Upgrades,
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match", "match"), Field: "match"}},
 		Origin:       o.origin(),

@@ -36,7 +36,10 @@ type API struct {
 	Limits       []Limit
 	WhenAway     WhenAway
 	Headers      Headers       `json:",omitzero"`
+	Upgrades     []string      `json:",omitempty"` // Protocols that a request's connection may turn into, in small letters.
 	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
+	Speaks       Spoken        `json:",omitempty"` // Of a Route document.
+	Passing      Passing       `json:",omitzero"`  // Where it passes on connections.
 	Operations   []Operation
 	Origin       Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
@@ -75,7 +78,9 @@ const (
 type Exposure struct {
 	Gateway string
 	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
-	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+	// Listener is the one at which a Route passes on connections; empty where HTTP is spoken.
+	Listener string `json:",omitempty"`
+	Base     string // Path prefix at a segment border, without trailing slash; empty: the root.
 }
 
 // Destination is one Upstream and its share of the requests.
@@ -118,7 +123,8 @@ type Operation struct {
 	Authorize    *[]Authorization // nil: the API's.
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
-	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
+	Upgrades     []string         `json:",omitempty"` // nil: the API's.
+	Headers      Headers          `json:",omitzero"`  // Of each header, before the API.
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`

@@ -65,6 +65,9 @@ const (
 	CodeWindow      Code = "GH227" // A window of a limit that cannot be counted.
 	CodeCost        Code = "GH228" // A cost that nobody could tell.
 	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
+
+	CodeListener        Code = "GH270" // A Route at a listener that speaks something else.
+	CodeSameConnections Code = "GH271" // Two Routes that want the same connections.
 )
 
 // Codes of faults in policies.

@@ -24,6 +24,10 @@ func (a *assembler) routes(api *API) []*Route {
 		if !ok {
 			continue
 		}
+		if e.Listener != "" {
+			a.apiFault(api, CodeListener, place+".listener", "%s speaks HTTP, and is reached at every listener that serves its hosts: remove listener", api.Ref())
+			continue
+		}
 		if !a.granted(api, g, e, place) {
 			continue
 		}
@@ -142,6 +146,10 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
+	r.Upgrades = api.Upgrades
+	if op.Upgrades != nil {
+		r.Upgrades = op.Upgrades
+	}
 	to, field := api.To, "to"
 	if op.To != nil {
 		to, field = op.To, op.Field+".to"

@@ -25,7 +25,7 @@ func (r *review) plainListeners(visit func(g *gateway.Gateway, i int, beside *ga
 	for _, g := range r.Revision.Gateways {
 		for i := range g.Listeners {
 			l := &g.Listeners[i]
-			if l.TLS != nil || l.Redirect != nil || !remote(l.Address) {
+			if l.TLS != nil || l.Redirect != nil || l.Speaks.Streams() || !remote(l.Address) {
 				continue
 			}
 			var beside *gateway.Listener

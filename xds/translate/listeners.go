@@ -32,14 +32,7 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 		StatPrefix: name,
 
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(boundsOf(l).Buffer)),
-	}
-	if g.Trust.ProxyProtocol {
-		out.ListenerFilters = []*listenerv3.ListenerFilter{{
-			Name: "envoy.filters.listener.proxy_protocol",
-			ConfigType: &listenerv3.ListenerFilter_TypedConfig{
-				TypedConfig: packed(&proxyprotocolv3.ProxyProtocol{}),
-			},
-		}}
+		ListenerFilters:               proxyProtocol(g.Trust),
 	}
 	if l.TLS != nil {
 		out.ListenerFilters = append(out.ListenerFilters, tlsInspector())
@@ -53,6 +46,17 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 	}
 	out.FilterChains = []*listenerv3.FilterChain{filterChain(g, l, name)}
 	return out
+}
+
+// proxyProtocol reads from which address a proxy in front passes on a connection, where one speaks it.
+func proxyProtocol(t gateway.Trust) []*listenerv3.ListenerFilter {
+	if !t.ProxyProtocol {
+		return nil
+	}
+	return []*listenerv3.ListenerFilter{{
+		Name:       "envoy.filters.listener.proxy_protocol",
+		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&proxyprotocolv3.ProxyProtocol{})},
+	}}
 }
 
 // filterChain returns a filter chain, which has a route configuration of its own name.

@@ -160,6 +160,7 @@ func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 		}
 		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
 	}
+	out.UpgradeConfigs = upgrades(r)
 	if base := strings.TrimSuffix(r.Base, "/"); base != "" {
 		out.RegexRewrite = &matcherv3.RegexMatchAndSubstitute{
 			Pattern:      &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(base) + "/?"},

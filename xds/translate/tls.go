@@ -145,13 +145,22 @@ func serverNames(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown)
 		add(serverName(&xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Suffix{Suffix: suffix}}), wild[suffix])
 	}
 	if i := slices.IndexFunc(shown, func(s gateway.Shown) bool { return s.Certificate == l.TLS.Certificates[0] }); i >= 0 {
-		named := &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
-			EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}}, Regex: ".+",
-		}}}
 		add(&xdsmatcherv3.Matcher_MatcherList_Predicate{
-			MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: serverName(named)},
+			MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: serverName(someName())},
 		}, shown[i].Certificate)
 	}
+	return exactThen(exact, list)
+}
+
+// someName holds for every client that names a host.
+func someName() *xdsmatcherv3.StringMatcher {
+	return &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
+		EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}}, Regex: ".+",
+	}}}
+}
+
+// exactThen returns a matcher that looks up exact names, and then goes through a list.
+func exactThen(exact map[string]*xdsmatcherv3.Matcher_OnMatch, list *xdsmatcherv3.Matcher_MatcherList) *xdsmatcherv3.Matcher {
 	others := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: list}}
 	if len(exact) == 0 {
 		return others

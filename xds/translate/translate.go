@@ -43,6 +43,8 @@ type Resources struct {
 	learnt       learnt
 	extension    *corev3.TypedExtensionConfig // JWT, wrapped once.
 
+	streams []*corev3.TypedExtensionConfig // Where Routes that pass on connections lead to.
+
 	quotas         map[string]*quotav3.RateLimitQuotaBucketSettings // By envoy.QuotaKey.
 	quotaAges      map[string]int                                   // As requirements, for those that no route names any more.
 	quotaExtension *corev3.TypedExtensionConfig                     // Quota, wrapped once.
@@ -82,7 +84,8 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 			out.requirements[name] = 0
 		}
 	}
-	out.addUpstreams(b, rev, routes)
+	streams := slices.DeleteFunc(slices.Clone(rev.Streams), func(s *gateway.Stream) bool { return s.Gateway.Fleet != fleet })
+	out.addUpstreams(b, rev, routes, streams)
 	faults := out.addTokens(b, routes)
 	if prev != nil {
 		out.keepRequirements(b, prev)
@@ -95,6 +98,11 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	for _, g := range rev.Gateways {
 		if g.Fleet == fleet {
 			faults = append(faults, out.addGateway(b, g, routes, prev.placed)...)
+			for i := range g.Listeners {
+				if l := &g.Listeners[i]; l.Speaks.Streams() {
+					out.addStreams(b, g, l, streams)
+				}
+			}
 		}
 	}
 	return out, faults
@@ -103,14 +111,14 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 // addUpstreams adds the clusters that the fleet's routes forward to, each once, with their endpoints. Of two upstreams with
 // one cluster name, which differ in endpoints only, the one of the revision itself is taken: the other is what a held API
 // meant earlier.
-func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route) {
+func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route, streams []*gateway.Stream) {
 	current := map[string]*gateway.Upstream{}
 	for _, u := range rev.Upstreams {
 		current[b.cluster(u)] = u
 	}
 	used := map[string]*gateway.Upstream{}
-	for _, r := range routes {
-		for _, t := range r.Targets {
+	targets := func(list []gateway.Target) {
+		for _, t := range list {
 			name := b.cluster(t.Upstream)
 			if u, ok := current[name]; ok {
 				used[name] = u
@@ -118,6 +126,12 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 				used[name] = t.Upstream
 			}
 		}
+	}
+	for _, r := range routes {
+		targets(r.Targets)
+	}
+	for _, s := range streams {
+		targets(s.Targets)
 	}
 	out.learnt.upstreams, out.learnt.observed = used, b.observed
 	for name, u := range used {
@@ -145,6 +159,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 		name := ListenerName(g, l)
 		out.Origins[name] = g.Origin.At(fmt.Sprintf("listeners[%d]", i))
 		switch {
+		case l.Speaks.Streams(): // See addStreams.
 		case l.TLS != nil:
 			shown := l.Show(b.pairs)
 			if len(shown) == 0 {
@@ -226,7 +241,7 @@ func routeConfiguration(name string, hsts *gateway.HSTS) *routev3.RouteConfigura
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return []*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}
+	return append([]*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}, out.streams...)
 }
 
 func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {
