@@ -23,25 +23,19 @@ const (
 // (envoy.RouteName).
 func accessLog() []*accesslogv3.AccessLog {
 	config := &grpclogv3.HttpGrpcAccessLogConfig{
-		CommonConfig:                  commonLog(envoy.AccessLogName),
+		CommonConfig: &grpclogv3.CommonGrpcAccessLogConfig{
+			LogName:             envoy.AccessLogName,
+			GrpcService:         service(envoy.ClusterAccessLog, logTimeout),
+			TransportApiVersion: corev3.ApiVersion_V3,
+			BufferFlushInterval: durationpb.New(logFlush),
+			BufferSizeBytes:     wrapperspb.UInt32(logBuffer),
+		},
 		AdditionalRequestHeadersToLog: []string{envoy.HeaderFailureModeAllowed},
 	}
+	// A stream lives as long as its Envoy: the timeout of a unary call would end it.
+	config.CommonConfig.GrpcService.Timeout = nil
 	return []*accesslogv3.AccessLog{{
 		Name:       "envoy.access_loggers.http_grpc",
 		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(config)},
 	}}
-}
-
-// commonLog returns how entries are sent.
-func commonLog(name string) *grpclogv3.CommonGrpcAccessLogConfig {
-	out := &grpclogv3.CommonGrpcAccessLogConfig{
-		LogName:             name,
-		GrpcService:         service(envoy.ClusterAccessLog, logTimeout),
-		TransportApiVersion: corev3.ApiVersion_V3,
-		BufferFlushInterval: durationpb.New(logFlush),
-		BufferSizeBytes:     wrapperspb.UInt32(logBuffer),
-	}
-	// A stream lives as long as its Envoy: the timeout of a unary call would end it.
-	out.GrpcService.Timeout = nil
-	return out
 }

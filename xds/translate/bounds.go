@@ -37,6 +37,7 @@ func bound(m *hcmv3.HttpConnectionManager, b gateway.Bounds) {
 	}
 	if b.Age > 0 {
 		m.CommonHttpProtocolOptions.MaxConnectionDuration = durationpb.New(b.Age)
+		m.Http1SafeMaxConnectionDuration = true // Told in an answer, and not closed under a request on its way.
 	}
 	if b.RequestsPerConnection > 0 {
 		m.CommonHttpProtocolOptions.MaxRequestsPerConnection = wrapperspb.UInt32(uint32(b.RequestsPerConnection))

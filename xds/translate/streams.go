@@ -5,15 +5,12 @@ import (
 	"strings"
 
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
-	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
@@ -115,7 +112,6 @@ func (b *builder) passOn(g *gateway.Gateway, l *gateway.Listener, s *gateway.Str
 		StatPrefix:         ListenerName(g, l),
 		IdleTimeout:        durationpb.New(s.Passing.Idle),
 		MaxConnectAttempts: wrapperspb.UInt32(uint32(s.Passing.Attempts)),
-		AccessLog:          streamLog(),
 	}
 	if len(s.Targets) == 1 {
 		out.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: b.cluster(s.Targets[0].Upstream)}
@@ -129,14 +125,4 @@ func (b *builder) passOn(g *gateway.Gateway, l *gateway.Listener, s *gateway.Str
 	}
 	out.ClusterSpecifier = &tcpproxyv3.TcpProxy_WeightedClusters{WeightedClusters: shares}
 	return out
-}
-
-// streamLog returns the gRPC access log of connections that are passed on.
-func streamLog() []*accesslogv3.AccessLog {
-	return []*accesslogv3.AccessLog{{
-		Name: "envoy.access_loggers.tcp_grpc",
-		ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: packed(&grpclogv3.TcpGrpcAccessLogConfig{
-			CommonConfig: commonLog(envoy.AccessLogName),
-		})},
-	}}
 }
