@@ -142,7 +142,9 @@ func TestEdge(t *testing.T) {
 
 func ciphersAndCurves(t *testing.T, w *world) {
 	only := func(version, cipher uint16, curves ...tls.CurveID) func(*tls.Config) {
-		return func(c *tls.Config) { c.MaxVersion, c.CipherSuites, c.CurvePreferences = version, []uint16{cipher}, curves }
+		return func(c *tls.Config) {
+			c.MaxVersion, c.CipherSuites, c.CurvePreferences = version, []uint16{cipher}, curves
+		}
 	}
 	const wanted, other = tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
 	for name, step := range map[string]struct {

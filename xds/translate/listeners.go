@@ -1,6 +1,8 @@
 package translate
 
 import (
+	"slices"
+
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -77,7 +79,7 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
 		HttpFilters:                   httpFilters(g),
-		AccessLog:                     accessLog(),
+		AccessLog:                     slices.Concat(accessLog(), ownLog(g.AccessLog)),
 		LocalReplyConfig:              localReplies(),
 		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
 		NormalizePath:                 wrapperspb.Bool(true),
@@ -92,6 +94,9 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 	}
 	if l.Redirect != nil {
 		stripPort(m)
+	}
+	if g.Tracing != nil {
+		m.Tracing = tracing(g)
 	}
 	trust(m, g.Trust)
 	return m

@@ -110,6 +110,7 @@ func askedNames(g *gateway.Gateway, l *gateway.Listener, own []*gateway.Stream) 
 func (b *builder) passOn(g *gateway.Gateway, l *gateway.Listener, s *gateway.Stream) *tcpproxyv3.TcpProxy {
 	out := &tcpproxyv3.TcpProxy{
 		StatPrefix:         ListenerName(g, l),
+		AccessLog:          ownLog(g.AccessLog),
 		IdleTimeout:        durationpb.New(s.Passing.Idle),
 		MaxConnectAttempts: wrapperspb.UInt32(uint32(s.Passing.Attempts)),
 	}
