@@ -56,6 +56,10 @@ name: chat
 endpoints: [{address: "${CHAT}"}]
 timeout: 1s
 ---
+kind: Upstream
+name: witness
+endpoints: [{address: "${WITNESS}"}]
+---
 kind: Issuer
 name: nordhaven
 issuer: https://login.nordhaven.test
@@ -71,16 +75,18 @@ authenticate: none
 operations:
   - {id: all, path: /**}
   - {id: headers, path: /headers, headers: {response: {set: {strict-transport-security: max-age=1}}}}
-  - {id: private, path: /private, authenticate: {jwt: nordhaven}}
+  - {id: witness, path: /witness/**, to: witness}
+  - {id: private, to: witness, path: /private, authenticate: {jwt: nordhaven}}
   - {id: chat, path: /chat, to: chat, authenticate: {jwt: nordhaven}, upgrades: [websocket]}
 `
 
 // newEdge starts a daemon and an Envoy with the documents above. revoked is a client whose certificate is.
-func newEdge(t *testing.T) (w *world, good, revoked *tls.Certificate) {
+func newEdge(t *testing.T) (w *world, n *witness, good, revoked *tls.Certificate) {
 	t.Helper()
 	address, _ := backend(t, "bank", "")
+	n = &witness{}
 	w = prepare(t, map[string]string{"bank.yaml": edgeDocuments}, map[string]string{
-		"BACKEND": address, "CHAT": chatBackend(t), "KEYS": quickstartKeys(t),
+		"BACKEND": address, "CHAT": chatBackend(t), "WITNESS": n.listen(t), "KEYS": quickstartKeys(t),
 	})
 	w.certificate("bank", "bank-1", "api.bank.test")
 	clients := newClientAuthority(t)
@@ -93,7 +99,7 @@ func newEdge(t *testing.T) (w *world, good, revoked *tls.Certificate) {
 	w.write("revoked.pem", string(list))
 	w.startServer()
 	w.startEnvoy("edge", "edge-1")
-	return w, good, revoked
+	return w, n, good, revoked
 }
 
 // chatBackend takes what any request asks its connection to become, and sends back what comes then.
@@ -122,12 +128,15 @@ func chatBackend(t *testing.T) string {
 // TestEdge holds what listeners take from clients, and what they say of TLS.
 func TestEdge(t *testing.T) {
 	t.Parallel()
-	w, good, revoked := newEdge(t)
+	w, n, good, revoked := newEdge(t)
 	t.Run("at the same time", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *world){
 			"ciphers and curves": ciphersAndCurves, "hsts": hsts, "websocket": webSocket, "sizes": sizes, "slow requests": slowRequests,
 			"requests on a connection": requestsOnAConnection, "connections": fewConnections, "streams": fewStreams,
-			"connections that end": connectionsEnd, "a quiet request": quietRequest,
+			"connections that end": connectionsEnd, "a quiet request": quietRequest, "spoofed headers": lies,
+			"smuggling":           func(t *testing.T, w *world) { smuggling(t, w, n) },
+			"smuggling by frames": func(t *testing.T, w *world) { smugglingByFrames(t, w, n) },
+			"elsewhere":           func(t *testing.T, w *world) { otherPlaces(t, w, n) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
