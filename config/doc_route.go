@@ -20,7 +20,8 @@ type routeDocument struct {
 	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
 	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
 	Upgrades     []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
-	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,enum=tls,enum=tcp,default=http" later:"grpc" doc:"What is spoken. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
+	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,enum=grpc,enum=tls,enum=tcp,default=http" doc:"What is spoken. With grpc only calls of gRPC are meant, as their content-type says. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
+	Call         *callFields           `yaml:"call" doc:"Which calls are meant, where protocol is grpc. All where not said."`
 	Stream       *streamFields         `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
 }
 
@@ -47,7 +48,7 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Headers:      d.Headers.headers(o, "headers"),
 		Upgrades:     d.Upgrades,
 		Timeout:      time.Duration(d.Timeouts.Authorization),
-		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match", "match"), Field: "match"}},
+		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.calls(o, d.Match.match(o, "match", "match")), Field: "match"}},
 		Origin:       o.origin(),
 	})
 }

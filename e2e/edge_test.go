@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,14 @@ operations:
   - {id: witness, path: /witness/**, to: witness}
   - {id: private, to: witness, path: /private, authenticate: {jwt: nordhaven}}
   - {id: chat, path: /chat, to: chat, authenticate: {jwt: nordhaven}, upgrades: [websocket]}
+---
+kind: Route
+name: calls
+protocol: grpc
+expose: {gateway: edge}
+call: {service: bank.Payments, method: Pay}
+to: witness
+authenticate: none
 `
 
 // newEdge starts a daemon and an Envoy with the documents above. revoked is a client whose certificate is.
@@ -134,6 +143,7 @@ func TestEdge(t *testing.T) {
 			"ciphers and curves": ciphersAndCurves, "hsts": hsts, "websocket": webSocket, "sizes": sizes, "slow requests": slowRequests,
 			"requests on a connection": requestsOnAConnection, "connections": fewConnections, "streams": fewStreams,
 			"connections that end": connectionsEnd, "a quiet request": quietRequest, "spoofed headers": lies,
+			"calls of gRPC":       func(t *testing.T, w *world) { callsOfGRPC(t, w, n) },
 			"smuggling":           func(t *testing.T, w *world) { smuggling(t, w, n) },
 			"smuggling by frames": func(t *testing.T, w *world) { smugglingByFrames(t, w, n) },
 			"elsewhere":           func(t *testing.T, w *world) { otherPlaces(t, w, n) },
@@ -356,5 +366,19 @@ func quietRequest(t *testing.T, w *world) {
 	text := "GET / HTTP/1.1\r\nhost: api.bank.test\r\nx-echo-delay: 15s\r\n\r\n"
 	if got := tell(t, w, "QUIET_PORT", text); got != http.StatusGatewayTimeout && got != http.StatusRequestTimeout {
 		t.Errorf("status %d", got)
+	}
+}
+
+// callsOfGRPC sends to the path of a call what is one and what is none.
+func callsOfGRPC(t *testing.T, w *world, n *witness) {
+	for contentType, call := range map[string]bool{
+		"application/grpc": true, "application/grpc+proto": true, "application/grpc-web": false, "application/json": false,
+	} {
+		before := len(n.all())
+		a, err := w.do("POST", w.url("IDLE_PORT", "/bank.Payments/Pay"), "host: calls.test", "content-type: "+contentType)
+		reached := slices.Contains(n.all()[before:], "calls.test /bank.Payments/Pay")
+		if err != nil || a.status != 200 || reached != call {
+			t.Errorf("%s: status %d, %v, reached the upstream of calls: %t", contentType, a.status, err, reached)
+		}
 	}
 }

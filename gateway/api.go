@@ -136,6 +136,7 @@ type Match struct {
 	Path    Path     // Below the base.
 	Headers []Condition
 	Query   []Condition
+	GRPC    bool `json:",omitempty"` // Calls of gRPC alone, which their content-type tells.
 }
 
 // Condition on a header or query parameter: it equals Value, or is present where Value is empty.

@@ -31,6 +31,7 @@ func ComparePrecedence(a, b *Route) int {
 		cmp.Compare(anyMethod(ma), anyMethod(mb)),
 		cmp.Compare(len(mb.Headers), len(ma.Headers)),
 		cmp.Compare(len(mb.Query), len(ma.Query)),
+		cmp.Compare(anyContent(ma), anyContent(mb)),
 		cmp.Compare(a.Action.rank(), b.Action.rank()),
 	); c != 0 {
 		return c
@@ -112,6 +113,9 @@ func (m *Match) key() string {
 	b.WriteString("\x00" + strings.Join(methods, ","))
 	b.WriteString("\x00" + conditionsKey(m.Headers, strings.ToLower))
 	b.WriteString("\x00" + conditionsKey(m.Query, func(s string) string { return s }))
+	if m.GRPC {
+		b.WriteString("\x00grpc")
+	}
 	return b.String()
 }
 
@@ -122,4 +126,12 @@ func conditionsKey(conditions []Condition, name func(string) string) string {
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "&")
+}
+
+// anyContent is 0 for a match that takes calls of gRPC alone.
+func anyContent(m *Match) int {
+	if m.GRPC {
+		return 0
+	}
+	return 1
 }

@@ -239,6 +239,9 @@ func (r request) fails(m *gateway.Match) string {
 	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
 		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
 	}
+	if m.GRPC && !grpc(r.headers.Get("content-type")) {
+		return "it is no call of gRPC: its content-type is not application/grpc"
+	}
 	for _, c := range m.Headers {
 		if values := r.headers.Values(c.Name); len(values) == 0 || !holds(c, strings.Join(values, ",")) {
 			return fmt.Sprintf("header %s is not as asked", c.Name)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -49,4 +50,10 @@ func (r request) stream(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Li
 		}
 	}
 	return found, name
+}
+
+// grpc reports whether a content-type is that of a call of gRPC, as Envoy tells it.
+func grpc(contentType string) bool {
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }

@@ -100,6 +100,9 @@ func match(m *gateway.Match) *routev3.RouteMatch {
 	for _, c := range m.Headers {
 		out.Headers = append(out.Headers, headerMatcher(c))
 	}
+	if m.GRPC {
+		out.Grpc = &routev3.RouteMatch_GrpcRouteMatchOptions{}
+	}
 	for _, c := range m.Query {
 		out.QueryParameters = append(out.QueryParameters, queryMatcher(c))
 	}
