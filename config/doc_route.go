@@ -7,22 +7,25 @@ import (
 )
 
 type routeDocument struct {
-	header       `yaml:",inline"`
-	Expose       []exposureFields      `yaml:"expose" by:"gateway" order:"none" single:"true" doc:"Where the requests arrive."`
-	Match        matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
-	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
-	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
-	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
-	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
-	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
-	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
-	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
-	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
-	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
-	Upgrades     []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
-	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,enum=grpc,enum=tls,enum=tcp,default=http" doc:"What is spoken. With grpc only calls of gRPC are meant, as their content-type says. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
-	Call         *callFields           `yaml:"call" doc:"Which calls are meant, where protocol is grpc. All where not said."`
-	Stream       *streamFields         `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
+	header        `yaml:",inline"`
+	Expose        []exposureFields      `yaml:"expose" by:"gateway" order:"none" single:"true" doc:"Where the requests arrive."`
+	Match         matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
+	To            []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
+	Authenticate  *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
+	Authorize     []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Require       []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
+	Decisions     string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
+	Limits        []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
+	WhenAway      whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
+	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
+	trafficFields `yaml:",inline"`
+	answerFields  `yaml:",inline"`
+	Upgrades      []string      `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
+	Pages         []pageFields  `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
+	Protocol      string        `yaml:"protocol" jsonschema:"enum=http,enum=grpc,enum=tls,enum=tcp,default=http" doc:"What is spoken. With grpc only calls of gRPC are meant, as their content-type says. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
+	Call          *callFields   `yaml:"call" doc:"Which calls are meant, where protocol is grpc. All where not said."`
+	Stream        *streamFields `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {
@@ -33,6 +36,7 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 	if d.Stream != nil {
 		o.fault(gateway.CodeConflict, "stream", "stream is for connections that are passed on: remove it, or write protocol: tls or tcp")
 	}
+	checkVersioning(o, d.Expose)
 	addAPI(o, docs, &gateway.API{
 		Kind: gateway.KindRoute, Name: string(d.Name), Team: d.Team, Labels: d.Labels,
 		Stage:        gateway.Published,
@@ -48,7 +52,8 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Headers:      d.Headers.headers(o, "headers"),
 		Upgrades:     d.Upgrades,
 		Timeout:      time.Duration(d.Timeouts.Authorization),
-		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.calls(o, d.Match.match(o, "match", "match")), Field: "match"}},
+		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.calls(o, d.Match.match(o, "match", "match")), Field: "match", Acts: d.answerFields.acts(o, "", &d.trafficFields, d.To != nil)}},
+		Pages:        pages(o, d.Pages),
 		Origin:       o.origin(),
 	})
 }

@@ -35,13 +35,15 @@ type API struct {
 	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
-	Headers      Headers       `json:",omitzero"`
-	Upgrades     []string      `json:",omitempty"` // Protocols that a request's connection may turn into, in small letters.
-	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
-	Speaks       Spoken        `json:",omitempty"` // Of a Route document.
-	Passing      Passing       `json:",omitzero"`  // Where it passes on connections.
-	Operations   []Operation
-	Origin       Origin `json:"-"`
+	Upgrades     []string `json:",omitempty"` // Protocols that a request's connection may turn into, in small letters.
+	Speaks       Spoken   `json:",omitempty"` // Of a Route document.
+	Passing      Passing  `json:",omitzero"`  // Where it passes on connections.
+	Headers      Headers  `json:",omitzero"`
+	Pages        []Page   `json:",omitempty"`
+	Acts
+	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
+	Operations []Operation
+	Origin     Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
 	// be exposed only where a Gateway says so.
 	Claimed bool `json:"-"`
@@ -81,6 +83,7 @@ type Exposure struct {
 	// Listener is the one at which a Route passes on connections; empty where HTTP is spoken.
 	Listener string `json:",omitempty"`
 	Base     string // Path prefix at a segment border, without trailing slash; empty: the root.
+	Versioning
 }
 
 // Destination is one Upstream and its share of the requests.
@@ -125,22 +128,8 @@ type Operation struct {
 	Limits       *[]Limit         // nil: the API's.
 	Upgrades     []string         `json:",omitempty"` // nil: the API's.
 	Headers      Headers          `json:",omitzero"`  // Of each header, before the API.
+	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`
-}
-
-// Match says which requests an operation means. All conditions must hold.
-type Match struct {
-	Methods []string // Empty: every method.
-	Path    Path     // Below the base.
-	Headers []Condition
-	Query   []Condition
-	GRPC    bool `json:",omitempty"` // Calls of gRPC alone, which their content-type tells.
-}
-
-// Condition on a header or query parameter: it equals Value, or is present where Value is empty.
-type Condition struct {
-	Name  string
-	Value string
 }

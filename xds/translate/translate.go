@@ -19,6 +19,8 @@ import (
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -117,21 +119,22 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 		current[b.cluster(u)] = u
 	}
 	used := map[string]*gateway.Upstream{}
-	targets := func(list []gateway.Target) {
-		for _, t := range list {
-			name := b.cluster(t.Upstream)
-			if u, ok := current[name]; ok {
-				used[name] = u
-			} else {
-				used[name] = t.Upstream
-			}
+	use := func(own *gateway.Upstream) {
+		name := b.cluster(own)
+		used[name] = own
+		if u, ok := current[name]; ok {
+			used[name] = u
 		}
 	}
 	for _, r := range routes {
-		targets(r.Targets)
+		for _, own := range r.Upstreams() {
+			use(own)
+		}
 	}
 	for _, s := range streams {
-		targets(s.Targets)
+		for _, t := range s.Targets {
+			use(t.Upstream)
+		}
 	}
 	for _, g := range rev.Gateways {
 		if g.Fleet == out.Fleet && g.Tracing != nil {
@@ -194,7 +197,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 // addRoutes adds a route configuration and its virtual hosts.
 func (out *Resources) addRoutes(b *builder, name string, hsts *gateway.HSTS, hosts []*placedHost) gateway.Faults {
 	var faults gateway.Faults
-	out.Routes = append(out.Routes, routeConfiguration(name, hsts))
+	out.Routes = append(out.Routes, routeConfiguration(b.gateway, name, hsts))
 	for _, vh := range hosts {
 		out.VirtualHosts = append(out.VirtualHosts, vh.host)
 		out.Origins[vh.host.Name] = vh.origin
@@ -231,12 +234,14 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
 // one route sends one host.
-func routeConfiguration(name string, hsts *gateway.HSTS) *routev3.RouteConfiguration {
+func routeConfiguration(g *gateway.Gateway, name string, hsts *gateway.HSTS) *routev3.RouteConfiguration {
 	out := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		MostSpecificHeaderMutationsWins: true,
+		MaxDirectResponseBodySizeBytes:  wrapperspb.UInt32(maxBody),
 		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
+		TypedPerFilterConfig:            withPages(nil, g.Pages),
 	}
 	if hsts != nil { // Here and not in the listener, whose connections a change would drain.
 		out.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("strict-transport-security", hsts.String())}
