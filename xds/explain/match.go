@@ -26,7 +26,7 @@ func (r request) differs(m *gateway.Match) []string {
 		add("path %s is not %s", r.path, m.Path)
 	}
 	if m.GRPC && !grpc(r.headers.Get("content-type")) {
-		return []string{"it is no call of gRPC: its content-type is not application/grpc"}
+		add("it is no call of gRPC: its content-type is not application/grpc")
 	}
 	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
 		add("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
