@@ -43,7 +43,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		if r.ReadsBody() { // Beyond what is held of a connection otherwise.
 			out.RequestBodyBufferLimit = wrapperspb.UInt64(2 * maxCheckBody)
 		}
-		out.Metadata = reasons(r)
+		out.Metadata = routeMetadata(r)
 		b.act(out, r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
