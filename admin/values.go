@@ -112,10 +112,12 @@ type Answer struct {
 	Fleet       string              `json:"fleet,omitempty"`
 	Gateway     string              `json:"gateway,omitempty"`
 	Listener    string              `json:"listener,omitempty"`
+	Listens     []string            `json:"listens,omitempty" nullable:"false" doc:"What the listener's document says about clients on their way in"`
 	VirtualHost string              `json:"virtual_host,omitempty"`
 	Route       string              `json:"route,omitempty"`
 	Origin      string              `json:"origin,omitempty" doc:"Document the route comes from, as file:line:column"`
 	Action      string              `json:"action"`
+	Upgrades    []string            `json:"upgrades,omitempty" nullable:"false" doc:"What the connection may turn into"`
 	Filters     []string            `json:"filters,omitempty" nullable:"false"`
 	Hops        []gateway.Hop       `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
 	Policies    []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route, and why"`

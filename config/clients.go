@@ -14,6 +14,7 @@ import (
 type clientsFields struct {
 	Mode string   `yaml:"mode" jsonschema:"enum=optional,enum=required,default=optional" doc:"Whether every client must show one, or routes ask for them by mtls. What is shown is verified in both."`
 	CA   filePath `yaml:"ca" jsonschema:"required" doc:"A file of PEM certificates of those who may have issued them. It is part of the configuration: a change is rolled out, and closes no connection."`
+	CRL  filePath `yaml:"crl" doc:"A file of PEM lists of revoked certificates (RFC 5280 5), one of each authority in ca. It is part of the configuration, as ca is. A list whose time is over refuses all of its authority's clients."`
 }
 
 // clients builds who may show which certificates. nil where nothing was written.
@@ -34,6 +35,15 @@ func (f *clientsFields) clients(o *object, at string) *gateway.ClientTLS {
 		o.fault(gateway.CodeBadValue, at+".ca", "%s", err)
 	}
 	out.Authorities = authorities
+	if f.CRL == "" || err != nil {
+		return out
+	}
+	if text, _, ok = o.load.include(o, at+".crl", string(f.CRL)); !ok {
+		return out
+	}
+	if out.Revoked, err = readRevoked(text, authorities); err != nil {
+		o.fault(gateway.CodeBadValue, at+".crl", "%s", err)
+	}
 	return out
 }
 

@@ -27,6 +27,7 @@ type apiDocument struct {
 	Bulkhead      *ownBulkheadFields    `yaml:"bulkhead" doc:"How much of the API's requests may wait for its Upstreams at one time, in each Envoy, apart from those of all other APIs. What is not said is as the Upstream says. Shared with others where not said."`
 	Adaptive      *adaptiveFields       `yaml:"adaptive-concurrency" doc:"Bounds the requests under way of each operation by what Envoy learns from their latencies; {} takes the usual. Not bounded where not said."`
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
+	Upgrades      []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
 	trafficFields `yaml:",inline"`
 	Rewrite       *frontFields      `yaml:"rewrite" doc:"What the upstream is asked for in place of the base and the host, where an operation does not say."`
 	Pages         []pageFields      `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
@@ -48,6 +49,7 @@ type operationFields struct {
 	Timeouts      waitFields            `yaml:"timeouts" doc:"How long a request may take. Each before what the API says."`
 	Limits        []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
+	Upgrades      []string              `yaml:"upgrades" none:"true" order:"none" jsonschema:"enum=websocket" doc:"What a request may turn its connection into, in place of what the API says."`
 	trafficFields `yaml:",inline"`
 	answerFields  `yaml:",inline"`
 }
@@ -66,6 +68,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
+		Upgrades:     d.Upgrades,
 		Acts:         d.acts(o, d.Rewrite),
 		Pages:        pages(o, d.Pages),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
@@ -159,6 +162,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 		list := authorizations(w.Authorize)
 		op.Authorize = &list
 	}
+	op.Upgrades = w.Upgrades
 	op.Require = requirements(o, w.Require, join(field, "require"))
 	if w.Limits != nil {
 		list := limits(o, w.Limits, join(field, "limits"))

@@ -22,6 +22,7 @@ type gatewayDocument struct {
 	Listeners    []listenerFields `yaml:"listeners" by:"name" order:"none" jsonschema:"required,minItems=1" doc:"Where the Envoys accept requests."`
 	Trust        trustFields      `yaml:"trust" doc:"Whose word about the client's address counts. Nobody's where not said."`
 	Timeouts     timeoutFields    `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself: at one replica for half of it at most, and then at another one."`
+	Bounds       boundsFields     `yaml:"bounds" doc:"What the listeners take from clients: connections, sizes and times. A listener that says something itself decides that."`
 	Health       healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
 	Rollout      *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
 	Headers      headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
@@ -63,8 +64,10 @@ type listenerFields struct {
 	Name     name            `yaml:"name" jsonschema:"required" doc:"The listener's name, unique in its Gateway."`
 	Address  ip              `yaml:"address" jsonschema:"default=0.0.0.0" doc:"The IP address to listen on."`
 	Port     int             `yaml:"port" jsonschema:"required,minimum=1,maximum=65535" doc:"The port to listen on."`
+	Protocol string          `yaml:"protocol" jsonschema:"enum=http,enum=tls,enum=tcp,default=http" doc:"What clients speak. Of tls and tcp whole connections are passed on, to the Upstreams of the Routes that name this listener: with tls by the host that the client names, without ending it here."`
 	Hosts    []host          `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts served here: exact names, *.suffix, or * for every host, which is the default."`
 	TLS      *tlsFields      `yaml:"tls" doc:"The certificates by which clients are met: the listener speaks HTTPS, HTTP/2 and HTTP/1.1. Plain HTTP where not said."`
+	Bounds   boundsFields    `yaml:"bounds" doc:"What this listener takes from clients, where it is not what the Gateway says."`
 	Redirect *redirectFields `yaml:"redirect" doc:"Where clients are sent instead of being served. Only requests below /.well-known/acme-challenge/ that a route takes are served here."`
 }
 
@@ -72,6 +75,9 @@ type tlsFields struct {
 	Certificate  name           `yaml:"certificate" doc:"The name of a Certificate; for several write certificates."`
 	Certificates []name         `yaml:"certificates" jsonschema:"minItems=1" doc:"The names of Certificates. A client is shown the one for the host that it names; one that names none, the first."`
 	Min          string         `yaml:"min" jsonschema:"enum=1.2,enum=1.3,default=1.2" doc:"The oldest version of TLS that is spoken."`
+	Ciphers      []string       `yaml:"ciphers" jsonschema:"minItems=1,enum=ECDHE-ECDSA-AES128-GCM-SHA256,enum=ECDHE-RSA-AES128-GCM-SHA256,enum=ECDHE-ECDSA-AES256-GCM-SHA384,enum=ECDHE-RSA-AES256-GCM-SHA384,enum=ECDHE-ECDSA-CHACHA20-POLY1305,enum=ECDHE-RSA-CHACHA20-POLY1305,enum=ECDHE-ECDSA-AES128-SHA,enum=ECDHE-RSA-AES128-SHA,enum=ECDHE-ECDSA-AES256-SHA,enum=ECDHE-RSA-AES256-SHA,enum=AES128-GCM-SHA256,enum=AES256-GCM-SHA384" doc:"The ciphers of TLS 1.2, the preferred first. Those with forward secrecy that also authenticate (ECDHE with GCM or CHACHA20) where not said. TLS 1.3 has its own."`
+	Curves       []string       `yaml:"curves" jsonschema:"minItems=1,enum=X25519MLKEM768,enum=X25519,enum=P-256,enum=P-384,enum=P-521" doc:"The curves by which keys are agreed on, the preferred first. Envoy's own choice where not said."`
+	HSTS         *hstsFields    `yaml:"hsts" doc:"Whether answers tell browsers to come by HTTPS only. The number of days alone will do. They do not where not said."`
 	Clients      *clientsFields `yaml:"clients" doc:"The certificates that clients show. They are not asked for any where not said."`
 }
 
@@ -123,13 +129,15 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 	for _, p := range d.Trust.Proxies {
 		g.Trust.Proxies = append(g.Trust.Proxies, p.Prefix)
 	}
-	names := map[name]bool{}
+	names, bounds := map[name]bool{}, d.Bounds.bounds(o, "bounds")
 	for i, l := range d.Listeners {
 		if l.Name != "" && names[l.Name] {
 			o.fault(gateway.CodeDuplicate, itemField("listeners", i, "name"), "two listeners are named %s: rename one", l.Name)
 		}
 		names[l.Name] = true
-		g.Listeners = append(g.Listeners, l.listener(o, fmt.Sprintf("listeners[%d]", i)))
+		own := l.listener(o, fmt.Sprintf("listeners[%d]", i))
+		own.Bounds = own.Bounds.Over(bounds)
+		g.Listeners = append(g.Listeners, own)
 	}
 	for i, l := range d.Listeners {
 		if own := &g.Listeners[i]; own.Redirect != nil && len(l.Hosts) == 0 {
@@ -142,17 +150,20 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 }
 
 func (l listenerFields) listener(o *object, at string) gateway.Listener {
-	out := gateway.Listener{Name: string(l.Name), Address: string(l.Address), Port: l.Port, Hosts: texts(l.Hosts)}
+	out := gateway.Listener{
+		Name: string(l.Name), Address: string(l.Address), Port: l.Port, Hosts: texts(l.Hosts), Bounds: l.Bounds.bounds(o, at+".bounds"),
+	}
 	if out.Address == "" {
 		out.Address = netip.IPv4Unspecified().String()
 	}
 	if len(out.Hosts) == 0 {
 		out.Hosts = []string{gateway.AnyHost}
 	}
+	l.speaks(o, at, &out)
 	if l.TLS != nil {
 		out.TLS = l.TLS.tls(o, at+".tls")
 	}
-	if l.Redirect != nil {
+	if l.Redirect != nil && !out.Speaks.Streams() {
 		out.Redirect = &gateway.Redirect{Port: l.Redirect.Port, Status: l.Redirect.Status}
 		switch out.Redirect.Status {
 		case 0:
@@ -170,7 +181,9 @@ func (l listenerFields) listener(o *object, at string) gateway.Listener {
 
 func (f *tlsFields) tls(o *object, at string) *gateway.ListenerTLS {
 	out := &gateway.ListenerTLS{Certificates: texts(f.Certificates), Minimum: or(gateway.TLSVersion(f.Min), gateway.TLS12)}
-	out.Clients = f.Clients.clients(o, at+".clients")
+	out.Clients, out.HSTS = f.Clients.clients(o, at+".clients"), f.HSTS.hsts(o, at+".hsts")
+	out.Ciphers, out.Curves = f.Ciphers, f.Curves
+	f.checkCiphers(o, at)
 	switch {
 	case f.Certificate != "" && f.Certificates != nil:
 		o.fault(gateway.CodeConflict, at, "certificate and certificates exclude one another: keep one")

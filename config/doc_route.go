@@ -23,11 +23,21 @@ type routeDocument struct {
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
 	trafficFields `yaml:",inline"`
 	answerFields  `yaml:",inline"`
-	Pages         []pageFields `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
-	Protocol      string       `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
+	Upgrades      []string      `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
+	Pages         []pageFields  `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
+	Protocol      string        `yaml:"protocol" jsonschema:"enum=http,enum=grpc,enum=tls,enum=tcp,default=http" doc:"What is spoken. With grpc only calls of gRPC are meant, as their content-type says. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
+	Call          *callFields   `yaml:"call" doc:"Which calls are meant, where protocol is grpc. All where not said."`
+	Stream        *streamFields `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {
+	if spoken := spoken(d.Protocol); spoken.Streams() {
+		d.addStream(o, docs, spoken)
+		return
+	}
+	if d.Stream != nil {
+		o.fault(gateway.CodeConflict, "stream", "stream is for connections that are passed on: remove it, or write protocol: tls or tcp")
+	}
 	checkVersioning(o, d.Expose)
 	addAPI(o, docs, &gateway.API{
 		Kind: gateway.KindRoute, Name: string(d.Name), Team: d.Team, Labels: d.Labels,
@@ -42,8 +52,9 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
+		Upgrades:     d.Upgrades,
 		Timeout:      time.Duration(d.Timeouts.Authorization),
-		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.Match.match(o, "match", "match"), Field: "match", Acts: d.answerFields.acts(o, "", &d.trafficFields, d.To != nil)}},
+		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.calls(o, d.Match.match(o, "match", "match")), Field: "match", Acts: d.answerFields.acts(o, "", &d.trafficFields, d.To != nil)}},
 		Pages:        pages(o, d.Pages),
 		Waits:        d.Timeouts.waits(),
 		Bulkhead:     d.Bulkhead.bulkhead(),

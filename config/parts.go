@@ -43,6 +43,7 @@ type exposureFields struct {
 	Gateway          name   `yaml:"gateway" jsonschema:"required" doc:"The name of a Gateway."`
 	Hosts            []host `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts on which the requests arrive. Every host of the Gateway where not said."`
 	Base             base   `yaml:"base" doc:"The path below which the requests arrive. The root where not said."`
+	Listener         name   `yaml:"listener" doc:"The listener at which connections are passed on, for a Route with protocol tls or tcp. What speaks HTTP is reached at every listener that serves its hosts."`
 	versioningFields `yaml:",inline"`
 }
 
@@ -50,7 +51,7 @@ func exposures(list []exposureFields) []gateway.Exposure {
 	var out []gateway.Exposure
 	for _, e := range list {
 		if e.Gateway != "" { // Where it is missing, that is a fault already.
-			out = append(out, gateway.Exposure{Gateway: string(e.Gateway), Hosts: texts(e.Hosts), Base: string(e.Base), Versioning: e.versioning()})
+			out = append(out, gateway.Exposure{Gateway: string(e.Gateway), Hosts: texts(e.Hosts), Base: string(e.Base), Listener: string(e.Listener), Versioning: e.versioning()})
 		}
 	}
 	return out

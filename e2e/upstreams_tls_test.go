@@ -49,8 +49,8 @@ func secure(name, address, text string) string {
 		"\n---\nkind: Route\nname: " + name + "\nexpose: {gateway: edge}\nmatch: {path: /" + name + "}\nto: " + name + "\nauthenticate: none\n"
 }
 
-// tlsBackend starts a backend that answers with who called it, by which protocol and name.
-func tlsBackend(t *testing.T, a clientAuthority, mutual bool) string {
+// tlsEndpoint starts a backend that answers with who called it, by which protocol and name.
+func tlsEndpoint(t *testing.T, a clientAuthority, mutual bool) string {
 	t.Helper()
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.PEM)
@@ -89,7 +89,7 @@ func (w *world) shownToEndpoints(a clientAuthority, common string) {
 func TestUpstreamTLS(t *testing.T) {
 	t.Parallel()
 	bank, other := newClientAuthority(t), newClientAuthority(t)
-	w := prepare(t, secureDocuments(), map[string]string{"PLAIN_TLS": tlsBackend(t, bank, false), "MUTUAL_TLS": tlsBackend(t, bank, true)})
+	w := prepare(t, secureDocuments(), map[string]string{"PLAIN_TLS": tlsEndpoint(t, bank, false), "MUTUAL_TLS": tlsEndpoint(t, bank, true)})
 	w.write("bank.ca.pem", string(bank.PEM))
 	w.write("other.ca.pem", string(other.PEM))
 	w.shownToEndpoints(bank, "first")

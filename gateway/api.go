@@ -35,8 +35,11 @@ type API struct {
 	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
-	Headers      Headers `json:",omitzero"`
-	Pages        []Page  `json:",omitempty"`
+	Upgrades     []string `json:",omitempty"` // Protocols that a request's connection may turn into, in small letters.
+	Speaks       Spoken   `json:",omitempty"` // Of a Route document.
+	Passing      Passing  `json:",omitzero"`  // Where it passes on connections.
+	Headers      Headers  `json:",omitzero"`
+	Pages        []Page   `json:",omitempty"`
 	Acts
 	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
 	Waits      Waits         `json:",omitzero"`
@@ -80,7 +83,9 @@ const (
 type Exposure struct {
 	Gateway string
 	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
-	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+	// Listener is the one at which a Route passes on connections; empty where HTTP is spoken.
+	Listener string `json:",omitempty"`
+	Base     string // Path prefix at a segment border, without trailing slash; empty: the root.
 	Versioning
 }
 
@@ -124,8 +129,9 @@ type Operation struct {
 	Authorize    *[]Authorization // nil: the API's.
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
-	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
-	Waits        Waits            `json:",omitzero"` // Each before the API's.
+	Upgrades     []string         `json:",omitempty"` // nil: the API's.
+	Headers      Headers          `json:",omitzero"`  // Of each header, before the API.
+	Waits        Waits            `json:",omitzero"`  // Each before the API's.
 	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".

@@ -61,7 +61,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 			parts = append(parts, a.part(api))
 		}
 	}
-	rev.Routes = a.distinct(parts)
+	rev.Routes, rev.Streams = a.distinct(parts), a.apart(parts)
 	rev.parts = a.parts
 	return rev, a.faults.Sort()
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,9 @@ type Certificate struct {
 type ListenerTLS struct {
 	Certificates []string // Names of Certificates; the first is shown to clients that name no host.
 	Minimum      TLSVersion
+	Ciphers      []string   `json:",omitempty"` // Of TLS 1.2, by their names in OpenSSL, the preferred first; empty: Envoy's choice.
+	Curves       []string   `json:",omitempty"` // The preferred first; empty: Envoy's choice.
+	HSTS         *HSTS      `json:",omitempty"` // nil: answers do not say it.
 	Clients      *ClientTLS `json:",omitempty"` // nil: clients are not asked for certificates.
 }
 
@@ -26,6 +30,26 @@ type ListenerTLS struct {
 type ClientTLS struct {
 	Required    bool   // Whether a handshake without one fails; otherwise the routes decide.
 	Authorities []byte // Certificates of those who may have issued them, PEM.
+	Revoked     []byte `json:",omitempty"` // Lists of revoked certificates (RFC 5280 5), PEM, one of each authority; empty: nobody asks.
+}
+
+// HSTS tells browsers to come to a host by HTTPS only (RFC 6797).
+type HSTS struct {
+	Days       int
+	Subdomains bool
+	Preload    bool
+}
+
+// String returns the value of the header Strict-Transport-Security (RFC 6797 6.1).
+func (h HSTS) String() string {
+	out := fmt.Sprintf("max-age=%d", h.Days*24*60*60)
+	if h.Subdomains {
+		out += "; includeSubDomains"
+	}
+	if h.Preload {
+		out += "; preload"
+	}
+	return out
 }
 
 // TLSVersion is a version of TLS, as documents spell it.

@@ -66,6 +66,8 @@ const (
 	CodeCost        Code = "GH228" // A cost that nobody could tell.
 	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
 
+	CodeListener        Code = "GH270" // A Route at a listener that speaks something else.
+	CodeSameConnections Code = "GH271" // Two Routes that want the same connections.
 )
 
 // Codes of faults in what requests are told apart by, and in what becomes of them.

@@ -41,8 +41,12 @@ type Listener struct {
 	Name    string
 	Address string // An IP address; 0.0.0.0 and :: mean every interface.
 	Port    int
-	Hosts   []string // Exact names, "*.suffix" or "*"; never empty after Assemble.
+	Hosts   []string // Exact names, "*.suffix" or "*"; never empty after Assemble where HTTP is spoken.
 
+	Speaks Spoken   `json:",omitempty"`
+	Names  []string `json:",omitempty"` // Where TLS is passed on: as Hosts, what clients ask for. Hosts is empty then.
+
+	Bounds   Bounds       `json:",omitzero"` // As written; see StandardBounds.
 	TLS      *ListenerTLS // nil: plain HTTP.
 	Redirect *Redirect    // nil: requests are served; never set beside TLS.
 }

@@ -37,6 +37,9 @@ func (g *Gateway) exposedHosts(e Exposure) []string {
 	if len(e.Hosts) > 0 {
 		return e.Hosts
 	}
+	if e.Listener != "" { // Every name, or none at all.
+		return []string{AnyHost}
+	}
 	var all []string
 	for _, l := range g.Listeners {
 		all = append(all, l.Hosts...)
@@ -82,7 +85,7 @@ func (a *assembler) checkAllow(gateways []*Gateway) {
 	for _, g := range gateways {
 		for i, grant := range g.Allow {
 			for k, h := range grant.Hosts {
-				if !slices.ContainsFunc(g.Listeners, func(l Listener) bool { return len(l.ServedHosts(h)) > 0 }) {
+				if !slices.ContainsFunc(g.Listeners, func(l Listener) bool { return len(l.ServedHosts(h))+len(l.AdmittedNames(h)) > 0 }) && h != AnyHost {
 					a.fault(CodeHostNotServed, Ref{Kind: KindGateway, Name: g.Name}, g.Origin, fmt.Sprintf("allow[%d].hosts[%d]", i, k),
 						"allow grants the host %q to team %s, and no listener of Gateway %s serves it: add it to a listener's hosts, or correct it",
 						h, grant.Team, g.Name)

@@ -10,6 +10,7 @@ import (
 
 // Match says which requests an operation means. All conditions must hold.
 type Match struct {
+	GRPC    bool     `json:",omitempty"` // Calls of gRPC alone, which their content-type tells.
 	Methods []string // Empty: every method.
 	Path    Path     // Below the base.
 	Headers []Condition

@@ -3,9 +3,10 @@ package gateway
 // part is what one API became: its routes, what each of them claims for itself, and the objects by which it became so. It is
 // never changed, and revisions share it.
 type part struct {
-	routes []*Route
-	claims [][]string // For each route.
-	named  []reference
+	routes  []*Route
+	claims  [][]string // For each route.
+	streams []*Stream
+	named   []reference
 }
 
 // reference is an object that an API names, as it was found.
@@ -24,7 +25,13 @@ func (a *assembler) part(api *API) *part {
 	}
 	faults := len(a.faults)
 	a.named = nil
-	p := &part{routes: a.routes(api), named: a.named}
+	p := &part{}
+	if api.Speaks.Streams() {
+		p.streams = a.streams(api)
+	} else {
+		p.routes = a.routes(api)
+	}
+	p.named = a.named
 	p.claims = make([][]string, len(p.routes))
 	for i, r := range p.routes {
 		p.claims[i] = r.claims()

@@ -32,6 +32,7 @@ func ComparePrecedence(a, b *Route) int {
 		cmp.Compare(anyMethod(ma), anyMethod(mb)),
 		cmp.Compare(len(mb.Headers)+len(mb.Cookies), len(ma.Headers)+len(ma.Cookies)),
 		cmp.Compare(len(mb.Query), len(ma.Query)),
+		cmp.Compare(anyContent(ma), anyContent(mb)),
 		cmp.Compare(a.Action.rank(), b.Action.rank()),
 		compareConditions(ma, mb),
 	); c != 0 {
@@ -114,6 +115,9 @@ func (m *Match) key() string {
 	b.WriteString("\x00" + strings.Join(methods, ","))
 	b.WriteString("\x00" + conditionsKey(m.Headers, strings.ToLower))
 	b.WriteString("\x00" + conditionsKey(m.Query, func(s string) string { return s }))
+	if m.GRPC {
+		b.WriteString("\x00grpc")
+	}
 	if len(m.Cookies) > 0 {
 		b.WriteString("\x00" + conditionsKey(m.Cookies, func(s string) string { return s }))
 	}
@@ -127,4 +131,12 @@ func conditionsKey(conditions []Condition, name func(string) string) string {
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "&")
+}
+
+// anyContent is 0 for a match that takes calls of gRPC alone.
+func anyContent(m *Match) int {
+	if m.GRPC {
+		return 0
+	}
+	return 1
 }

@@ -75,7 +75,7 @@ func substitute(api *API, docs *Documents, live *Revision) (*API, string) {
 	}
 	return &API{
 		Kind: api.Kind, Name: api.Name, Version: api.Version, Team: api.Team, Labels: api.Labels,
-		Expose: expose, Origin: api.Origin, Claimed: api.Claimed, Down: true,
+		Expose: expose, Origin: api.Origin, Claimed: api.Claimed, Down: true, Speaks: api.Speaks,
 	}, "503"
 }
 
@@ -98,6 +98,13 @@ func uses(api *API, rev *Revision) *Documents {
 		return api.Held
 	}
 	held := &Documents{}
+	for _, s := range rev.Streams {
+		for _, t := range s.Targets {
+			if s.Object == api.Ref() {
+				held.Upstreams = appendNew(held.Upstreams, t.Upstream)
+			}
+		}
+	}
 	for _, r := range rev.Routes {
 		if r.Object != api.Ref() {
 			continue

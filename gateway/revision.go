@@ -54,6 +54,8 @@ type Revision struct {
 
 	Routes []*Route // Every route of every API, in order of gateway, name and base.
 
+	Streams []*Stream // Every Route that passes on connections, in order of their names.
+
 	parts    map[*API]*part // What each API became, for AssembleAfter.
 	imported map[*Policy]*importing
 }
@@ -89,6 +91,7 @@ type Route struct {
 	Limits         []Limit
 	WhenAway       WhenAway
 	Timeouts       Timeouts // The Gateway's, or the API's own.
+	Upgrades       []string // Protocols that the connection may turn into; none of it is in Rules.
 	Headers        Headers  // Of the operation over the API over the Gateway.
 	Waits          Waits    // Of the operation over the API.
 	Adaptive       *Adaptive

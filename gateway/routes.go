@@ -24,6 +24,10 @@ func (a *assembler) routes(api *API) []*Route {
 		if !ok {
 			continue
 		}
+		if e.Listener != "" {
+			a.apiFault(api, CodeListener, place+".listener", "%s speaks HTTP, and is reached at every listener that serves its hosts: remove listener", api.Ref())
+			continue
+		}
 		if !a.granted(api, g, e, place) {
 			continue
 		}
@@ -145,6 +149,10 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
 	r.Waits, r.Adaptive = op.Waits.Over(api.Waits), api.Adaptive
+	r.Upgrades = api.Upgrades
+	if op.Upgrades != nil {
+		r.Upgrades = op.Upgrades
+	}
 	a.act(api, op, &r)
 	auth, field := api.Authenticate, "authenticate"
 	if op.Authenticate != nil {

@@ -25,7 +25,7 @@ func (r *review) plainListeners(visit func(g *gateway.Gateway, i int, beside *ga
 	for _, g := range r.Revision.Gateways {
 		for i := range g.Listeners {
 			l := &g.Listeners[i]
-			if l.TLS != nil || l.Redirect != nil || !remote(l.Address) {
+			if l.TLS != nil || l.Redirect != nil || l.Speaks.Streams() || !remote(l.Address) {
 				continue
 			}
 			var beside *gateway.Listener
@@ -63,6 +63,51 @@ func oldTLS(r *review) {
 		for i, l := range g.Listeners {
 			if l.TLS != nil && l.TLS.Minimum != gateway.TLS13 {
 				r.gateway(g, fmt.Sprintf("listeners[%d].tls.min", i), "listener %s speaks TLS %s", l.Name, l.TLS.Minimum)
+			}
+		}
+	}
+}
+
+func weakCiphers(r *review) {
+	for _, g := range r.Revision.Gateways {
+		for i, l := range g.Listeners {
+			if l.TLS == nil {
+				continue
+			}
+			for k, c := range l.TLS.Ciphers {
+				if !strings.HasPrefix(c, "ECDHE-") || !strings.Contains(c, "GCM") && !strings.Contains(c, "CHACHA20") {
+					r.gateway(g, fmt.Sprintf("listeners[%d].tls.ciphers[%d]", i, k), "listener %s offers %s", l.Name, c)
+				}
+			}
+		}
+	}
+}
+
+// What a listener may be told to take before that is worth a word.
+const (
+	wideHeaders = 128 << 10
+	wideCount   = 500
+	wideStreams = 1000
+	wideBuffer  = 1 << 20
+	wideTime    = time.Minute
+)
+
+func wideBounds(r *review) {
+	for _, g := range r.Revision.Gateways {
+		for i, l := range g.Listeners {
+			for _, b := range []struct {
+				wide bool
+				name string
+			}{
+				{l.Bounds.HeaderSize > wideHeaders, "header-size"},
+				{l.Bounds.HeaderCount > wideCount, "header-count"},
+				{l.Bounds.Streams > wideStreams, "streams"},
+				{l.Bounds.Buffer > wideBuffer, "buffer"},
+				{l.Bounds.Headers > wideTime, "headers"},
+			} {
+				if b.wide {
+					r.gateway(g, fmt.Sprintf("listeners[%d]", i), "listener %s has a wide bound: %s", l.Name, b.name)
+				}
 			}
 		}
 	}

@@ -132,6 +132,16 @@ func listeners() []Rule {
 			Why: "The listener asks for client certificates and takes clients without: where no route looks at them they keep nobody out.",
 			Fix: "Write `authenticate: {mtls: ...}` or `bound: true` where they matter, `mode: required`, or remove `clients`",
 		},
+		{
+			ID: "GS028", Title: "A weak cipher is offered", Severity: High, check: weakCiphers,
+			Why: "A cipher without ECDHE lets whoever gets the key later read what was recorded before; one in CBC mode has been attacked time and again.",
+			Fix: "Remove it from `ciphers`; what every client of the last ten years speaks is offered without",
+		},
+		{
+			ID: "GS029", Title: "A listener takes more than is safe", Severity: Warning, check: wideBounds,
+			Why: "The bounds of a listener keep a few clients from using up an Envoy. The one that is named leaves room for that.",
+			Fix: "Take the bound down to what the largest request needs, or waive it where only known clients get there",
+		},
 	}
 }
 

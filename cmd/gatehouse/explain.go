@@ -103,12 +103,18 @@ func table(w io.Writer, a *admin.Answer) {
 	line("why", "%s", a.Why)
 	if a.Listener != "" {
 		line("listener", "%s of gateway %s, fleet %s", a.Listener, a.Gateway, a.Fleet)
+		for _, text := range a.Listens {
+			line("", "%s", text)
+		}
 		line("virtual host", "%s", a.VirtualHost)
 	}
 	if a.Route != "" {
 		line("route", "%s, from %s", a.Route, a.Origin)
 		line("filters", "%s", strings.Join(a.Filters, ", "))
 		line("hops", "%d", len(a.Hops))
+	}
+	if len(a.Upgrades) > 0 {
+		line("upgrades", "%s", strings.Join(a.Upgrades, ", "))
 	}
 	for _, h := range a.Hops {
 		line("", "%s: %s", h.Service, h.Why)

@@ -36,14 +36,17 @@ func NewAuthority() (Authority, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
-		KeyUsage: x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return Authority{}, fmt.Errorf("sign the authority: %w", err)
 	}
-	template.Raw = der
-	return Authority{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), certificate: template, key: key}, nil
+	made, err := x509.ParseCertificate(der) // With the key's identifier, which lists of revoked certificates name.
+	if err != nil {
+		return Authority{}, fmt.Errorf("read the authority: %w", err)
+	}
+	return Authority{PEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), certificate: made, key: key}, nil
 }
 
 // Client returns a certificate of a client, or of a server, with its key.

@@ -31,7 +31,9 @@ type Answer struct {
 	Fleet       string        `json:"fleet,omitempty"`
 	Gateway     string        `json:"gateway,omitempty"`
 	Listener    string        `json:"listener,omitempty"`
+	Listens     []string      `json:"listens,omitempty"` // What the listener's document says about clients on their way in.
 	VirtualHost string        `json:"virtual_host,omitempty"`
+	Upgrades    []string      `json:"upgrades,omitempty"` // What the route may become.
 	Route       string        `json:"route,omitempty"`
 	Origin      string        `json:"origin,omitempty"`
 	Action      string        `json:"action"`
@@ -84,6 +86,12 @@ func Request(rev *gateway.Revision, q Query) (Answer, error) {
 		for i := range g.Listeners {
 			l := &g.Listeners[i]
 			if r.port != 0 && r.port != l.Port {
+				continue
+			}
+			if l.Speaks.Streams() {
+				if r.port != 0 {
+					return r.through(rev, g, l), nil
+				}
 				continue
 			}
 			answer, found := r.on(rev, g, l)
@@ -166,7 +174,7 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 	name := routeConfiguration(g, l)
 	answer = Answer{
 		Fleet: g.Fleet, Gateway: g.Name, Listener: fmt.Sprintf("%s (%s)", l.Name, net.JoinHostPort(l.Address, strconv.Itoa(l.Port))),
-		VirtualHost: name + "/" + host, Action: "answer 404", Hops: []gateway.Hop{},
+		Listens: listens(l), VirtualHost: name + "/" + host, Action: "answer 404", Hops: []gateway.Hop{},
 	}
 	if l.TLS != nil && host == gateway.AnyHost {
 		answer.VirtualHost = "" // There is one for each name in the certificates.
@@ -233,6 +241,7 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
+	a.Upgrades = r.Upgrades
 	a.Filters, a.Policies, a.Limits = translate.Filters(r), r.Judgements(), r.ToldLimits()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
@@ -248,11 +257,21 @@ func describe(a *Answer, r *gateway.Route) {
 	case gateway.ActionRefuse:
 		a.Action, a.Why = "answer 404", r.Object.String()+" has no operation for this path, and refuses what it does not list"
 	}
-	for _, t := range r.Targets {
-		u := Upstream{Name: t.Upstream.Name, Cluster: translate.ClusterName(t.Upstream), Weight: t.Weight, Settings: settings(r, t.Upstream)}
+	a.Upstreams = upstreams(r.Targets)
+	for i, t := range r.Targets {
+		a.Upstreams[i].Settings = settings(r, t.Upstream)
+	}
+}
+
+// upstreams returns where requests or connections may go.
+func upstreams(targets []gateway.Target) []Upstream {
+	var out []Upstream
+	for _, t := range targets {
+		u := Upstream{Name: t.Upstream.Name, Cluster: translate.ClusterName(t.Upstream), Weight: t.Weight}
 		for _, e := range t.Upstream.Endpoints {
 			u.Endpoints = append(u.Endpoints, e.Address)
 		}
-		a.Upstreams = append(a.Upstreams, u)
+		out = append(out, u)
 	}
+	return out
 }

@@ -25,6 +25,9 @@ func (r request) differs(m *gateway.Match) []string {
 	if !m.Path.Matches(r.path) {
 		add("path %s is not %s", r.path, m.Path)
 	}
+	if m.GRPC && !grpc(r.headers.Get("content-type")) {
+		add("it is no call of gRPC: its content-type is not application/grpc")
+	}
 	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
 		add("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
 	}

@@ -19,6 +19,7 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/xds/translate"
@@ -91,7 +92,17 @@ func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listener
 			return l, err
 		}
 		for _, f := range chain.Filters {
+			if f.GetConfigDiscovery() != nil {
+				config, err := extension(f.Name, res)
+				if err != nil {
+					return l, err
+				}
+				f.ConfigType = &listenerv3.Filter_TypedConfig{TypedConfig: config}
+			}
 			manager := &hcmv3.HttpConnectionManager{}
+			if !f.GetTypedConfig().MessageIs(manager) {
+				continue
+			}
 			if err := f.GetTypedConfig().UnmarshalTo(manager); err != nil {
 				return l, fmt.Errorf("read the connection manager: %w", err)
 			}
@@ -183,13 +194,21 @@ func inlineSecrets(common *tlsv3.CommonTlsContext, res *translate.Resources) err
 }
 
 func inlineFilter(filter *hcmv3.HttpFilter, res *translate.Resources) error {
+	config, err := extension(filter.Name, res)
+	if err == nil {
+		filter.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: config}
+	}
+	return err
+}
+
+// extension returns the configuration of a filter that comes by ECDS otherwise.
+func extension(name string, res *translate.Resources) (*anypb.Any, error) {
 	for _, e := range res.Extensions() {
-		if e.Name == filter.Name {
-			filter.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: e.TypedConfig}
-			return nil
+		if e.Name == name {
+			return e.TypedConfig, nil
 		}
 	}
-	return fmt.Errorf("the filter %s has no configuration", filter.Name)
+	return nil, fmt.Errorf("the filter %s has no configuration", name)
 }
 
 // routes returns a route configuration with its virtual hosts inside.

@@ -37,6 +37,7 @@ func cluster(u *gateway.Upstream) *clusterv3.Cluster {
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			httpOptions: packed(protocolOptions(u)),
 		},
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(clusterBuffer),
 	}
 	balance(c, u)
 	if u.Health != nil {

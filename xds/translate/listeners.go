@@ -2,7 +2,6 @@ package translate
 
 import (
 	"slices"
-	"time"
 
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -21,15 +20,6 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// Bounds of every connection from outside, after Envoy's own advice for edge proxies.
-const (
-	headersTimeout = 10 * time.Second
-	idleTimeout    = 5 * time.Minute
-	maxStreams     = 100
-	streamWindow   = 64 << 10
-	connWindow     = 1 << 20
-)
-
 // envoyHeaders begins the names of headers by which Envoys tell one another something: time limits, retries, the path before
 // a rewrite, that a failed authorization let a request through.
 const envoyHeaders = "x-envoy-"
@@ -42,14 +32,9 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 		Name:       name,
 		Address:    socketAddress(l.Address, uint32(l.Port)),
 		StatPrefix: name,
-	}
-	if g.Trust.ProxyProtocol {
-		out.ListenerFilters = []*listenerv3.ListenerFilter{{
-			Name: "envoy.filters.listener.proxy_protocol",
-			ConfigType: &listenerv3.ListenerFilter_TypedConfig{
-				TypedConfig: packed(&proxyprotocolv3.ProxyProtocol{}),
-			},
-		}}
+
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(uint32(boundsOf(l).Buffer)),
+		ListenerFilters:               proxyProtocol(g.Trust),
 	}
 	if l.TLS != nil {
 		out.ListenerFilters = append(out.ListenerFilters, tlsInspector())
@@ -65,14 +50,25 @@ func listener(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown) *l
 	return out
 }
 
+// proxyProtocol reads from which address a proxy in front passes on a connection, where one speaks it.
+func proxyProtocol(t gateway.Trust) []*listenerv3.ListenerFilter {
+	if !t.ProxyProtocol {
+		return nil
+	}
+	return []*listenerv3.ListenerFilter{{
+		Name:       "envoy.filters.listener.proxy_protocol",
+		ConfigType: &listenerv3.ListenerFilter_TypedConfig{TypedConfig: packed(&proxyprotocolv3.ProxyProtocol{})},
+	}}
+}
+
 // filterChain returns a filter chain, which has a route configuration of its own name.
 func filterChain(g *gateway.Gateway, l *gateway.Listener, name string) *listenerv3.FilterChain {
 	return &listenerv3.FilterChain{
 		Name: name,
-		Filters: []*listenerv3.Filter{{
+		Filters: append(connectionLimit(name, boundsOf(l)), &listenerv3.Filter{
 			Name:       "envoy.filters.network.http_connection_manager",
 			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(g, l, name))},
-		}},
+		}),
 	}
 }
 
@@ -82,27 +78,17 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
-		HttpFilters:                  httpFilters(g),
-		AccessLog:                    slices.Concat(accessLog(), ownLog(g.AccessLog)),
-		LocalReplyConfig:             localReplies(),
-		ServerHeaderTransformation:   hcmv3.HttpConnectionManager_PASS_THROUGH,
-		NormalizePath:                wrapperspb.Bool(true),
-		MergeSlashes:                 true,
-		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_REJECT_REQUEST,
-		StripTrailingHostDot:         true,
-		RequestHeadersTimeout:        durationpb.New(headersTimeout),
-		StreamIdleTimeout:            durationpb.New(idleTimeout),
-		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
-			IdleTimeout:                  durationpb.New(idleTimeout),
-			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
-		},
-		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
-			MaxConcurrentStreams:        wrapperspb.UInt32(maxStreams),
-			InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
-			InitialConnectionWindowSize: wrapperspb.UInt32(connWindow),
-		},
+		HttpFilters:                   httpFilters(g),
+		AccessLog:                     slices.Concat(accessLog(), ownLog(g.AccessLog)),
+		LocalReplyConfig:              localReplies(),
+		ServerHeaderTransformation:    hcmv3.HttpConnectionManager_PASS_THROUGH,
+		NormalizePath:                 wrapperspb.Bool(true),
+		MergeSlashes:                  true,
+		PathWithEscapedSlashesAction:  hcmv3.HttpConnectionManager_REJECT_REQUEST,
+		StripTrailingHostDot:          true,
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{stripClientHeaders(g.Trust)},
 	}
+	bound(m, boundsOf(l))
 	if g.Health != "" {
 		m.HttpFilters = append([]*hcmv3.HttpFilter{on("envoy.filters.http.health_check", healthAnswer(g.Health))}, m.HttpFilters...)
 	}

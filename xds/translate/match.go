@@ -36,6 +36,9 @@ func match(m *gateway.Match) *routev3.RouteMatch {
 	for _, c := range m.Query {
 		out.QueryParameters = append(out.QueryParameters, queryMatcher(c))
 	}
+	if m.GRPC {
+		out.Grpc = &routev3.RouteMatch_GrpcRouteMatchOptions{}
+	}
 	return out
 }
 

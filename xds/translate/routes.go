@@ -10,6 +10,7 @@ import (
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -34,6 +35,9 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
+		if r.ReadsBody() { // Beyond what is held of a connection otherwise.
+			out.RequestBodyBufferLimit = wrapperspb.UInt64(2 * maxCheckBody)
+		}
 		out.Metadata = routeMetadata(r)
 		b.act(out, r)
 	case gateway.ActionMethod:
@@ -81,6 +85,7 @@ func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	} else {
 		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: b.shared(out, r)}
 	}
+	out.UpgradeConfigs = upgrades(r)
 	out.RequestMirrorPolicies = b.mirrors(r)
 	rewrite(out, r)
 	return out

@@ -53,7 +53,9 @@ func (c Certificate) secret(chain, key *corev3.DataSource) *tlsv3.Secret {
 type Authorities struct {
 	Name string
 	PEM  []byte
-	File string // On the daemon's host, where they are the system's; empty: they stand in no file of their own.
+	// Revoked are their lists of revoked certificates, PEM; empty: nobody asks.
+	Revoked []byte
+	File    string // On the daemon's host, where they are the system's; empty: they stand in no file of their own.
 }
 
 // FileSecret returns them by the path of their file where they have one.
@@ -67,11 +69,14 @@ func (a Authorities) FileSecret() *tlsv3.Secret {
 
 // Secret returns the resource by which Envoys get them (SDS). There is nothing secret in it.
 func (a Authorities) Secret() *tlsv3.Secret {
-	return &tlsv3.Secret{Name: a.Name, Type: &tlsv3.Secret_ValidationContext{
-		ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: &corev3.DataSource{
-			Specifier: &corev3.DataSource_InlineBytes{InlineBytes: a.PEM},
-		}},
-	}}
+	inline := func(text []byte) *corev3.DataSource {
+		return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: text}}
+	}
+	context := &tlsv3.CertificateValidationContext{TrustedCa: inline(a.PEM)}
+	if len(a.Revoked) > 0 {
+		context.Crl = inline(a.Revoked)
+	}
+	return &tlsv3.Secret{Name: a.Name, Type: &tlsv3.Secret_ValidationContext{ValidationContext: context}}
 }
 
 // authoritiesName returns the name under which a listener's authorities are delivered. No Certificate has it, and it stays when
@@ -103,7 +108,10 @@ func tlsSocket(g *gateway.Gateway, l *gateway.Listener, certificate string) *cor
 	}
 	context := &tlsv3.DownstreamTlsContext{
 		CommonTlsContext: &tlsv3.CommonTlsContext{
-			TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3},
+			TlsParams: &tlsv3.TlsParameters{
+				TlsMinimumProtocolVersion: least, TlsMaximumProtocolVersion: tlsv3.TlsParameters_TLSv1_3,
+				CipherSuites: t.Ciphers, EcdhCurves: t.Curves,
+			},
 			AlpnProtocols: []string{"h2", "http/1.1"},
 			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
 				Name: certificate, SdsConfig: adsSource(initialFetchTimeout),
@@ -147,13 +155,22 @@ func serverNames(g *gateway.Gateway, l *gateway.Listener, shown []gateway.Shown)
 		add(serverName(&xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_Suffix{Suffix: suffix}}), wild[suffix])
 	}
 	if i := slices.IndexFunc(shown, func(s gateway.Shown) bool { return s.Certificate == l.TLS.Certificates[0] }); i >= 0 {
-		named := &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
-			EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}}, Regex: ".+",
-		}}}
 		add(&xdsmatcherv3.Matcher_MatcherList_Predicate{
-			MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: serverName(named)},
+			MatchType: &xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: serverName(someName())},
 		}, shown[i].Certificate)
 	}
+	return exactThen(exact, list)
+}
+
+// someName holds for every client that names a host.
+func someName() *xdsmatcherv3.StringMatcher {
+	return &xdsmatcherv3.StringMatcher{MatchPattern: &xdsmatcherv3.StringMatcher_SafeRegex{SafeRegex: &xdsmatcherv3.RegexMatcher{
+		EngineType: &xdsmatcherv3.RegexMatcher_GoogleRe2{GoogleRe2: &xdsmatcherv3.RegexMatcher_GoogleRE2{}}, Regex: ".+",
+	}}}
+}
+
+// exactThen returns a matcher that looks up exact names, and then goes through a list.
+func exactThen(exact map[string]*xdsmatcherv3.Matcher_OnMatch, list *xdsmatcherv3.Matcher_MatcherList) *xdsmatcherv3.Matcher {
 	others := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: list}}
 	if len(exact) == 0 {
 		return others

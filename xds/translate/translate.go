@@ -45,6 +45,8 @@ type Resources struct {
 	learnt       learnt
 	extension    *corev3.TypedExtensionConfig // JWT, wrapped once.
 
+	streams []*corev3.TypedExtensionConfig // Where Routes that pass on connections lead to.
+
 	quotas         map[string]*quotav3.RateLimitQuotaBucketSettings // By envoy.QuotaKey.
 	quotaAges      map[string]int                                   // As requirements, for those that no route names any more.
 	quotaExtension *corev3.TypedExtensionConfig                     // Quota, wrapped once.
@@ -83,7 +85,8 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 			out.requirements[name] = 0
 		}
 	}
-	out.addUpstreams(b, rev, routes)
+	streams := slices.DeleteFunc(slices.Clone(rev.Streams), func(s *gateway.Stream) bool { return s.Gateway.Fleet != fleet })
+	out.addUpstreams(b, rev, routes, streams)
 	out.addTrust(b)
 	out.addCertificates(b, rev)
 	faults := out.addTokens(b, routes)
@@ -98,6 +101,11 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	for _, g := range rev.Gateways {
 		if g.Fleet == fleet {
 			faults = append(faults, out.addGateway(b, g, routes, prev.placed)...)
+			for i := range g.Listeners {
+				if l := &g.Listeners[i]; l.Speaks.Streams() {
+					out.addStreams(b, g, l, streams)
+				}
+			}
 		}
 	}
 	return out, faults
@@ -106,20 +114,27 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 // addUpstreams adds the clusters that the fleet's routes forward to and its spans go to, each once, with their endpoints. Of two upstreams with
 // one cluster name, which differ in endpoints only, the one of the revision itself is taken: the other is what a held API
 // meant earlier.
-func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route) {
+func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route, streams []*gateway.Stream) {
 	current := map[string]*gateway.Upstream{}
 	for _, u := range rev.Upstreams {
 		current[b.cluster(u)] = u
 	}
 	used := map[string]*gateway.Upstream{}
+	use := func(own *gateway.Upstream) {
+		name := b.cluster(own)
+		used[name] = own
+		if u, ok := current[name]; ok {
+			used[name] = u
+		}
+	}
 	for _, r := range routes {
 		for _, own := range r.Upstreams() {
-			name := b.cluster(own)
-			if u, ok := current[name]; ok {
-				used[name] = u
-			} else {
-				used[name] = own
-			}
+			use(own)
+		}
+	}
+	for _, s := range streams {
+		for _, t := range s.Targets {
+			use(t.Upstream)
 		}
 	}
 	for _, g := range rev.Gateways {
@@ -153,6 +168,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 		name := ListenerName(g, l)
 		out.Origins[name] = g.Origin.At(fmt.Sprintf("listeners[%d]", i))
 		switch {
+		case l.Speaks.Streams(): // See addStreams.
 		case l.TLS != nil:
 			shown := l.Show(b.pairs)
 			if len(shown) == 0 {
@@ -160,29 +176,29 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 			}
 			out.Listeners = append(out.Listeners, listener(g, l, shown))
 			if c := l.TLS.Clients; c != nil {
-				a := Authorities{Name: authoritiesName(g, l), PEM: c.Authorities}
+				a := Authorities{Name: authoritiesName(g, l), PEM: c.Authorities, Revoked: c.Revoked}
 				out.Authorities, out.Origins[a.Name] = append(out.Authorities, a), out.Origins[name]
 			}
 			for _, s := range shown {
 				chain := chainName(g, l, s.Certificate)
 				out.Origins[chain] = out.Origins[name]
-				faults = append(faults, out.addRoutes(b, chain, b.hostsOfChain(chain, l, s, known, before))...)
+				faults = append(faults, out.addRoutes(b, chain, l.TLS.HSTS, b.hostsOfChain(chain, l, s, known, before))...)
 			}
 		case l.Redirect != nil:
 			out.Listeners = append(out.Listeners, listener(g, l, nil))
-			faults = append(faults, out.addRoutes(b, name, b.redirectingHosts(name, g, l, known))...)
+			faults = append(faults, out.addRoutes(b, name, nil, b.redirectingHosts(name, g, l, known))...)
 		default:
 			out.Listeners = append(out.Listeners, listener(g, l, nil))
-			faults = append(faults, out.addRoutes(b, name, b.virtualHosts(name, l, known, before))...)
+			faults = append(faults, out.addRoutes(b, name, nil, b.virtualHosts(name, l, known, before))...)
 		}
 	}
 	return faults
 }
 
 // addRoutes adds a route configuration and its virtual hosts.
-func (out *Resources) addRoutes(b *builder, name string, hosts []*placedHost) gateway.Faults {
+func (out *Resources) addRoutes(b *builder, name string, hsts *gateway.HSTS, hosts []*placedHost) gateway.Faults {
 	var faults gateway.Faults
-	out.Routes = append(out.Routes, routeConfiguration(b.gateway, name))
+	out.Routes = append(out.Routes, routeConfiguration(b.gateway, name, hsts))
 	for _, vh := range hosts {
 		out.VirtualHosts = append(out.VirtualHosts, vh.host)
 		out.Origins[vh.host.Name] = vh.origin
@@ -219,8 +235,8 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
 // one route sends one host.
-func routeConfiguration(g *gateway.Gateway, name string) *routev3.RouteConfiguration {
-	return &routev3.RouteConfiguration{
+func routeConfiguration(g *gateway.Gateway, name string, hsts *gateway.HSTS) *routev3.RouteConfiguration {
+	out := &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		MostSpecificHeaderMutationsWins: true,
@@ -228,11 +244,15 @@ func routeConfiguration(g *gateway.Gateway, name string) *routev3.RouteConfigura
 		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
 		TypedPerFilterConfig:            withPages(nil, g.Pages),
 	}
+	if hsts != nil { // Here and not in the listener, whose connections a change would drain.
+		out.ResponseHeadersToAdd = []*corev3.HeaderValueOption{setHeader("strict-transport-security", hsts.String())}
+	}
+	return out
 }
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return []*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}
+	return append([]*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}, out.streams...)
 }
 
 func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {
