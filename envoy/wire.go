@@ -36,6 +36,19 @@ const (
 	FilterQuotaMark = "gatehouse.quota.mark"
 	FilterQuota     = "gatehouse.quota"
 	FilterRouter    = "envoy.filters.http.router"
+	// What becomes of traffic beside who may send it. Those before FilterJWT act before anybody is asked who they are, the others on
+	// what the guard has let through.
+	FilterCompress   = "gatehouse.compress"
+	FilterCORS       = "gatehouse.cors"
+	FilterGRPCWeb    = "gatehouse.grpc-web"
+	FilterAddresses  = "gatehouse.addresses"
+	FilterLocalLimit = "gatehouse.limits.local"
+	FilterMaxBody    = "gatehouse.max-body"
+	FilterFaults     = "gatehouse.faults"
+	FilterQuery      = "gatehouse.query"
+	FilterBody       = "gatehouse.body"
+	FilterTranscode  = "gatehouse.transcode"
+	FilterHide       = "gatehouse.hide"
 )
 
 // Namespaces of dynamic metadata that Envoy's filters write, and the keys under which Gatehouse finds its evidence there.
@@ -83,6 +96,9 @@ const (
 	KeyRefusal      = PrefixPolicy + "shadow_effective_policy_id"
 	PolicyAllowed   = "allowed" // Under KeyPolicyResult.
 	PolicyDenied    = "denied"
+
+	// RefusedAddress is the name of the rule by which FilterAddresses refuses, which its answer's details repeat.
+	RefusedAddress = "(address)"
 
 	RefusedIdentity    = "(identity)"    // Nothing that was shown proves who calls; a token would.
 	RefusedCertificate = "(certificate)" // No client certificate proves who calls, and nothing else would.

@@ -36,6 +36,7 @@ type API struct {
 	Limits       []Limit
 	WhenAway     WhenAway
 	Headers      Headers       `json:",omitzero"`
+	Shaping      Shaping       `json:",omitzero"`
 	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
 	Operations   []Operation
 	Origin       Origin `json:"-"`
@@ -119,6 +120,7 @@ type Operation struct {
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
+	Shaping      Shaping          `json:",omitzero"` // Of each field, before the API.
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`

@@ -85,6 +85,7 @@ type Route struct {
 	WhenAway       WhenAway
 	Timeouts       Timeouts // The Gateway's, or the API's own.
 	Headers        Headers  // Of the operation over the API over the Gateway.
+	Shaping        Shaping  // The same; no field is set that says none.
 	Allow          []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.

@@ -38,6 +38,8 @@ func (a *assembler) routes(api *API) []*Route {
 			r.Match.Path = r.Match.Path.Join(e.Base)
 			r.Timeouts = g.Timeouts
 			r.Headers = r.Headers.Over(g.Headers)
+			r.shape(g)
+			a.checkShaping(api, &r)
 			a.checkCosts(api, &r)
 			if api.Timeout > 0 {
 				r.Timeouts.Authorization = api.Timeout
@@ -99,14 +101,14 @@ func (a *assembler) operations(api *API) []Route {
 		a.apiFault(api, CodeNoAuthenticate, "authenticate",
 			"%s does not say who may call it: write authenticate, or authenticate: none for everybody", api.Ref())
 	}
-	return append(routes, a.unlisted(api, routes)...)
+	return slices.Concat(routes, a.unlisted(api, routes), a.preflights(api, routes))
 }
 
 // route returns what every route of an API carries.
 func (a *assembler) route(api *API, operation string, action Action, place Place) Route {
 	r := Route{
 		API: api.Name, Version: api.Version, Operation: operation, Action: action,
-		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Public: action != ActionForward, Origin: place,
+		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Shaping: api.Shaping.answering(), Public: action != ActionForward, Origin: place,
 	}
 	if api.Kind == KindRoute {
 		r.API, r.Operation = ownRoute, api.Name
@@ -141,7 +143,7 @@ func SplitRouteName(name string) (api, version, operation string) {
 func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match, r.ContractScopes = op.Match, op.Scopes
-	r.Headers = op.Headers.Over(api.Headers)
+	r.Headers, r.Shaping = op.Headers.Over(api.Headers), op.Shaping.Over(api.Shaping)
 	to, field := api.To, "to"
 	if op.To != nil {
 		to, field = op.To, op.Field+".to"

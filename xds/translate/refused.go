@@ -17,6 +17,7 @@ const guardDenied = "rbac_access_denied"
 const (
 	reasonScope       = "insufficient-scope"
 	reasonCertificate = "client-certificate-needed"
+	reasonAddress     = "address-refused"
 )
 
 // challenge begins the WWW-Authenticate of a refusal; the realm is the host, as only a request says it.

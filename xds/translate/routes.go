@@ -33,7 +33,8 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		Match:                match(&r.Match),
 		TypedPerFilterConfig: b.perFilter(r),
 	}
-	changeHeaders(out, r.Headers, r.Name)
+	changeHeaders(out, r.Headers, r)
+	hideHeaders(out, r)
 	switch r.Action {
 	case gateway.ActionForward:
 		if r.Awaits(b.observed) {
@@ -64,7 +65,7 @@ func (b *builder) await(out *routev3.Route) {
 // notFound returns the route of a gateway that answers where no other does.
 func notFound(headers gateway.Headers) *routev3.Route {
 	out := everything("not-found")
-	changeHeaders(out, headers, out.Name)
+	changeHeaders(out, headers, &gateway.Route{Name: out.Name})
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out
 }
@@ -186,6 +187,7 @@ func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
 func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
+	shape(r, set)
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out
