@@ -119,6 +119,7 @@ type Answer struct {
 	Filters     []string            `json:"filters,omitempty" nullable:"false"`
 	Hops        []gateway.Hop       `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
 	Policies    []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route, and why"`
+	Traffic     []gateway.Shaped    `json:"traffic,omitempty" nullable:"false" doc:"What becomes of the request and its response on their way"`
 	Upstreams   []Upstream          `json:"upstreams,omitempty" nullable:"false"`
 	Rules       string              `json:"rules,omitempty" doc:"Hash of what authorization and limits decide by"`
 	Why         string              `json:"why"`

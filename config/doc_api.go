@@ -114,7 +114,7 @@ func (d *apiDocument) operations(o *object, listed []gateway.Operation, readable
 }
 
 // ownOperations are the names of routes that refuse what no operation lists.
-func ownOperations() []string { return []string{"unlisted", "method-not-allowed", "quarantined"} }
+func ownOperations() []string { return []string{"unlisted", "method-not-allowed", "quarantined", "preflight"} }
 
 func notListed(id string, listed []gateway.Operation) string {
 	ids := each(listed, func(op gateway.Operation) string { return op.ID })

@@ -238,6 +238,8 @@ const (
 	ResourceJWT = FilterJWT
 	// ResourceQuota is the ECDS resource that says which limits Envoys enforce by themselves.
 	ResourceQuota = FilterQuota
+	// ResourceLocalLimits is the ECDS resource with the buckets of limits that each Envoy counts whole.
+	ResourceLocalLimits = FilterLocalLimit
 	// AccessLogName is the log_name of the gRPC access log.
 	AccessLogName = "gatehouse"
 )

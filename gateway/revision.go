@@ -105,10 +105,11 @@ type Action string
 
 // The actions of a route.
 const (
-	ActionForward Action = "forward" // To the Targets.
-	ActionRefuse  Action = "refuse"  // 404: not listed.
-	ActionMethod  Action = "method"  // 405: the path is listed, the method not.
-	ActionDown    Action = "down"    // 503: the API is quarantined and has no good version.
+	ActionForward   Action = "forward"   // To the Targets.
+	ActionRefuse    Action = "refuse"    // 404: not listed.
+	ActionMethod    Action = "method"    // 405: the path is listed, the method not.
+	ActionPreflight Action = "preflight" // Of pages of other origins, by Shaping.CORS; 403 for any other request.
+	ActionDown      Action = "down"      // 503: the API is quarantined and has no good version.
 )
 
 // Target is an Upstream and its share of a route's requests.

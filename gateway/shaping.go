@@ -67,10 +67,9 @@ func (s Shaping) settled() Shaping {
 	return s
 }
 
-// answering is what of it holds also where Envoy answers by itself: who may read the answer, who may come at all, and how it is
-// written.
+// answering is what of it holds also where Envoy answers by itself: who may come at all, and how the answer is written.
 func (s Shaping) answering() Shaping {
-	return Shaping{CORS: s.CORS, Compression: s.Compression, GRPCWeb: s.GRPCWeb, Addresses: s.Addresses}
+	return Shaping{Compression: s.Compression, GRPCWeb: s.GRPCWeb, Addresses: s.Addresses}
 }
 
 // shape gives a route what its Gateway says of traffic beside what the route has already.

@@ -116,6 +116,9 @@ func table(w io.Writer, a *admin.Answer) {
 	for _, p := range a.Policies {
 		line("policy", "%s", judged(p))
 	}
+	for _, s := range a.Traffic {
+		line(s.What, "%s", s.How)
+	}
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
 	}

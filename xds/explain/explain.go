@@ -38,11 +38,13 @@ type Answer struct {
 	Filters     []string      `json:"filters,omitempty"`
 	Hops        []gateway.Hop `json:"hops"`
 	// Policies say who judges each policy of the route, and why.
-	Policies  []gateway.Judgement `json:"policies,omitempty"`
-	Upstreams []Upstream          `json:"upstreams,omitempty"`
-	Rules     string              `json:"rules,omitempty"`
-	Why       string              `json:"why"`
-	Rejected  []Rejected          `json:"rejected,omitempty"`
+	Policies []gateway.Judgement `json:"policies,omitempty"`
+	// Traffic says what becomes of the request and its response on their way.
+	Traffic   []gateway.Shaped `json:"traffic,omitempty"`
+	Upstreams []Upstream       `json:"upstreams,omitempty"`
+	Rules     string           `json:"rules,omitempty"`
+	Why       string           `json:"why"`
+	Rejected  []Rejected       `json:"rejected,omitempty"`
 }
 
 // Upstream is where a request may go, with its share.
@@ -184,6 +186,7 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 			continue
 		}
 		describe(&answer, x)
+		r.preflight(&answer, x)
 		return answer, true
 	}
 	if l.Redirect != nil {
@@ -251,7 +254,7 @@ func holds(c gateway.Condition, value string) bool { return c.Value == "" || val
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
-	a.Filters, a.Policies = translate.Filters(r), r.Judgements()
+	a.Filters, a.Policies, a.Traffic = translate.Filters(r), r.Judgements(), r.Shaped()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
 	}
@@ -263,6 +266,8 @@ func describe(a *Answer, r *gateway.Route) {
 		a.Action, a.Why = "answer 405", "the path takes "+strings.Join(r.Allow, ", ")
 	case gateway.ActionDown:
 		a.Action, a.Why = "answer 503", "the API is quarantined: its documents have faults, and no good version is known"
+	case gateway.ActionPreflight:
+		a.Action, a.Why = "answer 403", "it is a preflight, and the page's origin is none of those that may call"
 	case gateway.ActionRefuse:
 		a.Action, a.Why = "answer 404", r.Object.String()+" has no operation for this path, and refuses what it does not list"
 	}

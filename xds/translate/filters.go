@@ -36,6 +36,7 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 		off(envoy.FilterCORS, &corsv3.Cors{}),
 		off(envoy.FilterGRPCWeb, &grpcwebv3.GrpcWeb{}),
 		off(envoy.FilterAddresses, &rbacv3.RBAC{}),
+		discovered(envoy.FilterLocalLimit, noLocalLimit()),
 		discovered(envoy.FilterJWT, emptyJWT()),
 		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),

@@ -9,6 +9,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
@@ -43,12 +44,17 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		}
 		tell(out, r)
 		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
+		out.GetRoute().RateLimits = localCharges(r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
 	case gateway.ActionDown:
 		direct(out, gateway.NewProblem(503, gateway.ProblemQuarantined, "the configuration of this API has faults, and no good version of it is known"))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("retry-after", "60"))
+	case gateway.ActionPreflight: // Envoy's filter answers only for routes that lead somewhere. The guard lets nothing go there.
+		out.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)},
+		}}
 	case gateway.ActionRefuse:
 		direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, fmt.Sprintf("%s has no operation for this path", r.Object.Name)))
 	}
@@ -188,6 +194,10 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
 	shape(r, set)
+	if r.Action == gateway.ActionPreflight {
+		set(envoy.FilterGuard, &rbacv3.RBACPerRoute{Rbac: guard()})
+		return out
+	}
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out

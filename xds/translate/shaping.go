@@ -36,6 +36,9 @@ func shape(r *gateway.Route, set func(filter string, config proto.Message)) {
 	if r.Action != gateway.ActionForward {
 		return
 	}
+	if len(r.LocalLimits()) > 0 {
+		set(envoy.FilterLocalLimit, switchedOn())
+	}
 	if s.MaxBody != nil {
 		set(envoy.FilterMaxBody, maxBody(*s.MaxBody))
 	}
