@@ -27,18 +27,19 @@ local function value(handle, parts)
   return encoded(out)
 end
 
-function envoy_on_request(handle)
-  local changes = handle:filterContext()
+local function change(handle)
+  local context = handle:filterContext()
+  local gone, written = context:get("gone") or {}, context:get("written") or {}
   local path = handle:headers():get(":path")
   local place, query = path:match("^([^?]*)%??(.*)$")
   local kept = {}
   for parameter in query:gmatch("[^&]+") do
-    if not changes.gone[decoded(parameter:match("^[^=]*"))] then
+    if not gone[decoded(parameter:match("^[^=]*"))] then
       table.insert(kept, parameter)
     end
   end
-  for _, written in ipairs(changes.written) do
-    table.insert(kept, encoded(written.name) .. "=" .. value(handle, written.value))
+  for _, parameter in ipairs(written) do
+    table.insert(kept, encoded(parameter.name) .. "=" .. value(handle, parameter.value))
   end
   local changed = place
   if #kept > 0 then
@@ -46,5 +47,14 @@ function envoy_on_request(handle)
   end
   if changed ~= path then
     handle:headers():replace(":path", changed)
+  end
+end
+
+-- A request that could not be changed does not go on as it came.
+function envoy_on_request(handle)
+  local done, why = pcall(change, handle)
+  if not done then
+    handle:logErr("the query was not changed: " .. why)
+    handle:respond({[":status"] = "500"}, "the query could not be changed")
   end
 end
