@@ -7,20 +7,20 @@ import (
 )
 
 type routeDocument struct {
-	header        `yaml:",inline"`
-	Expose        []exposureFields      `yaml:"expose" by:"gateway" order:"none" single:"true" doc:"Where the requests arrive."`
-	Match         matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
-	To            []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
-	Authenticate  *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
-	Authorize     []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
-	Require       []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
-	Decisions     string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
-	Limits        []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
-	WhenAway      whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
-	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
-	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
-	shapingFields `yaml:",inline"`
-	Protocol      string `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
+	header       `yaml:",inline"`
+	Expose       []exposureFields      `yaml:"expose" by:"gateway" order:"none" single:"true" doc:"Where the requests arrive."`
+	Match        matchFields           `yaml:"match" doc:"Which requests are meant. All where not said."`
+	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the requests. The name alone will do."`
+	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
+	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
+	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
+	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
+	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
+	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the Route decides before the Gateway."`
+	Protocol     string                `yaml:"protocol" jsonschema:"enum=http,default=http" later:"grpc tls tcp" doc:"What is spoken."`
+	shapeFields  `yaml:",inline"`
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {

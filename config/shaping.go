@@ -10,9 +10,9 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// shapingFields say what becomes of traffic, for an API, an operation or a Route. Of each field the narrowest level that writes it
+// shapeFields say what becomes of traffic, for an API, an operation or a Route. Of each field the narrowest level that writes it
 // decides.
-type shapingFields struct {
+type shapeFields struct {
 	edgeFields `yaml:",inline"`
 	CORS       *corsFields      `yaml:"cors" doc:"Which pages of other origins may call; none where not said. Their preflights are answered before anybody is asked who they are."`
 	Query      *queryFields     `yaml:"query" doc:"Changes of the query's parameters on the way to the upstream, after everything was decided."`
@@ -34,7 +34,7 @@ func (f *edgeFields) shaping() gateway.Shaping {
 }
 
 // shaping builds what is said, of an object or, at a path, of a part of it.
-func (f *shapingFields) shaping(o *object, at string) gateway.Shaping {
+func (f *shapeFields) shaping(o *object, at string) gateway.Shaping {
 	out := f.edgeFields.shaping()
 	out.CORS = f.CORS.cors(o, join(at, "cors"))
 	out.Query = f.Query.changes(o, join(at, "query"))

@@ -131,7 +131,7 @@ operations:
     method: GET
     path: /caller
     authenticate: {jwt: bank}
-    headers: {request: {set: {x-caller: "{identity}/{consumer}"}}}
+    headers: {request: {set: {x-caller: "{identity}/{consumer}", x-application: "{application}"}}}
   - id: body
     method: POST
     path: /body
@@ -357,7 +357,10 @@ func described(t *testing.T, w *world, signed string) {
 	if a := w.exchange(t, "GET", "/plain/query", "", "accept-encoding: identity"); a.header.Get("server") != "" || a.header.Get("x-powered-by") != "" {
 		t.Errorf("what the upstream is made of: %v", a.header)
 	}
-	got := w.exchange(t, "GET", "/plain/caller", "", signed, "accept-encoding: identity").reflected(t).Header
+	got := w.exchange(t, "GET", "/plain/caller", "", signed, "x-caller: forged", "x-application: forged", "accept-encoding: identity").reflected(t).Header
+	if got["X-Application"] != nil { // The token names none, and the client must not.
+		t.Errorf("the application is %q", got["X-Application"])
+	}
 	if want := "jwt/" + strings.Join(got["X-Gatehouse-Consumer"], ","); len(got["X-Caller"]) != 1 || got["X-Caller"][0] != want || want == "jwt/" {
 		t.Errorf("the caller is %q, want %q", got["X-Caller"], want)
 	}

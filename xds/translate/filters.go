@@ -28,8 +28,8 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// httpFilters returns the filters of every listener, in their one order. All but the guard, the one that hides headers and the router are off until a
-// route switches them on; the guard stands after all authentication and denies until a route allows.
+// httpFilters returns the filters of every listener, in their one order (ADR 65). All but the guard, the one that hides headers and
+// the router are off until a route switches them on; the guard stands after all authentication and denies until a route allows.
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
 		off(envoy.FilterCompress, &compositev3.Composite{}),

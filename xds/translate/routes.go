@@ -247,7 +247,7 @@ func Filters(r *gateway.Route) []string {
 	named := newBuilder().perFilter(r)
 	var out []string
 	for _, f := range httpFilters(r.Gateway) {
-		if named[f.Name] != nil {
+		if named[f.Name] != nil && f.Name != envoy.FilterHide { // A route only switches that off.
 			out = append(out, f.Name)
 		}
 	}
