@@ -21,7 +21,7 @@ func (r *Route) Shaped() []Shaped {
 	var out []Shaped
 	add := func(what, format string, args ...any) { out = append(out, Shaped{what, fmt.Sprintf(format, args...)}) }
 	if c := s.Compression; c != nil {
-		add("compress", "%s, from %d bytes, of %s", joined(c.Algorithms), c.Minimum, strings.Join(c.Types, ", "))
+		add("compress", "%s, from %d bytes, of %d content types", joined(c.Algorithms), c.Minimum, len(c.Types))
 	}
 	if s.CORS != nil {
 		add("cors", "%s", s.CORS.words())
@@ -188,9 +188,9 @@ func (b *BodyChanges) words() string {
 		for _, f := range part.change.Fields {
 			fields = append(fields, f.Name)
 		}
-		verb := " gets "
+		verb := ": sets "
 		if part.change.Replace {
-			verb = " becomes "
+			verb = ": becomes "
 		}
 		out = append(out, string(part.of)+verb+strings.Join(fields, ", "))
 	}
