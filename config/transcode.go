@@ -120,7 +120,7 @@ func (f *transcodeFields) compile(o *object, at string) (set *descriptorpb.FileD
 		return protocompile.SearchResult{}, fmt.Errorf("there is no file %s: %w", file, fs.ErrNotExist)
 	})
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(resolver), MaxParallelism: 1}
-	files, err := compiler.Compile(context.Background(), defined...) //nolint:forbidigo // Nothing is waited for: all files are read already.
+	files, err := compiler.Compile(context.Background(), defined...) // Nothing is waited for: files are at hand.
 	if err != nil {
 		o.fault(gateway.CodeTranscode, at, "%s: correct it", strings.ReplaceAll(err.Error(), "\n", " "))
 		return nil, nil, false

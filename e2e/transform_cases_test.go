@@ -88,7 +88,7 @@ func crossOrigin(t *testing.T, w *world, signed string) {
 	if a.status != 401 || a.header.Get("access-control-allow-origin") != app {
 		t.Errorf("a page that shows no token: %d %v", a.status, a.header)
 	}
-	if a = w.exchange(t, "GET", "/pages/7", "", "origin: "+app, signed); a.status != 200 || a.header.Get("access-control-expose-headers") != "x-total" {
+	if a = w.exchange(t, "GET", "/pages/7", "", "origin: "+app, signed); a.status != 200 || a.header.Get("access-control-expose-headers") != "x-total" || a.header.Get("vary") != "Origin" {
 		t.Errorf("a page that shows a token: %d %v", a.status, a.header)
 	}
 	if a = w.exchange(t, "GET", "/pages/7", "", "origin: https://evil.test", signed); a.header.Get("access-control-allow-origin") != "" {

@@ -165,14 +165,15 @@ func (f *Injection) words() string {
 	if f.Abort != 0 {
 		out = append(out, "answers "+strconv.Itoa(f.Abort))
 	}
-	text := fmt.Sprintf("%s, for %g %% of the requests until %s", strings.Join(out, " and "), f.Percent, f.Until.Format(time.RFC3339))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s, for %g %% of the requests until %s", strings.Join(out, " and "), f.Percent, f.Until.Format(time.RFC3339))
 	for _, h := range f.Headers {
-		text += ", where there is " + h.Name
+		text.WriteString(", where there is " + h.Name)
 		if len(h.Values) > 0 {
-			text += " " + strings.Join(h.Values, " or ")
+			text.WriteString(" " + strings.Join(h.Values, " or "))
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (b *BodyChanges) words() string {

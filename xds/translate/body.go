@@ -10,6 +10,9 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
+// maxChangedBody is how long a request's body may be that is changed, in bytes: it is held until it is whole.
+const maxChangedBody = 1 << 20
+
 // changingBody returns how the JSON bodies of a route are changed.
 func changingBody(c *gateway.BodyChanges, r *gateway.Route) *transformv3.TransformConfig {
 	return &transformv3.TransformConfig{

@@ -27,7 +27,7 @@ func whenever(expression *exprv1.Expr, action *compositev3.ExecuteFilterAction) 
 			Input: &xdscorev3.TypedExtensionConfig{Name: "request", TypedConfig: packed(&xdsmatcherv3.HttpAttributesCelMatchInput{})},
 			Matcher: &xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_CustomMatch{CustomMatch: &xdscorev3.TypedExtensionConfig{
 				Name: "cel", TypedConfig: packed(&xdsmatcherv3.CelMatcher{ExprMatch: &xdstypev3.CelExpression{
-					ExprSpecifier: &xdstypev3.CelExpression_ParsedExpr{ParsedExpr: &exprv1.ParsedExpr{Expr: expression}},
+					ExprSpecifier: &xdstypev3.CelExpression_ParsedExpr{ParsedExpr: &exprv1.ParsedExpr{Expr: expression}}, //nolint:staticcheck // As access rules have expressions; the field in its place has the same bytes, by a module more.
 				}}),
 			}},
 		},

@@ -2,9 +2,12 @@ package translate
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -33,6 +36,16 @@ func corsPolicy(c *gateway.CORS) *corsv3.CorsPolicy {
 		out.AllowOriginStringMatch = append(out.AllowOriginStringMatch, expression(pattern))
 	}
 	return out
+}
+
+// varyByOrigin makes a route tell caches that its answers differ by the page that asks, as Envoy's filter does not.
+func varyByOrigin(out *routev3.Route, r *gateway.Route) {
+	if c := r.Shaping.CORS; c == nil || slices.Contains(c.Origins, gateway.AnyOrigin) {
+		return
+	}
+	out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, &corev3.HeaderValueOption{
+		Header: &corev3.HeaderValue{Key: "vary", Value: "Origin"}, AppendAction: corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
+	})
 }
 
 func originMatcher(origin string) *matcherv3.StringMatcher {

@@ -39,7 +39,7 @@ func replies() []reply {
 	return append(refused(), []reply{
 		{details: begins("jwt_authn_access_denied"), status: 401, code: gateway.ProblemUnauthorized},
 		{details: begins("jwt_authn_access_denied"), code: gateway.ProblemForbidden},
-		{details: addressRefused(), code: gateway.ProblemForbidden, detail: "Requests from this address are refused.", reason: reasonAddress},
+		{details: addressRefused(), code: gateway.ProblemForbidden, detail: "Requests from this address are refused.", reason: ReasonAddress},
 		{details: begins(guardDenied), code: gateway.ProblemForbidden},
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},

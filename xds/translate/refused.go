@@ -17,8 +17,10 @@ const guardDenied = "rbac_access_denied"
 const (
 	reasonScope       = "insufficient-scope"
 	reasonCertificate = "client-certificate-needed"
-	reasonAddress     = "address-refused"
 )
+
+// ReasonAddress is the reason of a refusal by an address list.
+const ReasonAddress = "address-refused"
 
 // challenge begins the WWW-Authenticate of a refusal; the realm is the host, as only a request says it.
 const challenge = `Bearer realm="%REQ(:AUTHORITY)%"`

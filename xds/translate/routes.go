@@ -36,6 +36,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 	}
 	changeHeaders(out, r.Headers, r)
 	hideHeaders(out, r)
+	varyByOrigin(out, r)
 	switch r.Action {
 	case gateway.ActionForward:
 		if r.Awaits(b.observed) {
@@ -45,6 +46,9 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		tell(out, r)
 		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
 		out.GetRoute().RateLimits = localCharges(r)
+		if b := r.Shaping.Body; b != nil && b.Request != nil {
+			out.RequestBodyBufferLimit = wrapperspb.UInt64(maxChangedBody)
+		}
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))

@@ -8,7 +8,7 @@ import (
 
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	mutationfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
@@ -61,14 +61,14 @@ func switchedOn() *routev3.FilterConfig { return &routev3.FilterConfig{Config: &
 
 // hiding returns the filter that takes away the headers by which upstreams tell what they are made of, but for those that the
 // Gateway keeps.
-func hiding(g *gateway.Gateway) *mutationfilterv3.HeaderMutation {
-	out := &mutationfilterv3.Mutations{}
+func hiding(g *gateway.Gateway) *headermutationv3.HeaderMutation {
+	out := &headermutationv3.Mutations{}
 	for _, name := range gateway.HiddenHeaders() {
 		if !slices.Contains(g.Headers.Response.Keep, name) {
 			out.ResponseMutations = append(out.ResponseMutations, &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Remove{Remove: name}})
 		}
 	}
-	return &mutationfilterv3.HeaderMutation{Mutations: out}
+	return &headermutationv3.HeaderMutation{Mutations: out}
 }
 
 // hideHeaders makes a route take away itself what is to be hidden of it, where it lets some of it pass and so does without the

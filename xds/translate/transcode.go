@@ -15,7 +15,7 @@ import (
 // noTranscoding is the filter without a route: it knows a descriptor of nothing, as Envoy wants one, and no service.
 func noTranscoding() *transcoderv3.GrpcJsonTranscoder {
 	return &transcoderv3.GrpcJsonTranscoder{DescriptorSet: &transcoderv3.GrpcJsonTranscoder_ProtoDescriptorBin{
-		ProtoDescriptorBin: marshalled(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{Name: proto.String("a")}}}),
+		ProtoDescriptorBin: marshalled(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{{Name: new("a")}}}),
 	}}
 }
 
