@@ -26,6 +26,7 @@ type Gateway struct {
 	LimitHeaders LimitHeaders `json:",omitempty"`
 	Headers      Headers      `json:",omitzero"` // On every answer; an API and an operation decide before it.
 	Shaping      Shaping      `json:",omitzero"` // Compression, MaxBody and Addresses; an API and an operation decide before it.
+	Pages        []Page       `json:",omitempty"`
 	// Allow says which team may expose its APIs where; nil: every team everywhere.
 	Allow     []Grant          `json:",omitempty"`
 	Decisions *DecisionLog     `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.

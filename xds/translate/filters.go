@@ -9,6 +9,7 @@ import (
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	customv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/custom_response/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	grpcwebv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_web/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
@@ -37,6 +38,8 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 		off(envoy.FilterGRPCWeb, &grpcwebv3.GrpcWeb{}),
 		off(envoy.FilterAddresses, &rbacv3.RBAC{}),
 		discovered(envoy.FilterLocalLimit, noLocalLimit()),
+		off(envoy.FilterPages, &customv3.CustomResponse{}),
+		off(envoy.FilterPagesKeep, keep()),
 		discovered(envoy.FilterJWT, emptyJWT()),
 		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),

@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// maxBody returns the bound of a route's bodies. Nothing is held back: a body that says its length is refused before it comes, any
+// boundedBody returns the bound of a route's bodies. Nothing is held back: a body that says its length is refused before it comes, any
 // other is counted while it passes.
-func maxBody(bytes int64) *compositev3.CompositePerRoute {
+func boundedBody(bytes int64) *compositev3.CompositePerRoute {
 	return always(extension("bound", &bodysizev3.BodySizeLimit{MaxRequestBytes: wrapperspb.UInt64(uint64(bytes))})) //nolint:gosec // Above 0.
 }

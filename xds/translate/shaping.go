@@ -40,7 +40,7 @@ func shape(r *gateway.Route, set func(filter string, config proto.Message)) {
 		set(envoy.FilterLocalLimit, switchedOn())
 	}
 	if s.MaxBody != nil {
-		set(envoy.FilterMaxBody, maxBody(*s.MaxBody))
+		set(envoy.FilterMaxBody, boundedBody(*s.MaxBody))
 	}
 	if s.Faults != nil {
 		set(envoy.FilterFaults, injecting(s.Faults))
