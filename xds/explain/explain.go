@@ -40,8 +40,10 @@ type Answer struct {
 	// Policies say who judges each policy of the route, and why.
 	Policies []gateway.Judgement `json:"policies,omitempty"`
 	// Traffic says what becomes of the request and its response on their way.
-	Traffic   []gateway.Shaped `json:"traffic,omitempty"`
-	Upstreams []Upstream       `json:"upstreams,omitempty"`
+	Traffic []gateway.Shaped `json:"traffic,omitempty"`
+	// Limits say what each limit of the route counts, where it is spent, and what happens where nobody can count.
+	Limits    []gateway.LimitTold `json:"limits,omitempty"`
+	Upstreams []Upstream          `json:"upstreams,omitempty"`
 	Told
 	Rules    string     `json:"rules,omitempty"`
 	Why      string     `json:"why"`
@@ -233,7 +235,7 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
-	a.Filters, a.Policies, a.Traffic = translate.Filters(r), r.Judgements(), r.Shaped()
+	a.Filters, a.Policies, a.Limits, a.Traffic = translate.Filters(r), r.Judgements(), r.ToldLimits(), r.Shaped()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
 	}

@@ -43,7 +43,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
-		out.Metadata = reasons(r)
+		out.Metadata = routeMetadata(r)
 		b.act(out, r)
 		if to := out.GetRoute(); to != nil {
 			to.RateLimits = localCharges(r)
