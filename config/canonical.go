@@ -57,6 +57,10 @@ func (f *forms) of(v reflect.Value, r *rule) canonical.Value {
 	switch x := addressed(v).Interface().(type) {
 	case former:
 		return x.form(f)
+	case refusable:
+		if x.isNone() {
+			return canonical.Value{Text: "none"}
+		}
 	case located:
 		return canonical.Value{Text: x.below(f.folder)}
 	case fmt.Stringer:

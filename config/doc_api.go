@@ -29,6 +29,7 @@ type apiDocument struct {
 	Headers       headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
 	Upgrades      []string              `yaml:"upgrades" order:"none" jsonschema:"minItems=1,enum=websocket" doc:"What a request may turn its connection into (RFC 9110 7.8), once it was authorized. Nothing where not said."`
 	trafficFields `yaml:",inline"`
+	shapeFields   `yaml:",inline"`
 	Rewrite       *frontFields      `yaml:"rewrite" doc:"What the upstream is asked for in place of the base and the host, where an operation does not say."`
 	Pages         []pageFields      `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
 	Operations    []operationFields `yaml:"operations" by:"id" order:"none" jsonschema:"minItems=1" doc:"What the API can do, beside what its contract lists."`
@@ -52,6 +53,7 @@ type operationFields struct {
 	Upgrades      []string              `yaml:"upgrades" none:"true" order:"none" jsonschema:"enum=websocket" doc:"What a request may turn its connection into, in place of what the API says."`
 	trafficFields `yaml:",inline"`
 	answerFields  `yaml:",inline"`
+	shapeFields   `yaml:",inline"`
 }
 
 func (d *apiDocument) add(o *object, docs *gateway.Documents) {
@@ -70,6 +72,7 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Headers:      d.Headers.headers(o, "headers"),
 		Upgrades:     d.Upgrades,
 		Acts:         d.acts(o, d.Rewrite),
+		Shaping:      d.shaping(o, ""),
 		Pages:        pages(o, d.Pages),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Waits:        d.Timeouts.waits(),
@@ -128,7 +131,9 @@ func (d *apiDocument) operations(o *object, listed []gateway.Operation, readable
 }
 
 // ownOperations are the names of routes that refuse what no operation lists.
-func ownOperations() []string { return []string{"unlisted", "method-not-allowed", "quarantined"} }
+func ownOperations() []string {
+	return []string{"unlisted", "method-not-allowed", "quarantined", "preflight"}
+}
 
 func notListed(id string, listed []gateway.Operation) string {
 	ids := each(listed, func(op gateway.Operation) string { return op.ID })
@@ -157,6 +162,7 @@ func (w *operationFields) settings(o *object, field string, op *gateway.Operatio
 	op.Acts = w.answerFields.acts(o, field, &w.trafficFields, w.To != nil)
 	op.Headers = w.Headers.headers(o, join(field, "headers"))
 	op.Waits = w.Timeouts.waits()
+	op.Shaping = w.shaping(o, field)
 	op.Authenticate = w.Authenticate.authenticate(o, join(field, "authenticate"))
 	if w.Authorize != nil {
 		list := authorizations(w.Authorize)

@@ -33,6 +33,7 @@ type gatewayDocument struct {
 	Decisions    *decisionFields  `yaml:"decisions" doc:"What is recorded of decisions about requests. Said by one Gateway of a fleet."`
 	AccessLog    *accessLogFields `yaml:"access-log" doc:"Where the Envoys write a line of JSON for each request, beside what they tell Gatehouse. Nowhere where not said."`
 	Tracing      *tracingFields   `yaml:"tracing" doc:"Where the Envoys send spans, and of how many requests. Nowhere where not said; a caller's traceparent passes in any case."`
+	edgeFields   `yaml:",inline"`
 }
 
 type decisionFields struct {
@@ -111,6 +112,7 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Health:       string(d.Health),
 		Rollout:      d.Rollout.rollout(o),
 		Headers:      d.Headers.headers(o, "headers"),
+		Shaping:      d.shaping(),
 		Pages:        pages(o, d.Pages),
 		LimitHeaders: limitHeaders(d.LimitHeaders),
 		Decisions:    d.Decisions.log(),

@@ -28,6 +28,7 @@ type routeDocument struct {
 	Protocol      string        `yaml:"protocol" jsonschema:"enum=http,enum=grpc,enum=tls,enum=tcp,default=http" doc:"What is spoken. With grpc only calls of gRPC are meant, as their content-type says. Of tls and tcp whole connections are passed on, and only expose, to and stream may be written."`
 	Call          *callFields   `yaml:"call" doc:"Which calls are meant, where protocol is grpc. All where not said."`
 	Stream        *streamFields `yaml:"stream" doc:"How connections are passed on, where protocol is tls or tcp."`
+	shapeFields   `yaml:",inline"`
 }
 
 func (d *routeDocument) add(o *object, docs *gateway.Documents) {
@@ -53,6 +54,7 @@ func (d *routeDocument) add(o *object, docs *gateway.Documents) {
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
 		Upgrades:     d.Upgrades,
+		Shaping:      d.shaping(o, ""),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Operations:   []gateway.Operation{{ID: string(d.Name), Match: d.calls(o, d.Match.match(o, "match", "match")), Field: "match", Acts: d.answerFields.acts(o, "", &d.trafficFields, d.To != nil)}},
 		Pages:        pages(o, d.Pages),

@@ -16,8 +16,8 @@ const maxHeaders = 64
 
 // headersFields are the changes of headers at one level.
 type headersFields struct {
-	Request  headerChangeFields `yaml:"request" doc:"What the upstream gets."`
-	Response headerChangeFields `yaml:"response" doc:"What the client gets, also of answers that Gatehouse and Envoy give."`
+	Request  headerChangeFields    `yaml:"request" doc:"What the upstream gets."`
+	Response responseHeadersFields `yaml:"response" doc:"What the client gets, also of answers that Gatehouse and Envoy give."`
 }
 
 type headerChangeFields struct {
@@ -25,6 +25,13 @@ type headerChangeFields struct {
 	Add    map[string]headerValue `yaml:"add" doc:"Headers with their values, beside whatever there is."`
 	Remove []string               `yaml:"remove" order:"none" doc:"Names of headers that are taken away."`
 }
+
+type responseHeadersFields struct {
+	headerChangeFields `yaml:",inline"`
+	Keep               []string `yaml:"keep" order:"none" single:"true" jsonschema:"minItems=1,enum=server,enum=x-aspnet-version,enum=x-aspnetmvc-version,enum=x-generator,enum=x-powered-by,enum=x-runtime" doc:"Headers by which an upstream tells what it is made of, and which would be taken away otherwise."`
+}
+
+func (f *responseHeadersFields) lengthen() { f.headerChangeFields.lengthen() }
 
 // headerValue is text in which parts of the request may stand in braces.
 type headerValue struct{ parts []gateway.HeaderPart }
@@ -40,9 +47,11 @@ func (headerValue) JSONSchema() *jsonschema.Schema {
 
 // headers returns the changes with all their names checked.
 func (f headersFields) headers(o *object, field string) gateway.Headers {
-	return gateway.Headers{
+	out := gateway.Headers{
 		Request: f.Request.changes(o, join(field, "request"), false), Response: f.Response.changes(o, join(field, "response"), true),
 	}
+	out.Response.Keep = sortedTexts(f.Response.Keep)
+	return out
 }
 
 func (f headerChangeFields) changes(o *object, field string, response bool) gateway.HeaderChanges {

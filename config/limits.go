@@ -28,7 +28,7 @@ type limitingFields struct {
 	StoreAway    string         `yaml:"store-away" jsonschema:"enum=open,enum=closed,enum=local" doc:"While the store of the limits cannot be asked: let through, refuse with 503, or let each replica count its part. As when-away says where not said."`
 	StoreTimeout duration       `yaml:"store-timeout" jsonschema:"default=20ms" doc:"How long a request waits for the store at most, up to 1s."`
 	Lease        int            `yaml:"lease" jsonschema:"minimum=1,maximum=1000000000" doc:"How much a replica may borrow from the store at a time and spend by itself. Nothing where not said, which is exact."`
-	Enforce      string         `yaml:"enforce" jsonschema:"enum=distributed" doc:"distributed: each Envoy counts for itself, by its share of the limit, and nobody is called. Gatehouse counts where not said."`
+	Enforce      string         `yaml:"enforce" jsonschema:"enum=distributed,enum=local" doc:"distributed: each Envoy counts for itself, by its share of the limit, and nobody is called. local: each Envoy counts for itself, the whole limit at each, by a bucket of tokens, before anybody is asked who they are. Gatehouse counts where not said."`
 	Ceiling      bool           `yaml:"ceiling" jsonschema:"default=false" doc:"Whether each Envoy refuses by itself, before it asks, what is far beyond the limit. What is granted beyond the limit it does not know."`
 }
 
@@ -125,8 +125,11 @@ func (f *limitingFields) check(o *object, l *gateway.Limit, at string) {
 			break
 		}
 	}
-	if l.Enforce == gateway.Distributed {
+	switch l.Enforce {
+	case gateway.Distributed:
 		f.checkDistributed(o, l, at)
+	case gateway.Local:
+		f.checkLocal(o, l, at)
 	}
 }
 

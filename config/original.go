@@ -43,7 +43,10 @@ func (w *original) meaning(f *forms) canonical.Value {
 	out := w.form(f)
 	switch d := w.document.(type) {
 	case *apiDocument:
+		w.sumTranscodings(d, &out)
 		w.listed(f, d, &out)
+	case *routeDocument:
+		w.sumTranscoding(d.Transcode, &out)
 	case *policyDocument:
 		w.rego(d, &out)
 		w.sums(d, &out)

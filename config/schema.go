@@ -109,7 +109,7 @@ func refine(s *jsonschema.Schema, t reflect.Type) {
 		alone, _ := s.Properties.Get(short.short())
 		either(s, &jsonschema.Schema{Ref: alone.Ref, Type: alone.Type, Pattern: alone.Pattern})
 	}
-	if t == reflect.TypeFor[authenticateFields]() {
+	if _, ok := reflect.TypeAssert[refusable](reflect.New(t)); ok || t == reflect.TypeFor[authenticateFields]() {
 		either(s, &jsonschema.Schema{Const: "none"})
 	}
 }

@@ -39,6 +39,19 @@ const (
 	FilterQuotaMark = "gatehouse.quota.mark"
 	FilterQuota     = "gatehouse.quota"
 	FilterRouter    = "envoy.filters.http.router"
+	// What becomes of traffic beside who may send it. Those before FilterJWT act before anybody is asked who they are, the others on
+	// what the guard has let through.
+	FilterCompress   = "gatehouse.compress"
+	FilterCORS       = "gatehouse.cors"
+	FilterGRPCWeb    = "gatehouse.grpc-web"
+	FilterAddresses  = "gatehouse.addresses"
+	FilterLocalLimit = "gatehouse.limits.local"
+	FilterMaxBody    = "gatehouse.max-body"
+	FilterFaults     = "gatehouse.faults"
+	FilterQuery      = "gatehouse.query"
+	FilterBody       = "gatehouse.body"
+	FilterTranscode  = "gatehouse.transcode"
+	FilterHide       = "gatehouse.hide"
 )
 
 // MetadataPages is the namespace in which FilterPagesKeep writes.
@@ -92,6 +105,9 @@ const (
 	KeyRefusal      = PrefixPolicy + "shadow_effective_policy_id"
 	PolicyAllowed   = "allowed" // Under KeyPolicyResult.
 	PolicyDenied    = "denied"
+
+	// RefusedAddress is the name of the rule by which FilterAddresses refuses, which its answer's details repeat.
+	RefusedAddress = "(address)"
 
 	RefusedIdentity    = "(identity)"    // Nothing that was shown proves who calls; a token would.
 	RefusedCertificate = "(certificate)" // No client certificate proves who calls, and nothing else would.
@@ -231,6 +247,8 @@ const (
 	ResourceJWT = FilterJWT
 	// ResourceQuota is the ECDS resource that says which limits Envoys enforce by themselves.
 	ResourceQuota = FilterQuota
+	// ResourceLocalLimits is the ECDS resource with the buckets of limits that each Envoy counts whole.
+	ResourceLocalLimits = FilterLocalLimit
 	// AccessLogName is the log_name of the gRPC access log.
 	AccessLogName = "gatehouse"
 )

@@ -40,6 +40,7 @@ type API struct {
 	Passing      Passing  `json:",omitzero"`  // Where it passes on connections.
 	Headers      Headers  `json:",omitzero"`
 	Pages        []Page   `json:",omitempty"`
+	Shaping      Shaping  `json:",omitzero"`
 	Acts
 	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
 	Waits      Waits         `json:",omitzero"`
@@ -132,6 +133,7 @@ type Operation struct {
 	Upgrades     []string         `json:",omitempty"` // nil: the API's.
 	Headers      Headers          `json:",omitzero"`  // Of each header, before the API.
 	Waits        Waits            `json:",omitzero"`  // Each before the API's.
+	Shaping      Shaping          `json:",omitzero"`  // Of each field, before the API.
 	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".

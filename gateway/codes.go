@@ -83,6 +83,16 @@ const (
 	CodeNeverPreferred Code = "GH258" // Endpoints that would never be used.
 )
 
+// Codes of faults in what is said of traffic.
+const (
+	CodeCORS       Code = "GH285" // Rules for pages of other origins that no browser would keep, or that let in more than is said.
+	CodeShaping    Code = "GH286" // What a route cannot do of what is said of its traffic.
+	CodeInjection  Code = "GH287" // Faults that would be injected without an end, or none that would.
+	CodeBodyChange Code = "GH288" // A change of a body that Envoy cannot make.
+	CodeTranscode  Code = "GH289" // Descriptors by which no request can become a call.
+	CodeLocalLimit Code = "GH290" // A limit that an Envoy cannot count by itself.
+)
+
 // Codes of faults in policies.
 const (
 	CodeRego        Code = "GH301" // Rego that does not compile.

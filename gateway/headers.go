@@ -18,6 +18,8 @@ type HeaderChanges struct {
 	Set    []Header `json:",omitempty"` // In place of whatever there is.
 	Add    []Header `json:",omitempty"` // Beside whatever there is.
 	Remove []string `json:",omitempty"`
+	// Keep are those of HiddenHeaders that stay: of a response only.
+	Keep []string `json:",omitempty"`
 }
 
 // Header is a name and what its value is made of.
@@ -30,23 +32,6 @@ type Header struct {
 type HeaderPart struct {
 	Text  string        `json:",omitempty"`
 	Field RequestedPart `json:",omitempty"` // Where it is set, Text is empty.
-}
-
-// RequestedPart is what a value may take from a request.
-type RequestedPart string
-
-// The parts of a request that a header's value may hold, each written in braces: "{client.address}".
-const (
-	PartClientAddress RequestedPart = "client.address" // By the Gateway's trust.
-	PartRequestID     RequestedPart = "request.id"     // As in the access log.
-	PartRequestHost   RequestedPart = "request.host"
-	PartRequestMethod RequestedPart = "request.method"
-	PartRoute         RequestedPart = "route" // Name of the Route that answers.
-)
-
-// RequestedParts returns all of them.
-func RequestedParts() []RequestedPart {
-	return []RequestedPart{PartClientAddress, PartRequestID, PartRequestHost, PartRequestMethod, PartRoute}
 }
 
 const (
@@ -83,56 +68,6 @@ func tokenCharacter(r rune) bool {
 	return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
-// ParseHeaderValue reads a value: text, in which a part of the request stands in braces and a brace is written twice. The
-// error says what to write instead.
-func ParseHeaderValue(text string) ([]HeaderPart, error) {
-	switch {
-	case text == "":
-		return nil, fmt.Errorf("the value is empty, and an empty header is not sent: write a value, or the name under remove")
-	case len(text) > maxHeaderValue:
-		return nil, fmt.Errorf("the value has %d bytes: at most %d are allowed", len(text), maxHeaderValue)
-	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-		return nil, fmt.Errorf("the value holds a control character, such as the end of a line: write it on one line")
-	case strings.TrimSpace(text) != text:
-		return nil, fmt.Errorf("the value begins or ends with a blank, which is not sent: remove it")
-	}
-	var out []HeaderPart
-	literal := ""
-	for rest := text; rest != ""; {
-		i := strings.IndexAny(rest, "{}")
-		if i < 0 {
-			literal, rest = literal+rest, ""
-			continue
-		}
-		literal, rest = literal+rest[:i], rest[i:]
-		if strings.HasPrefix(rest, "{{") || strings.HasPrefix(rest, "}}") {
-			literal, rest = literal+rest[:1], rest[2:]
-			continue
-		}
-		part, after, found := strings.Cut(rest[1:], "}")
-		if rest[0] == '}' || !found || !slices.Contains(RequestedParts(), RequestedPart(part)) {
-			return nil, fmt.Errorf("there is nothing to put in place of %q: write {{ and }} for braces, or one of %s", rest, partNames())
-		}
-		if literal != "" {
-			out = append(out, HeaderPart{Text: literal})
-			literal = ""
-		}
-		out, rest = append(out, HeaderPart{Field: RequestedPart(part)}), after
-	}
-	if literal != "" {
-		out = append(out, HeaderPart{Text: literal})
-	}
-	return out, nil
-}
-
-func partNames() string {
-	var names []string
-	for _, p := range RequestedParts() {
-		names = append(names, "{"+string(p)+"}")
-	}
-	return strings.Join(names, ", ")
-}
-
 // Over returns these changes made over wider ones: of each header, the narrowest level that names it decides.
 func (h Headers) Over(wider Headers) Headers {
 	return Headers{Request: h.Request.over(wider.Request), Response: h.Response.over(wider.Response)}
@@ -160,7 +95,8 @@ func (c HeaderChanges) over(wider HeaderChanges) HeaderChanges {
 	slices.SortStableFunc(out.Set, byName)
 	slices.SortStableFunc(out.Add, byName)
 	slices.Sort(out.Remove)
+	out.Keep = slices.Compact(slices.Sorted(slices.Values(slices.Concat(wider.Keep, c.Keep))))
 	return out
 }
 
-func (c HeaderChanges) empty() bool { return len(c.Set)+len(c.Add)+len(c.Remove) == 0 }
+func (c HeaderChanges) empty() bool { return len(c.Set)+len(c.Add)+len(c.Remove)+len(c.Keep) == 0 }

@@ -98,4 +98,6 @@ const (
 	Exact Enforcement = "" // By Gatehouse, one call for each request.
 	// Distributed is by each Envoy for itself, which gets its share of the limit (rate_limit_quota).
 	Distributed Enforcement = "distributed"
+	// Local is by each Envoy for itself, the whole limit at each, before callers are asked who they are (local_ratelimit).
+	Local Enforcement = "local"
 )

@@ -35,10 +35,10 @@ func (c Cost) Late() bool {
 
 // CountedLimits returns the limits of the route that Gatehouse counts: all but those that each Envoy counts by itself.
 func (r *Route) CountedLimits() []Limit {
-	if !slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Enforce == Distributed }) {
+	if !slices.ContainsFunc(r.Limits, func(l Limit) bool { return l.Enforce != Exact }) {
 		return r.Limits
 	}
-	return slices.DeleteFunc(slices.Clone(r.Limits), func(l Limit) bool { return l.Enforce == Distributed })
+	return slices.DeleteFunc(slices.Clone(r.Limits), func(l Limit) bool { return l.Enforce != Exact })
 }
 
 // AlwaysCounts reports whether one of the limits that Gatehouse counts counts every request of the route. Where none does, there are

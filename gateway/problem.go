@@ -42,6 +42,8 @@ const (
 	ProblemOverload       = "overloaded"
 	ProblemBadRequest     = "bad-request"
 	ProblemInternal       = "internal"
+	ProblemBodyTooLarge   = "body-too-large"
+	ProblemInjected       = "fault-injected"
 )
 
 // NewProblem returns the problem document for a code; the title is the code in words.

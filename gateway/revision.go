@@ -95,6 +95,7 @@ type Route struct {
 	Headers        Headers  // Of the operation over the API over the Gateway.
 	Waits          Waits    // Of the operation over the API.
 	Adaptive       *Adaptive
+	Shaping        Shaping  // The same; no field is set that says none.
 	Allow          []string // Methods for the Allow header of an ActionMethod route.
 
 	Rules  string // Content hash of all that authz and ratelimit decide by; 32 hex digits.
@@ -114,10 +115,11 @@ type Action string
 
 // The actions of a route.
 const (
-	ActionForward Action = "forward" // To the Targets.
-	ActionRefuse  Action = "refuse"  // 404: not listed.
-	ActionMethod  Action = "method"  // 405: the path is listed, the method not.
-	ActionDown    Action = "down"    // 503: the API is quarantined and has no good version.
+	ActionForward   Action = "forward"   // To the Targets.
+	ActionRefuse    Action = "refuse"    // 404: not listed.
+	ActionMethod    Action = "method"    // 405: the path is listed, the method not.
+	ActionPreflight Action = "preflight" // Of pages of other origins, by Shaping.CORS; 403 for any other request.
+	ActionDown      Action = "down"      // 503: the API is quarantined and has no good version.
 )
 
 // Target is an Upstream and its share of a route's requests.

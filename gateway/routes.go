@@ -43,6 +43,8 @@ func (a *assembler) routes(api *API) []*Route {
 			a.versioned(api, &r, e, place)
 			r.Timeouts = g.Timeouts
 			r.Headers = r.Headers.Over(g.Headers)
+			r.shape(g)
+			a.checkShaping(api, &r)
 			r.Pages = pagesOver(api.Pages, g.Pages)
 			a.checkCosts(api, &r)
 			if api.Timeout > 0 {
@@ -105,14 +107,14 @@ func (a *assembler) operations(api *API) []Route {
 		a.apiFault(api, CodeNoAuthenticate, "authenticate",
 			"%s does not say who may call it: write authenticate, or authenticate: none for everybody", api.Ref())
 	}
-	return append(routes, a.unlisted(api, routes)...)
+	return slices.Concat(routes, a.unlisted(api, routes), a.preflights(api, routes))
 }
 
 // route returns what every route of an API carries.
 func (a *assembler) route(api *API, operation string, action Action, place Place) Route {
 	r := Route{
 		API: api.Name, Version: api.Version, Operation: operation, Action: action,
-		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Public: action != ActionForward, Origin: place,
+		Object: api.Ref(), WhenAway: api.WhenAway, Headers: api.Headers, Shaping: api.Shaping.answering(), Public: action != ActionForward, Origin: place,
 	}
 	if api.Kind == KindRoute {
 		r.API, r.Operation = ownRoute, api.Name
@@ -153,6 +155,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	if op.Upgrades != nil {
 		r.Upgrades = op.Upgrades
 	}
+	r.Shaping = op.Shaping.Over(api.Shaping)
 	a.act(api, op, &r)
 	auth, field := api.Authenticate, "authenticate"
 	if op.Authenticate != nil {

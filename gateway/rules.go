@@ -54,7 +54,8 @@ type ruled struct {
 	Decisions                        Recorded      `json:",omitempty"`
 	Policies                         []ruledPolicy
 	Limits                           []Limit
-	LimitHeaders                     LimitHeaders `json:",omitempty"`
+	LimitHeaders                     LimitHeaders  `json:",omitempty"`
+	Addresses                        *AddressLists `json:",omitempty"`
 	WhenAway                         WhenAway
 	Timeouts                         Timeouts
 }
@@ -79,6 +80,7 @@ func (h *hasher) rules(r *Route) string {
 		Gateway: r.Gateway.Name, API: r.API, Version: r.Version, Operation: r.Operation, Action: r.Action,
 		Hosts: slices.Sorted(slices.Values(r.Hosts)), Base: r.Base, Path: r.Match.Path.String(), Match: r.Match.key(),
 		Public: r.Public, ContractScopes: r.ContractScopes, Require: r.Require, Decisions: r.Decisions, Limits: r.Limits, WhenAway: r.WhenAway, Timeouts: r.Timeouts,
+		Addresses: r.Shaping.Addresses,
 	}
 	if len(r.Limits) > 0 {
 		v.LimitHeaders = r.Gateway.LimitHeaders

@@ -43,6 +43,18 @@ func slowAuthorization(r *review) {
 	}
 }
 
+// injectsFaults finds faults that are put into requests now; where no time is told, all that a document says.
+func injectsFaults(r *review) {
+	for route, api := range r.forwarding {
+		f := route.Shaping.Faults
+		if f == nil || !r.Now.IsZero() && !r.Now.Before(f.Until) {
+			continue
+		}
+		field := r.said(api, route, "faults", func(op *gateway.Operation) bool { return op.Shaping.Faults != nil })
+		r.api(api, field, "faults are put into requests of %s until %s", calls(route, field), f.Until.Format(time.RFC3339))
+	}
+}
+
 // recordedDearly finds what is asked of Gatehouse for nothing but its record.
 func recordedDearly(r *review) {
 	for route, api := range r.forwarding {

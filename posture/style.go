@@ -148,5 +148,10 @@ func running() []Rule {
 			Why: "Envoy could decide these requests by itself. `decisions: full` makes each of them wait for a call to Gatehouse, which costs more than all the rest that a gateway does.",
 			Fix: "Remove `decisions: full` where the record of what Envoy decided will do",
 		},
+		{
+			ID: "GL068", Title: "Faults are put into requests", Severity: Warning, check: injectsFaults,
+			Why: "Callers wait, or get answers that no upstream gave, until the time that the document says.",
+			Fix: "Remove `faults` once the trial is over",
+		},
 	}
 }

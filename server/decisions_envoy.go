@@ -8,6 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/analytics"
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/xds/translate"
 )
 
 // native is a decision that an Envoy took by itself, as its access log tells.
@@ -91,6 +92,9 @@ func refusedByRules(d *gateway.Decision, r *analytics.Record) {
 	d.Reason = r.Evidence().Refusal
 	if _, after, found := strings.Cut(r.Details, "["); found && d.Reason == "" {
 		d.Reason = strings.TrimSuffix(after, "]")
+	}
+	if d.Reason == envoy.RefusedAddress {
+		d.Reason = translate.ReasonAddress
 	}
 	d.Result, d.Code = "forbidden", gateway.ProblemForbidden
 	if policy, reason, ok := envoy.SplitPolicyRefusal(d.Reason); ok {

@@ -47,8 +47,8 @@ func describedLimit(l *gateway.Limit, n ratelimit.LimitCount) *admin.Limit {
 	if l.Mode == gateway.Shadow {
 		one.Mode = "shadow"
 	}
-	if l.Enforce == gateway.Distributed {
-		one.Enforce = "distributed"
+	if l.Enforce != gateway.Exact {
+		one.Enforce = string(l.Enforce)
 	}
 	for _, w := range l.Windows {
 		one.Windows = append(one.Windows, w.String())
@@ -89,7 +89,7 @@ func (m management) bucket(ctx context.Context, b admin.BucketName,
 	switch {
 	case l == nil:
 		return admin.Bucket{}, fmt.Errorf("%w: there is no limit %q: listLimits tells which there are", admin.ErrNotFound, b.Limit)
-	case l.Enforce == gateway.Distributed:
+	case l.Enforce != gateway.Exact:
 		return admin.Bucket{}, fmt.Errorf("%w: the limit %s is counted by each Envoy for itself, so nobody knows its bucket", admin.ErrRefused, b.Limit)
 	case len(b.Values) != len(l.Key):
 		return admin.Bucket{}, fmt.Errorf("%w: the limit %s is counted by %s: write a value for each part",

@@ -52,7 +52,7 @@ func Explain(rev *gateway.Revision, q admin.Query) (admin.Answer, error) {
 		Fleet: a.Fleet, Gateway: a.Gateway, Listener: a.Listener, VirtualHost: a.VirtualHost, Route: a.Route, Origin: a.Origin,
 		Listens: a.Listens, Upgrades: a.Upgrades,
 		Path: a.Path, Host: a.Host, Location: a.Location, Mirrors: a.Mirrors, Split: a.Split, Body: a.Body, Pages: a.Pages,
-		Action: a.Action, Filters: a.Filters, Hops: a.Hops, Policies: a.Policies, Limits: a.Limits, Rules: a.Rules, Why: a.Why,
+		Action: a.Action, Filters: a.Filters, Hops: a.Hops, Policies: a.Policies, Traffic: a.Traffic, Limits: a.Limits, Rules: a.Rules, Why: a.Why,
 	}
 	for _, u := range a.Upstreams {
 		out.Upstreams = append(out.Upstreams, admin.Upstream(u))

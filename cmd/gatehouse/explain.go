@@ -122,6 +122,9 @@ func table(w io.Writer, a *admin.Answer) {
 	for _, p := range a.Policies {
 		line("policy", "%s", judged(p))
 	}
+	for _, s := range a.Traffic {
+		line(s.What, "%s", s.How)
+	}
 	for _, l := range a.Limits {
 		line("limit", "%s: %s, %s", l.Limit, strings.Join(l.Windows, "; "), l.Counts)
 		line("", "spent %s", l.Spent)

@@ -30,6 +30,7 @@ func TestConsoleBlocksAreExecuted(t *testing.T) {
 		"docs/hops.md":                    {"cmd/gatehouse/testdata/script/hops_page.txtar", "page $ROOT/docs/hops.md"},
 		"docs/keys.md":                    {"cmd/gatehouse/testdata/script/keys_page.txtar", "page $ROOT/docs/keys.md"},
 		"docs/ratelimit.md":               {"cmd/gatehouse/testdata/script/ratelimit_page.txtar", "page page.md"},
+		"docs/transform.md":               {"cmd/gatehouse/testdata/script/transform_page.txtar", "page $ROOT/docs/transform.md"},
 		"docs/tutorial.md":                {"cmd/gatehouse/testdata/envoy/tutorial.txtar", "page tutorial.md"},
 		"examples/limits/README.md":       {"cmd/gatehouse/testdata/envoy/limits.txtar", "page README.md"},
 		"examples/authz/README.md":        {"cmd/gatehouse/testdata/envoy/authz.txtar", "page README.md"},

@@ -41,6 +41,8 @@ type Answer struct {
 	Hops        []gateway.Hop `json:"hops"`
 	// Policies say who judges each policy of the route, and why.
 	Policies []gateway.Judgement `json:"policies,omitempty"`
+	// Traffic says what becomes of the request and its response on their way.
+	Traffic []gateway.Shaped `json:"traffic,omitempty"`
 	// Limits say what each limit of the route counts, where it is spent, and what happens where nobody can count.
 	Limits    []gateway.LimitTold `json:"limits,omitempty"`
 	Upstreams []Upstream          `json:"upstreams,omitempty"`
@@ -195,6 +197,7 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		if len(differs) == 0 {
 			answer.Rejected = passedOver(missed)
 			describe(&answer, x)
+			r.preflight(&answer, x)
 			answer.Told = r.told(x)
 			return answer, true
 		}
@@ -242,7 +245,7 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
 	a.Upgrades = r.Upgrades
-	a.Filters, a.Policies, a.Limits = translate.Filters(r), r.Judgements(), r.ToldLimits()
+	a.Filters, a.Policies, a.Limits, a.Traffic = translate.Filters(r), r.Judgements(), r.ToldLimits(), r.Shaped()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
 	}
@@ -254,6 +257,8 @@ func describe(a *Answer, r *gateway.Route) {
 		a.Action, a.Why = "answer 405", "the path takes "+strings.Join(r.Allow, ", ")
 	case gateway.ActionDown:
 		a.Action, a.Why = "answer 503", "the API is quarantined: its documents have faults, and no good version is known"
+	case gateway.ActionPreflight:
+		a.Action, a.Why = "answer 403", "it is a preflight, and the page's origin is none of those that may call"
 	case gateway.ActionRefuse:
 		a.Action, a.Why = "answer 404", r.Object.String()+" has no operation for this path, and refuses what it does not list"
 	}

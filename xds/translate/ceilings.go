@@ -51,7 +51,7 @@ func ceilings(r *gateway.Route) *localratelimitv3.LocalRateLimit {
 // hasCeiling reports whether an Envoy can tell that a limit is far exceeded: a limit that refuses, in which every request counts as
 // much as any other, and that is told of whatever has been spent in a window that is no calendar's.
 func hasCeiling(r *gateway.Route, l *gateway.Limit) bool {
-	return r.Action == gateway.ActionForward && l.Ceiling && l.Mode != gateway.Shadow && l.Enforce != gateway.Distributed &&
+	return r.Action == gateway.ActionForward && l.Ceiling && l.Mode != gateway.Shadow && l.Enforce == gateway.Exact &&
 		l.Cost.From == "" && (l.When == nil || len(l.When.Plans) == 0) && ceilingWindow(l) != nil
 }
 

@@ -33,7 +33,7 @@ func (b *builder) hostsOfChain(chain string, l *gateway.Listener, s gateway.Show
 // misdirected returns the route that answers requests for hosts that belong to another certificate, or to none.
 func misdirected(headers gateway.Headers) *routev3.Route {
 	out := everything("misdirected")
-	changeHeaders(out, headers, out.Name)
+	changeHeaders(out, headers, &gateway.Route{Name: out.Name})
 	direct(out, gateway.NewProblem(http.StatusMisdirectedRequest, gateway.ProblemMisdirected,
 		"the certificate of this connection is not for this host: open another connection for it"))
 	return out

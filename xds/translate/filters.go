@@ -7,13 +7,17 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	ratelimitconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/ratelimit/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	customv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/custom_response/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	grpcwebv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/grpc_web/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ratelimit/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	statev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
+	transformv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/transform/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -25,10 +29,15 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// httpFilters returns the filters of every listener, in their one order. All but the guard and the router are off until a
-// route switches them on; the guard stands after all authentication and denies until a route allows.
+// httpFilters returns the filters of every listener, in their one order (ADR 65). All but the guard, the one that hides headers and
+// the router are off until a route switches them on; the guard stands after all authentication and denies until a route allows.
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
+		off(envoy.FilterCompress, &compositev3.Composite{}),
+		off(envoy.FilterCORS, &corsv3.Cors{}),
+		off(envoy.FilterGRPCWeb, &grpcwebv3.GrpcWeb{}),
+		off(envoy.FilterAddresses, &rbacv3.RBAC{}),
+		discovered(envoy.FilterLocalLimit, noLocalLimit()),
 		off(envoy.FilterPages, &customv3.CustomResponse{}),
 		off(envoy.FilterPagesKeep, keep()),
 		discovered(envoy.FilterJWT, emptyJWT()),
@@ -44,6 +53,12 @@ func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 		off(envoy.FilterRateLimitOpen, rateLimit(g, gateway.Open)),
 		off(envoy.FilterCost, noCosts()),
 		off(envoy.FilterAdaptive, adaptive()),
+		off(envoy.FilterMaxBody, &compositev3.Composite{}),
+		off(envoy.FilterFaults, &compositev3.Composite{}),
+		off(envoy.FilterQuery, queryChanger()),
+		off(envoy.FilterBody, &transformv3.TransformConfig{}),
+		off(envoy.FilterTranscode, noTranscoding()),
+		on(envoy.FilterHide, hiding(g)),
 		on(envoy.FilterRouter, &routerv3.Router{}),
 	}
 }

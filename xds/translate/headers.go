@@ -1,7 +1,7 @@
 package translate
 
 import (
-	"strings"
+	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -12,46 +12,35 @@ import (
 // changeHeaders puts changes of headers on a route. Envoy makes those of a request in its router, behind every filter, so that
 // nothing that decides about the request sees them; those of the response also on answers of the filters. What Gatehouse itself
 // puts on a response comes after them and wins.
-func changeHeaders(out *routev3.Route, h gateway.Headers, route string) {
-	out.RequestHeadersToAdd = headerOptions(h.Request, route)
-	out.RequestHeadersToRemove = h.Request.Remove
-	out.ResponseHeadersToAdd = headerOptions(h.Response, route)
+func changeHeaders(out *routev3.Route, h gateway.Headers, r *gateway.Route) {
+	out.RequestHeadersToAdd = headerOptions(h.Request, r)
+	out.RequestHeadersToRemove = append(slices.Clone(h.Request.Remove), maybeEmpty(h.Request.Set)...)
+	out.ResponseHeadersToAdd = headerOptions(h.Response, r)
 	out.ResponseHeadersToRemove = h.Response.Remove
 }
 
-func headerOptions(c gateway.HeaderChanges, route string) []*corev3.HeaderValueOption {
+func headerOptions(c gateway.HeaderChanges, r *gateway.Route) []*corev3.HeaderValueOption {
 	var out []*corev3.HeaderValueOption
 	for _, h := range c.Set {
-		out = append(out, setHeader(h.Name, headerFormat(h.Value, route)))
+		out = append(out, setHeader(h.Name, headerFormat(h.Value, r)))
 	}
 	for _, h := range c.Add {
 		out = append(out, &corev3.HeaderValueOption{
-			Header:       &corev3.HeaderValue{Key: h.Name, Value: headerFormat(h.Value, route)},
+			Header:       &corev3.HeaderValue{Key: h.Name, Value: headerFormat(h.Value, r)},
 			AppendAction: corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
 		})
 	}
 	return out
 }
 
-// headerFormat returns a value in Envoy's words, in which a percent sign begins a command: the literal parts hold none.
-func headerFormat(parts []gateway.HeaderPart, route string) string {
-	var out strings.Builder
-	literal := strings.NewReplacer("%", "%%")
-	for _, p := range parts {
-		switch p.Field {
-		case gateway.PartClientAddress:
-			out.WriteString("%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")
-		case gateway.PartRequestID:
-			out.WriteString("%REQ(x-request-id)%")
-		case gateway.PartRequestHost:
-			out.WriteString("%REQ(:authority)%")
-		case gateway.PartRequestMethod:
-			out.WriteString("%REQ(:method)%")
-		case gateway.PartRoute:
-			out.WriteString(literal.Replace(route))
-		default:
-			out.WriteString(literal.Replace(p.Text))
+// maybeEmpty returns the names of those headers that are to be set to what a request need not have. Envoy leaves a header alone
+// whose new value is empty; so what the client sent under its name is taken away first, and nobody speaks in Envoy's place.
+func maybeEmpty(set []gateway.Header) []string {
+	var out []string
+	for _, h := range set {
+		if !slices.ContainsFunc(h.Value, func(p gateway.HeaderPart) bool { return p.Field == "" }) {
+			out = append(out, h.Name)
 		}
 	}
-	return out.String()
+	return out
 }

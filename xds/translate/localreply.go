@@ -39,6 +39,7 @@ func replies() []reply {
 	return append(refused(), []reply{
 		{details: begins("jwt_authn_access_denied"), status: 401, code: gateway.ProblemUnauthorized},
 		{details: begins("jwt_authn_access_denied"), code: gateway.ProblemForbidden},
+		{details: addressRefused(), code: gateway.ProblemForbidden, detail: "Requests from this address are refused.", reason: ReasonAddress},
 		{details: begins(guardDenied), code: gateway.ProblemForbidden},
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
@@ -46,6 +47,8 @@ func replies() []reply {
 		{details: begins("local_rate_limited") + " && " + ceilingOf() + " != ''", code: gateway.ProblemLimited, limit: "%METADATA(ROUTE:" + envoy.MetadataCeiling + ":" + envoy.MetadataCeilingLimit + ")%"},
 		{details: begins("local_rate_limited"), code: gateway.ProblemLimited},
 		{details: begins(envoy.DetailsQuota), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataQuota + ":" + envoy.BucketLimit + ")%"},
+		{details: begins("fault_filter_abort"), code: gateway.ProblemInjected},
+		{details: "response.code == 413", code: gateway.ProblemBodyTooLarge},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},
 		{flags: "UT", code: gateway.ProblemUpstreamSlow},
 		{flags: "UO,OM", code: gateway.ProblemOverload, wait: true},

@@ -17,7 +17,6 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -58,7 +57,7 @@ func escaped(text string) string {
 }
 
 // quotaOn switches the quota filter on for a route: the filter takes no settings of a route, and an empty one is none.
-func quotaOn() *routev3.FilterConfig { return &routev3.FilterConfig{Config: &anypb.Any{}} }
+func quotaOn() *routev3.FilterConfig { return switchedOn() }
 
 // addQuotas adds the configuration of the one quota filter of a fleet: a bucket for each limit that its Envoys enforce by
 // themselves. Where one route of a limit fails closed, the limit does. Buckets of routes that may still be in use on some Envoy

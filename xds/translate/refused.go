@@ -19,6 +19,9 @@ const (
 	reasonCertificate = "client-certificate-needed"
 )
 
+// ReasonAddress is the reason of a refusal by an address list.
+const ReasonAddress = "address-refused"
+
 // challenge begins the WWW-Authenticate of a refusal; the realm is the host, as only a request says it.
 const challenge = `Bearer realm="%REQ(:AUTHORITY)%"`
 

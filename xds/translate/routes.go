@@ -8,6 +8,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -26,7 +27,9 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		Match:                match(&r.Match),
 		TypedPerFilterConfig: b.perFilter(r),
 	}
-	changeHeaders(out, r.Headers, r.Name)
+	changeHeaders(out, r.Headers, r)
+	hideHeaders(out, r)
+	varyByOrigin(out, r)
 	varies(out, r)
 	switch r.Action {
 	case gateway.ActionForward:
@@ -40,12 +43,22 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		}
 		out.Metadata = routeMetadata(r)
 		b.act(out, r)
+		if to := out.GetRoute(); to != nil {
+			to.RateLimits = localCharges(r)
+		}
+		if b := r.Shaping.Body; b != nil && b.Request != nil {
+			out.RequestBodyBufferLimit = wrapperspb.UInt64(max(maxChangedBody, out.RequestBodyBufferLimit.GetValue()))
+		}
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
 	case gateway.ActionDown:
 		direct(out, gateway.NewProblem(503, gateway.ProblemQuarantined, "the configuration of this API has faults, and no good version of it is known"))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("retry-after", "60"))
+	case gateway.ActionPreflight: // Envoy's filter answers only for routes that lead somewhere. The guard lets nothing go there.
+		out.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)},
+		}}
 	case gateway.ActionRefuse:
 		direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, fmt.Sprintf("%s has no operation for this path", r.Object.Name)))
 	}
@@ -62,7 +75,7 @@ func (b *builder) await(out *routev3.Route) {
 // notFound returns the route of a gateway that answers where no other does.
 func notFound(headers gateway.Headers) *routev3.Route {
 	out := everything("not-found")
-	changeHeaders(out, headers, out.Name)
+	changeHeaders(out, headers, &gateway.Route{Name: out.Name})
 	direct(out, gateway.NewProblem(404, gateway.ProblemNotFound, "nothing is served at this host and path"))
 	return out
 }
@@ -97,6 +110,11 @@ func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
 	withPages(out, r.Pages)
+	shape(r, set)
+	if r.Action == gateway.ActionPreflight {
+		set(envoy.FilterGuard, &rbacv3.RBACPerRoute{Rbac: guard()})
+		return out
+	}
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out
@@ -149,7 +167,7 @@ func Filters(r *gateway.Route) []string {
 	named := newBuilder().perFilter(r)
 	var out []string
 	for _, f := range httpFilters(r.Gateway) {
-		if named[f.Name] != nil {
+		if named[f.Name] != nil && f.Name != envoy.FilterHide { // A route only switches that off.
 			out = append(out, f.Name)
 		}
 	}

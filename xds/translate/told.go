@@ -58,18 +58,24 @@ func tellingByWay(ways []gateway.Way) []told {
 		p := way.Leads()
 		this := fmt.Sprintf("%s == '%s' ? ", metadataOf(envoy.MetadataRBAC, envoy.KeyWay), envoy.Way(i+1))
 		kind = this + "'" + string(p.Kind) + "' : " + kind
-		who, by := strconv.Quote(p.Name), "''"
-		switch p.Kind {
-		case gateway.ByJWT:
-			by = claimOr("client_id", claimOr("azp", "''"))
-			who = claimOr("sub", by)
-		case gateway.ByCertificate:
-			who = certificateConsumer()
-		}
+		who, by := callerExpressions(p)
 		consumer, application = this+"("+who+") : "+consumer, this+"("+by+") : "+application
 	}
 	cel := func(header, expression string) told { return told{header, []string{"%CEL(" + expression + ")%"}} }
 	return []told{cel(envoy.HeaderIdentity, kind), cel(envoy.HeaderConsumer, consumer), cel(envoy.HeaderApplication, application)}
+}
+
+// callerExpressions return the expressions for who calls, and for the application, by a proof.
+func callerExpressions(p *gateway.ResolvedProof) (who, by string) {
+	who, by = strconv.Quote(p.Name), "''"
+	switch p.Kind {
+	case gateway.ByJWT:
+		by = claimOr("client_id", claimOr("azp", "''"))
+		who = claimOr("sub", by)
+	case gateway.ByCertificate:
+		who = certificateConsumer()
+	}
+	return who, by
 }
 
 // claimFormat returns what Envoy puts a claim of the verified token for: nothing where there is none.

@@ -17,6 +17,7 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	localratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -32,6 +33,7 @@ type Resources struct {
 	Endpoints    []*endpointv3.ClusterLoadAssignment
 	JWT          *jwtv3.JwtAuthentication            // Delivered by ECDS as envoy.ResourceJWT.
 	Quota        *quotav3.RateLimitQuotaFilterConfig // Delivered by ECDS as envoy.ResourceQuota.
+	LocalLimits  *localratelimitv3.LocalRateLimit    // Delivered by ECDS as envoy.ResourceLocalLimits.
 	Listeners    []*listenerv3.Listener
 	Routes       []*routev3.RouteConfiguration // Their virtual hosts come by VHDS.
 	VirtualHosts []*routev3.VirtualHost        // Named "ROUTE-CONFIGURATION/HOST".
@@ -50,6 +52,8 @@ type Resources struct {
 	quotas         map[string]*quotav3.RateLimitQuotaBucketSettings // By envoy.QuotaKey.
 	quotaAges      map[string]int                                   // As requirements, for those that no route names any more.
 	quotaExtension *corev3.TypedExtensionConfig                     // Quota, wrapped once.
+
+	localExtension *corev3.TypedExtensionConfig // LocalLimits, wrapped once.
 }
 
 // Fleets returns the names of all fleets of a revision, sorted.
@@ -95,6 +99,7 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	}
 	out.extension = packedExtension(out.JWT)
 	out.addQuotas(routes, prev)
+	out.addLocalLimits(routes)
 	if prev == nil {
 		prev = &Resources{}
 	}
@@ -252,7 +257,7 @@ func routeConfiguration(g *gateway.Gateway, name string, hsts *gateway.HSTS) *ro
 
 // Extensions returns the filter configurations that are delivered by ECDS.
 func (out *Resources) Extensions() []*corev3.TypedExtensionConfig {
-	return append([]*corev3.TypedExtensionConfig{out.extension, out.quotaExtension}, out.streams...)
+	return append([]*corev3.TypedExtensionConfig{out.extension, out.quotaExtension, out.localExtension}, out.streams...)
 }
 
 func packedExtension(jwt *jwtv3.JwtAuthentication) *corev3.TypedExtensionConfig {

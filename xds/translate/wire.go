@@ -113,3 +113,6 @@ func setHeader(name, value string) *corev3.HeaderValueOption {
 		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
 	}
 }
+
+// marshalled returns the bytes of a message, always the same for equal ones.
+func marshalled(m proto.Message) []byte { return packed(m).Value }
