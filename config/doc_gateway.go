@@ -29,6 +29,8 @@ type gatewayDocument struct {
 	Allow        []grantFields    `yaml:"allow" by:"team" order:"none" jsonschema:"minItems=1" doc:"Which team may expose its APIs and Routes on which hosts and bases. Where not said, documents of the platform may name any team, and what a team applied itself may be exposed nowhere. Objects without a team belong to the platform, which may do everything."`
 	Authorize    platformFields   `yaml:"authorize" doc:"Policies without a team that must allow every request that is forwarded through this Gateway, whatever its API says. Such requests are refused while Gatehouse cannot be asked."`
 	Decisions    *decisionFields  `yaml:"decisions" doc:"What is recorded of decisions about requests. Said by one Gateway of a fleet."`
+	AccessLog    *accessLogFields `yaml:"access-log" doc:"Where the Envoys write a line of JSON for each request, beside what they tell Gatehouse. Nowhere where not said."`
+	Tracing      *tracingFields   `yaml:"tracing" doc:"Where the Envoys send spans, and of how many requests. Nowhere where not said; a caller's traceparent passes in any case."`
 }
 
 type decisionFields struct {
@@ -104,6 +106,8 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Headers:      d.Headers.headers(o, "headers"),
 		LimitHeaders: limitHeaders(d.LimitHeaders),
 		Decisions:    d.Decisions.log(),
+		AccessLog:    d.AccessLog.log(o, "access-log"),
+		Tracing:      d.Tracing.tracing(),
 		Allow:        grants(d.Allow),
 		Authorize: gateway.PlatformPolicies{
 			Before: authorizations(d.Authorize.Before), After: authorizations(d.Authorize.After),

@@ -28,6 +28,7 @@ type upstreamDocument struct {
 	ConnectTimeout duration        `yaml:"connect-timeout" jsonschema:"default=1s" doc:"For a new connection."`
 	Retries        *retryFields    `yaml:"retries" doc:"Whether and how failed requests are tried again. Never where not said."`
 	Shared         bool            `yaml:"shared" jsonschema:"default=false" doc:"Whether APIs of other teams may forward to it. What has no team is free to all."`
+	Series         bool            `yaml:"series" jsonschema:"default=false" doc:"Whether Envoys count what goes to it apart, in about a hundred series with its name. All others are counted together."`
 	TLS            reserved        `yaml:"tls" jsonschema:"-" reserved:"endpoints are reached by plain HTTP; remove it"`
 }
 
@@ -54,6 +55,7 @@ func (d *upstreamDocument) add(o *object, docs *gateway.Documents) {
 		ConnectTimeout: d.ConnectTimeout.or(connectTimeout),
 		Retries:        d.Retries.retries(),
 		Health:         d.Health.health(),
+		Series:         d.Series,
 		Team:           d.Team,
 		Shared:         d.Shared,
 		Origin:         o.origin(),

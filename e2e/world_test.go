@@ -33,6 +33,7 @@ const patience = 20 * time.Second
 
 // world is one daemon, its Envoys and its backends.
 type world struct {
+	otlp   string // Where Envoys send their metrics; empty: nowhere.
 	t      *testing.T
 	dir    string // The documents.
 	state  string
@@ -221,7 +222,7 @@ func (w *world) joinEnvoyWith(fleet, node string, services envoy.Services) *envo
 // launch starts an Envoy by a program.
 func (w *world) launch(binary, fleet, node string, services envoy.Services) *envoy.Child {
 	w.t.Helper()
-	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node)}
+	settings := envoy.Settings{Fleet: fleet, Node: node, Dir: filepath.Join(w.state, node), Metrics: w.otlp}
 	bootstrap, err := envoy.Prepare(settings, services)
 	if err != nil {
 		w.t.Fatal(err)

@@ -38,6 +38,7 @@ func Bootstrap(s Settings) (*bootstrapv3.Bootstrap, error) {
 			Name: "envoy.bootstrap.internal_listener", TypedConfig: p.pack(&internallistenerv3.InternalListener{}),
 		}},
 	}
+	sendMetrics(bootstrap, s, &p)
 	if p.err != nil {
 		return nil, fmt.Errorf("bootstrap: %w", p.err)
 	}

@@ -25,6 +25,7 @@ func full() envoy.Settings {
 	s.Connections = 1000
 	s.Heap = 1 << 30
 	s.TrustDomain = "bank.test"
+	s.Metrics = "127.0.0.1:4317"
 	return s
 }
 
@@ -112,6 +113,7 @@ func TestSettingsRefused(t *testing.T) {
 		"label value":      {func(s *envoy.Settings) { s.Labels = map[string]string{"k": "\xff"} }, `value of label "k"`},
 		"relative":         {func(s *envoy.Settings) { s.Dir = "run" }, "absolute path"},
 		"long directory":   {func(s *envoy.Settings) { s.Dir = "/" + strings.Repeat("d", 90) }, "has 102 bytes, but a Unix socket's path may have at most 100"},
+		"metrics":          {func(s *envoy.Settings) { s.Metrics = "otel" }, "otel.bank.test:4317"},
 		"connections":      {func(s *envoy.Settings) { s.Connections = -1 }, "must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,6 +44,9 @@ var ErrEnded = errors.New("envoy ended")
 // killDelay is how long an Envoy may take to end after SIGTERM before it gets SIGKILL.
 const killDelay = 5 * time.Second
 
+// fileFlush is after how many milliseconds at the latest Envoy writes what it logs into files; its own default is ten seconds.
+const fileFlush = "1000"
+
 // readyPoll is the time between two looks at whether an Envoy is ready or its connections are gone.
 const readyPoll = 20 * time.Millisecond
 
@@ -73,7 +76,8 @@ func (s Start) command(ctx context.Context, out *output) *exec.Cmd {
 	// Without hot restart there is no shared memory that a killed Envoy leaves behind, and no number that two Envoys of
 	// one host could both choose.
 	command := exec.CommandContext(ctx, s.Binary, "-c", s.Bootstrap, "--disable-hot-restart",
-		"--concurrency", strconv.Itoa(max(1, s.Concurrency)), "--log-level", level, "--log-format", logFormat)
+		"--concurrency", strconv.Itoa(max(1, s.Concurrency)), "--log-level", level, "--log-format", logFormat,
+		"--file-flush-interval-msec", fileFlush)
 	command.Stdout, command.Stderr = out, out
 	command.Cancel = func() error { return terminate(command.Process) }
 	command.WaitDelay = killDelay

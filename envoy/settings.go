@@ -32,6 +32,8 @@ type Settings struct {
 	TrustDomain string
 	// Heap is the number of heap bytes near which this Envoy frees memory and then refuses requests; 0 sets no limit.
 	Heap uint64
+	// Metrics is where this Envoy sends its metrics, by OTLP over gRPC: HOST:PORT. Empty: nowhere.
+	Metrics string
 }
 
 // DefaultConnections is the limit of client connections of one Envoy unless its Settings say another.
@@ -78,6 +80,7 @@ func (s Settings) Check() error {
 		checkLabels(s.Labels),
 		s.checkDir(),
 		s.checkLimits(),
+		s.checkMetrics(),
 	)
 }
 

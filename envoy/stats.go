@@ -50,7 +50,9 @@ func excludedStats() string {
 		`upstream_rq_(?:0rtt|active_overflow|completed|maintenance_mode|max_duration_reached|pending_failure_eject` +
 			`|pending_total|per_cx|retry_(?:backoff|limit).*|rx_reset_no_error|\d\d\d)`,
 	}
-	return `cluster\..+\.(?:` + strings.Join(perCluster, "|") + `)|` +
+	// Of clusters that are counted together, a gauge that each of them sets says only what the last of them set.
+	together := `cluster\.` + StatUpstreams + `\.(?:membership_.*|warming_state|health_check\.healthy)`
+	return `cluster\..+\.(?:` + strings.Join(perCluster, "|") + `)|` + together + `|` +
 		`listener\..+\.(?:worker_\d+\..*|connections_accepted_per_socket_event|downstream_listener_filter_.*)|` +
 		`http\.async-client\..*|thread_local_cluster_manager\..*`
 }

@@ -234,6 +234,9 @@ const (
 	KeyAdmin = "gatehouse.admin"
 )
 
+// StatUpstreams is the name under which Envoys count what goes to all Upstreams together.
+const StatUpstreams = "upstreams"
+
 // Limits that each Envoy enforces by itself (rate_limit_quota). A bucket's id has two entries: in which scope the limit stands,
 // and its name. The filter repeats them as dynamic metadata of every request that it counts.
 const (

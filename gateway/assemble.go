@@ -48,6 +48,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 	a.checkRollouts(rev.Gateways)
 	a.checkAllow(rev.Gateways)
 	a.checkDecisionLogs(rev.Gateways)
+	a.checkTracing(rev.Gateways)
 	for _, g := range rev.Gateways {
 		a.platform(g)
 	}

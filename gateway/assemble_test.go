@@ -91,6 +91,12 @@ func TestAssembleFaults(t *testing.T) {
 		message string
 	}{
 		{"dangling upstream", func(d *gateway.Documents) { d.APIs[0].To[0].Upstream = "paymets" }, gateway.CodeDangling, "to[0].upstream", `did you mean "payments"?`},
+		{"dangling collector", func(d *gateway.Documents) { d.Gateways[0].Tracing = &gateway.Tracing{To: "otle"} }, gateway.CodeDangling, "tracing.to", `no Upstream named "otle"`},
+		{"collector without gRPC", func(d *gateway.Documents) { d.Gateways[0].Tracing = &gateway.Tracing{To: d.Upstreams[0].Name} }, gateway.CodeConflict, "tracing.to", "write protocol: http2"},
+		{"collector of a team", func(d *gateway.Documents) {
+			d.Upstreams[0].Team = "cards"
+			d.Gateways[0].Tracing = &gateway.Tracing{To: d.Upstreams[0].Name}
+		}, gateway.CodePlatform, "tracing.to", "not shared"},
 		{"dangling gateway", func(d *gateway.Documents) { d.APIs[0].Expose[0].Gateway = "moon" }, gateway.CodeDangling, "expose[0].gateway", `no Gateway named "moon"`},
 		{"dangling issuer", func(d *gateway.Documents) { d.APIs[0].Authenticate.Any[0].JWT = "x" }, gateway.CodeDangling, "authenticate.any[0].jwt", "no Issuer"},
 		{"dangling policy", func(d *gateway.Documents) { d.APIs[0].Authorize[0].Policy = "bank.payment" }, gateway.CodeDangling, "authorize[0].policy", "did you mean"},

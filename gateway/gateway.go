@@ -28,6 +28,8 @@ type Gateway struct {
 	// Allow says which team may expose its APIs where; nil: every team everywhere.
 	Allow     []Grant          `json:",omitempty"`
 	Decisions *DecisionLog     `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.
+	AccessLog *AccessLog       `json:",omitempty"` // nil: the Envoys write none of their own.
+	Tracing   *Tracing         `json:",omitempty"` // nil: the Envoys send no spans.
 	Authorize PlatformPolicies `json:",omitzero"`  // Around the policies of every API that is exposed here.
 	Team      string           `json:"-"`          // Empty: the platform.
 	Origin    Origin           `json:"-"`
@@ -68,8 +70,9 @@ type Upstream struct {
 	Timeout        time.Duration
 	ConnectTimeout time.Duration
 	Retries        *Retries // nil: never retried.
-	Team           string   `json:"-"` // Empty: the platform.
-	Shared         bool     `json:"-"` // Whether APIs of other teams may use it.
+	Series         bool     `json:",omitempty"` // Envoys count it apart from the others.
+	Team           string   `json:"-"`          // Empty: the platform.
+	Shared         bool     `json:"-"`          // Whether APIs of other teams may use it.
 	Origin         Origin   `json:"-"`
 }
 

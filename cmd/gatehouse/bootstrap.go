@@ -71,6 +71,8 @@ func addEnvoy(f *pflag.FlagSet, s *envoy.Settings) {
 	orEnvironment(f, "connections", "GATEHOUSE_CONNECTIONS")
 	f.Uint64Var(&s.Heap, "heap", 0, "`BYTES` of heap near which it refuses requests; 0: no limit")
 	orEnvironment(f, "heap", "GATEHOUSE_HEAP")
+	f.StringVar(&s.Metrics, "metrics", "", "`HOST:PORT` of a collector to which it sends its metrics, by OTLP over gRPC")
+	orEnvironment(f, "metrics", "GATEHOUSE_METRICS")
 }
 
 func (o *bootstrapOptions) run(ctx context.Context) error {

@@ -33,7 +33,7 @@ const (
 func cluster(u *gateway.Upstream) *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
 		Name:                 ClusterName(u),
-		AltStatName:          u.Name,
+		AltStatName:          statName(u),
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource(endpointsTimeout)},
 		ConnectTimeout:       durationpb.New(u.ConnectTimeout),

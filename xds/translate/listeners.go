@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"slices"
 	"time"
 
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
@@ -82,7 +83,7 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 			Rds: &hcmv3.Rds{ConfigSource: adsSource(initialFetchTimeout), RouteConfigName: name},
 		},
 		HttpFilters:                  httpFilters(g),
-		AccessLog:                    accessLog(),
+		AccessLog:                    slices.Concat(accessLog(), ownLog(g.AccessLog)),
 		LocalReplyConfig:             localReplies(),
 		ServerHeaderTransformation:   hcmv3.HttpConnectionManager_PASS_THROUGH,
 		NormalizePath:                wrapperspb.Bool(true),
@@ -107,6 +108,9 @@ func connectionManager(g *gateway.Gateway, l *gateway.Listener, name string) *hc
 	}
 	if l.Redirect != nil {
 		stripPort(m)
+	}
+	if g.Tracing != nil {
+		m.Tracing = tracing(g)
 	}
 	trust(m, g.Trust)
 	return m

@@ -100,7 +100,7 @@ func Fleet(rev *gateway.Revision, observed *gateway.Observed, fleet string, prev
 	return out, faults
 }
 
-// addUpstreams adds the clusters that the fleet's routes forward to, each once, with their endpoints. Of two upstreams with
+// addUpstreams adds the clusters that the fleet's routes forward to and its spans go to, each once, with their endpoints. Of two upstreams with
 // one cluster name, which differ in endpoints only, the one of the revision itself is taken: the other is what a held API
 // meant earlier.
 func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*gateway.Route) {
@@ -117,6 +117,11 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 			} else {
 				used[name] = t.Upstream
 			}
+		}
+	}
+	for _, g := range rev.Gateways {
+		if g.Fleet == out.Fleet && g.Tracing != nil {
+			used[b.cluster(g.Tracing.Upstream)] = g.Tracing.Upstream
 		}
 	}
 	out.learnt.upstreams, out.learnt.observed = used, b.observed
