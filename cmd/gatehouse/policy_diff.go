@@ -110,6 +110,7 @@ type policyDiff struct {
 	changes                                map[policyChange]*PolicyChange
 	compared, without, elsewhere           int
 	identity, uncertain, otherThanRecorded int
+	bundle                                 int
 	unsure                                 []string
 }
 
@@ -152,6 +153,8 @@ func (d *policyDiff) skip(err error) error {
 		d.without++
 	case errors.Is(err, authz.ErrNoRoute):
 		d.elsewhere++
+	case errors.Is(err, authz.ErrNoBundle):
+		d.bundle++
 	default:
 		return err
 	}
@@ -210,6 +213,7 @@ func (d *policyDiff) tell(w io.Writer) {
 	}{
 		{d.without, "were recorded without their input: write decisions: {input: true} on the Gateway"},
 		{d.elsewhere, "are of operations that one of the configurations does not have"},
+		{d.bundle, "are decided by a policy whose bundle is not on this host: name its directory in the Bundle"},
 		{d.identity, "were refused before any policy was asked"},
 		{d.otherThanRecorded, "are decided by the old policies otherwise than recorded: these are not the policies that were in force, or their data was other"},
 		{d.uncertain, "are uncertain, as policies look at what is never recorded: " + strings.Join(d.unsure, ", ")},

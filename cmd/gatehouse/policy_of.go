@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"github.com/gatehouse/gatehouse/authz"
-	"github.com/gatehouse/gatehouse/gateway"
+	"github.com/gatehouse/gatehouse/server"
 )
 
 // replayer compiles the policies of a directory of documents or, where there is none of that name, of an entry of the history.
@@ -30,22 +30,18 @@ func (o *policyDiffOptions) replayer(ctx context.Context, of string) (*authz.Rep
 	return o.replayerOf(dir, "entry "+of)
 }
 
-// replayerOf compiles the policies of a directory, whose files are told of by another name.
+// replayerOf compiles the policies of a directory, whose files are told of by another name, with the bundles that lie on this host.
 func (o *policyDiffOptions) replayerOf(dir, name string) (*authz.Replayer, error) {
-	checked, err := o.env.check(dir)
-	var faults gateway.Faults
-	switch {
-	case err == nil:
-	case dir != name && errors.As(err, &faults):
-		return nil, fmt.Errorf("%s is none that this machine can check: name a directory in its place: %w", name, err)
-	default:
+	if err := directory(dir); err != nil {
 		return nil, err
 	}
-	r, faults := authz.NewReplayer(checked.Revision)
+	bench, faults := server.Work{Dir: dir}.Bench(o.env.lookup)
 	if len(faults) > 0 {
-		return nil, inDirectory(name, faults)
+		fmt.Fprintln(o.env.failures, inDirectory(name, faults).Error())
+		fmt.Fprintf(o.env.failures, "%s: %s\n", name, count(len(faults), "fault"))
+		return nil, silentError{}
 	}
-	return r, nil
+	return bench.Replayer(), nil
 }
 
 // fetch writes the documents of an entry, 0 for what is live, into a directory.
