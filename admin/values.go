@@ -120,6 +120,13 @@ type Answer struct {
 	Hops        []gateway.Hop       `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
 	Policies    []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route, and why"`
 	Upstreams   []Upstream          `json:"upstreams,omitempty" nullable:"false"`
+	Path        string              `json:"path,omitempty" doc:"Path that the upstream is asked for, without query"`
+	Host        string              `json:"host,omitempty" doc:"Host that the upstream is asked for"`
+	Location    string              `json:"location,omitempty" doc:"Where the client is sent, without query; SCHEME is that of the request"`
+	Mirrors     []string            `json:"mirrors,omitempty" nullable:"false" doc:"Upstreams that get copies, with the share of the requests"`
+	Split       string              `json:"split,omitempty" doc:"By what requests are shared out among the upstreams"`
+	Body        string              `json:"body,omitempty" doc:"What the answer is, in words"`
+	Pages       []string            `json:"pages,omitempty" nullable:"false" doc:"Statuses of Gatehouse's own answers whose bodies are custom pages"`
 	Rules       string              `json:"rules,omitempty" doc:"Hash of what authorization and limits decide by"`
 	Why         string              `json:"why"`
 	Rejected    []Rejected          `json:"rejected,omitempty" nullable:"false" doc:"Routes considered before the one that answers"`

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -9,7 +8,7 @@ import (
 	"github.com/gatehouse/gatehouse/gateway"
 )
 
-// conditionFields is a condition on a header or query parameter; its value alone is the short form.
+// conditionFields is a condition on a query parameter; its value alone is the short form.
 type conditionFields struct {
 	Value   string `yaml:"value" doc:"The value it must have. Empty: it must be present."`
 	Present bool   `yaml:"present" jsonschema:"enum=true" doc:"It must be present, with any value."`
@@ -18,25 +17,16 @@ type conditionFields struct {
 func (conditionFields) short() string { return "value" }
 
 // conditions orders conditions by name and reports those that say two things, or nothing.
-func conditions(o *object, field string, written map[string]conditionFields, header bool) []gateway.Condition {
+func conditions(o *object, field string, written map[string]conditionFields) []gateway.Condition {
 	var out []gateway.Condition
 	for _, key := range slices.Sorted(maps.Keys(written)) {
 		c, at := written[key], join(field, key)
 		if c.Present && c.Value != "" {
 			o.fault(gateway.CodeConflict, at, "value and present exclude one another: keep value")
 		}
-		own := key
-		if header {
-			own = strings.ToLower(key)
-			checkHeader(o, at, key)
-		}
-		if slices.ContainsFunc(out, func(c gateway.Condition) bool { return c.Name == own }) {
-			o.fault(gateway.CodeDuplicateKey, at, "the header %s is written twice, as letters' case makes no difference: remove one", own)
-			continue
-		}
-		out = append(out, gateway.Condition{Name: own, Value: c.Value})
+		out = append(out, gateway.Condition{Name: key, Value: c.Value})
 	}
-	slices.SortFunc(out, func(a, b gateway.Condition) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, gateway.CompareConditions)
 	return out
 }
 

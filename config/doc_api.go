@@ -10,38 +10,43 @@ import (
 )
 
 type apiDocument struct {
-	header       `yaml:",inline"`
-	Version      name                  `yaml:"version" jsonschema:"required" doc:"The version, such as v1. Name and version together are the API's key."`
-	Stage        string                `yaml:"stage" jsonschema:"enum=draft,enum=published,enum=deprecated,enum=retired,default=published" doc:"Where the version stands in its life."`
-	Contract     filePath              `yaml:"contract" doc:"An OpenAPI 3.0 or 3.1 file that lists the operations."`
-	Unlisted     string                `yaml:"unlisted" jsonschema:"enum=refuse,enum=forward,default=refuse" doc:"What becomes of requests that no operation matches: 404, or sent on."`
-	Expose       []exposureFields      `yaml:"expose" by:"gateway" order:"none" doc:"Where the API is reachable."`
-	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the API. The name alone will do."`
-	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
-	Authorize    []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
-	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
-	Decisions    string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
-	Limits       []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
-	WhenAway     whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
-	Timeouts     apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
-	Headers      headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
-	Operations   []operationFields     `yaml:"operations" by:"id" order:"none" jsonschema:"minItems=1" doc:"What the API can do, beside what its contract lists."`
-	Effects      reserved              `yaml:"effects" jsonschema:"-" reserved:"remove it"`
-	Plans        reserved              `yaml:"plans" jsonschema:"-" reserved:"write limits"`
-	Products     reserved              `yaml:"products" jsonschema:"-" reserved:"remove it"`
-	Domains      reserved              `yaml:"domains" jsonschema:"-" reserved:"write hosts under expose"`
+	header        `yaml:",inline"`
+	Version       name                  `yaml:"version" jsonschema:"required" doc:"The version, such as v1. Name and version together are the API's key."`
+	Stage         string                `yaml:"stage" jsonschema:"enum=draft,enum=published,enum=deprecated,enum=retired,default=published" doc:"Where the version stands in its life."`
+	Contract      filePath              `yaml:"contract" doc:"An OpenAPI 3.0 or 3.1 file that lists the operations."`
+	Unlisted      string                `yaml:"unlisted" jsonschema:"enum=refuse,enum=forward,default=refuse" doc:"What becomes of requests that no operation matches: 404, or sent on."`
+	Expose        []exposureFields      `yaml:"expose" by:"gateway" order:"none" doc:"Where the API is reachable."`
+	To            []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the API. The name alone will do."`
+	Authenticate  *authenticateFields   `yaml:"authenticate" doc:"Who may call: none for everybody, or the proofs one of which is needed."`
+	Authorize     []authorizationFields `yaml:"authorize" by:"policy" single:"true" doc:"The Policies all of which must allow a request. The name alone will do."`
+	Require       []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request. Envoy checks it itself, without a call."`
+	Decisions     string                `yaml:"decisions" jsonschema:"enum=usual,enum=full,default=usual" doc:"How much of each decision is recorded: full has the input, at the price of a call for every request."`
+	Limits        []limitFields         `yaml:"limits" by:"name" order:"none" doc:"How many requests are let through. The name of a Limit alone will do."`
+	WhenAway      whenAwayFields        `yaml:"when-away" doc:"What becomes of requests while Gatehouse cannot be asked."`
+	Timeouts      apiTimeoutFields      `yaml:"timeouts" doc:"How long a request waits for Gatehouse itself."`
+	Headers       headersFields         `yaml:"headers" doc:"Changes of headers, on every answer below the base. Of each header, the operation decides before the API, and that before the Gateway."`
+	trafficFields `yaml:",inline"`
+	Rewrite       *frontFields      `yaml:"rewrite" doc:"What the upstream is asked for in place of the base and the host, where an operation does not say."`
+	Pages         []pageFields      `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. Those of the Gateway where not said."`
+	Operations    []operationFields `yaml:"operations" by:"id" order:"none" jsonschema:"minItems=1" doc:"What the API can do, beside what its contract lists."`
+	Effects       reserved          `yaml:"effects" jsonschema:"-" reserved:"remove it"`
+	Plans         reserved          `yaml:"plans" jsonschema:"-" reserved:"write limits"`
+	Products      reserved          `yaml:"products" jsonschema:"-" reserved:"remove it"`
+	Domains       reserved          `yaml:"domains" jsonschema:"-" reserved:"write hosts under expose"`
 }
 
 type operationFields struct {
-	ID           name `yaml:"id" jsonschema:"required" doc:"The operation's name. With nothing that matches it refers to the contract's operation."`
-	pathFields   `yaml:",inline"`
-	Match        conditionsFields      `yaml:"match" doc:"What a request must have beside its method and path."`
-	To           []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the operation. The API's where not said."`
-	Authenticate *authenticateFields   `yaml:"authenticate" doc:"Who may call. As the API says where not said."`
-	Authorize    []authorizationFields `yaml:"authorize" none:"true" by:"policy" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
-	Require      []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request, beside what the API requires."`
-	Limits       []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
-	Headers      headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
+	ID            name `yaml:"id" jsonschema:"required" doc:"The operation's name. With nothing that matches it refers to the contract's operation."`
+	pathFields    `yaml:",inline"`
+	Match         conditionsFields      `yaml:"match" doc:"What a request must have beside its method and path."`
+	To            []destinationFields   `yaml:"to" by:"upstream" order:"none" single:"true" jsonschema:"minItems=1" doc:"The Upstreams that serve the operation. The API's where not said."`
+	Authenticate  *authenticateFields   `yaml:"authenticate" doc:"Who may call. As the API says where not said."`
+	Authorize     []authorizationFields `yaml:"authorize" none:"true" by:"policy" single:"true" doc:"The Policies that must allow a request, in place of the API's."`
+	Require       []requirementFields   `yaml:"require" by:"name" order:"none" doc:"What must hold of every request, beside what the API requires."`
+	Limits        []limitFields         `yaml:"limits" none:"true" by:"name" order:"none" doc:"How many requests are let through, in place of the API's."`
+	Headers       headersFields         `yaml:"headers" doc:"Changes of headers. Of each header, the operation decides before the API, and that before the Gateway."`
+	trafficFields `yaml:",inline"`
+	answerFields  `yaml:",inline"`
 }
 
 func (d *apiDocument) add(o *object, docs *gateway.Documents) {
@@ -58,9 +63,12 @@ func (d *apiDocument) add(o *object, docs *gateway.Documents) {
 		Limits:       limits(o, d.Limits, "limits"),
 		WhenAway:     d.WhenAway.whenAway(),
 		Headers:      d.Headers.headers(o, "headers"),
+		Acts:         d.trafficFields.acts(o, d.Rewrite),
+		Pages:        pages(o, d.Pages),
 		Timeout:      time.Duration(d.Timeouts.Authorization),
 		Origin:       o.origin(),
 	}
+	checkVersioning(o, d.Expose)
 	listed, readable := d.contract(o)
 	api.Operations = d.operations(o, listed, readable)
 	if d.Contract == "" && d.Operations == nil {
@@ -137,6 +145,7 @@ func (w *operationFields) matching() *matchFields {
 // settings fills in what the operation says in place of the API.
 func (w *operationFields) settings(o *object, field string, op *gateway.Operation) {
 	op.To = destinations(w.To)
+	op.Acts = w.answerFields.acts(o, field, &w.trafficFields, w.To != nil)
 	op.Headers = w.Headers.headers(o, join(field, "headers"))
 	op.Authenticate = w.Authenticate.authenticate(o, join(field, "authenticate"))
 	if w.Authorize != nil {

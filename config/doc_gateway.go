@@ -25,6 +25,7 @@ type gatewayDocument struct {
 	Health       healthPath       `yaml:"health" doc:"The path at which the Envoys themselves answer on every listener and host: 200, or 503 while one drains. Nowhere where not said."`
 	Rollout      *rolloutFields   `yaml:"rollout" doc:"How a change reaches the Envoys of the fleet. Said by one Gateway of a fleet."`
 	Headers      headersFields    `yaml:"headers" doc:"Changes of headers, on every answer of this Gateway. Of each header, an API and an operation decide before it."`
+	Pages        []pageFields     `yaml:"pages" by:"status" order:"none" doc:"Bodies in place of the problem documents that Gatehouse and Envoy answer with, by status. An API decides before it. gRPC callers never get one."`
 	LimitHeaders string           `yaml:"limit-headers" jsonschema:"enum=draft,enum=x-ratelimit,enum=both,enum=none,default=draft" doc:"How clients are told how their limits stand: by RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), by x-ratelimit-limit, -remaining and -reset, by both, or not at all. A refusal has Retry-After in any case."`
 	Allow        []grantFields    `yaml:"allow" by:"team" order:"none" jsonschema:"minItems=1" doc:"Which team may expose its APIs and Routes on which hosts and bases. Where not said, documents of the platform may name any team, and what a team applied itself may be exposed nowhere. Objects without a team belong to the platform, which may do everything."`
 	Authorize    platformFields   `yaml:"authorize" doc:"Policies without a team that must allow every request that is forwarded through this Gateway, whatever its API says. Such requests are refused while Gatehouse cannot be asked."`
@@ -104,6 +105,7 @@ func (d *gatewayDocument) add(o *object, docs *gateway.Documents) {
 		Health:       string(d.Health),
 		Rollout:      d.Rollout.rollout(o),
 		Headers:      d.Headers.headers(o, "headers"),
+		Pages:        pages(o, d.Pages),
 		LimitHeaders: limitHeaders(d.LimitHeaders),
 		Decisions:    d.Decisions.log(),
 		AccessLog:    d.AccessLog.log(o, "access-log"),

@@ -87,7 +87,7 @@ func (f *whenFields) when(o *object, at string) *gateway.LimitWhen {
 	slices.SortFunc(claims, func(a, b gateway.ClaimTest) int { return cmp.Compare(a.Name, b.Name) })
 	return &gateway.LimitWhen{
 		Headers: headers,
-		Query:   conditions(o, join(at, "query"), f.Query, false), Claims: claims, Plans: sortedTexts(texts(f.Plans)),
+		Query:   conditions(o, join(at, "query"), f.Query), Claims: claims, Plans: sortedTexts(texts(f.Plans)),
 	}
 }
 

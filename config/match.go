@@ -22,13 +22,14 @@ type pathFields struct {
 
 // conditionsFields are what a request must have beside them.
 type conditionsFields struct {
-	Headers map[string]conditionFields `yaml:"headers" doc:"Headers that the request must have."`
-	Query   map[string]conditionFields `yaml:"query" doc:"Query parameters that the request must have. The first value of each counts, and nothing is decoded: a=%62 is not a=b. So a condition tells requests apart and protects nothing, as an upstream may read them otherwise."`
+	Headers map[string]matchConditionFields `yaml:"headers" doc:"Headers that the request must have, or must not. Of a header on several lines, one that is as asked will do."`
+	Cookies map[string]matchConditionFields `yaml:"cookies" doc:"Cookies that the request must have, or must not. The first of each name counts."`
+	Query   map[string]matchConditionFields `yaml:"query" doc:"Query parameters that the request must have, or must not. The first value of each counts, and nothing is decoded: a=%62 is not a=b. So a condition tells requests apart and protects nothing, as an upstream may read them otherwise."`
 }
 
 // matches reports whether anything is said about which requests are meant.
 func (m *matchFields) matches() bool {
-	return m.Method != "" || m.Methods != nil || m.Path != nil || m.PathRegex != nil || m.Headers != nil || m.Query != nil
+	return m.Method != "" || m.Methods != nil || m.Path != nil || m.PathRegex != nil || m.Headers != nil || m.Cookies != nil || m.Query != nil
 }
 
 // match builds the match; without a path it is open to every path, which is a fault for an operation. Both arguments are
@@ -36,8 +37,9 @@ func (m *matchFields) matches() bool {
 func (m *matchFields) match(o *object, field, conditioned string) gateway.Match {
 	out := gateway.Match{
 		Methods: texts(m.Methods),
-		Headers: conditions(o, join(conditioned, "headers"), m.Headers, true),
-		Query:   conditions(o, join(conditioned, "query"), m.Query, false),
+		Headers: matchConditions(o, join(conditioned, "headers"), m.Headers, "header"),
+		Cookies: matchConditions(o, join(conditioned, "cookies"), m.Cookies, "cookie"),
+		Query:   matchConditions(o, join(conditioned, "query"), m.Query, "query parameter"),
 	}
 	if m.Method != "" {
 		if m.Methods != nil {

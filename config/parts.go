@@ -40,17 +40,17 @@ func authorizations(list []authorizationFields) []gateway.Authorization {
 }
 
 type exposureFields struct {
-	Gateway name   `yaml:"gateway" jsonschema:"required" doc:"The name of a Gateway."`
-	Hosts   []host `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts on which the requests arrive. Every host of the Gateway where not said."`
-	Base    base   `yaml:"base" doc:"The path below which the requests arrive. The root where not said."`
-	By      string `yaml:"by" jsonschema:"enum=path,default=path" doc:"How a version is told apart: by its base."`
+	Gateway          name   `yaml:"gateway" jsonschema:"required" doc:"The name of a Gateway."`
+	Hosts            []host `yaml:"hosts" order:"none" jsonschema:"minItems=1" doc:"The hosts on which the requests arrive. Every host of the Gateway where not said."`
+	Base             base   `yaml:"base" doc:"The path below which the requests arrive. The root where not said."`
+	versioningFields `yaml:",inline"`
 }
 
 func exposures(list []exposureFields) []gateway.Exposure {
 	var out []gateway.Exposure
 	for _, e := range list {
 		if e.Gateway != "" { // Where it is missing, that is a fault already.
-			out = append(out, gateway.Exposure{Gateway: string(e.Gateway), Hosts: texts(e.Hosts), Base: string(e.Base)})
+			out = append(out, gateway.Exposure{Gateway: string(e.Gateway), Hosts: texts(e.Hosts), Base: string(e.Base), Versioning: e.versioning()})
 		}
 	}
 	return out

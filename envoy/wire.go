@@ -22,6 +22,8 @@ const (
 // Instances of HTTP filters, in the one fixed order in which every listener carries them. Envoy accepts a misspelt key of
 // typed_per_filter_config in silence, so these are spelt here and nowhere else.
 const (
+	FilterPages           = "gatehouse.pages"      // Puts pages in place of problem documents.
+	FilterPagesKeep       = "gatehouse.pages.keep" // Writes down which headers stay then.
 	FilterJWT             = "gatehouse.jwt"
 	FilterAuthzClosed     = "gatehouse.authz.closed"
 	FilterAuthzOpen       = "gatehouse.authz.open"
@@ -37,6 +39,9 @@ const (
 	FilterQuota     = "gatehouse.quota"
 	FilterRouter    = "envoy.filters.http.router"
 )
+
+// MetadataPages is the namespace in which FilterPagesKeep writes.
+const MetadataPages = "gatehouse.pages"
 
 // Namespaces of dynamic metadata that Envoy's filters write, and the keys under which Gatehouse finds its evidence there.
 const (

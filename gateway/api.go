@@ -35,10 +35,12 @@ type API struct {
 	Decisions    Recorded      `json:",omitempty"`
 	Limits       []Limit
 	WhenAway     WhenAway
-	Headers      Headers       `json:",omitzero"`
-	Timeout      time.Duration // For the authorization call; 0: the Gateway's.
-	Operations   []Operation
-	Origin       Origin `json:"-"`
+	Headers      Headers `json:",omitzero"`
+	Pages        []Page  `json:",omitempty"`
+	Acts
+	Timeout    time.Duration // For the authorization call; 0: the Gateway's.
+	Operations []Operation
+	Origin     Origin `json:"-"`
 	// Claimed says that the team handed the document in itself, where otherwise the platform wrote the team's name into it. It may
 	// be exposed only where a Gateway says so.
 	Claimed bool `json:"-"`
@@ -76,6 +78,7 @@ type Exposure struct {
 	Gateway string
 	Hosts   []string // Exact names or "*.suffix"; empty: every host of the Gateway.
 	Base    string   // Path prefix at a segment border, without trailing slash; empty: the root.
+	Versioning
 }
 
 // Destination is one Upstream and its share of the requests.
@@ -119,21 +122,8 @@ type Operation struct {
 	Require      []Requirement    `json:",omitempty"` // Beside the API's.
 	Limits       *[]Limit         // nil: the API's.
 	Headers      Headers          `json:",omitzero"` // Of each header, before the API.
+	Acts
 	// Field is the path of this operation inside its document ("operations[2]"), for faults. Where a contract lists the
 	// operation and the document does not repeat it, it is "contract".
 	Field string `json:"-"`
-}
-
-// Match says which requests an operation means. All conditions must hold.
-type Match struct {
-	Methods []string // Empty: every method.
-	Path    Path     // Below the base.
-	Headers []Condition
-	Query   []Condition
-}
-
-// Condition on a header or query parameter: it equals Value, or is present where Value is empty.
-type Condition struct {
-	Name  string
-	Value string
 }

@@ -54,6 +54,7 @@ func AssembleAfter(docs *Documents, prev *Revision, reduce Reduce) (*Revision, F
 	}
 	a.checkIssuers(rev.Issuers)
 	a.checkTLS(rev)
+	a.checkVersions(rev.APIs)
 	var parts []*part
 	for _, api := range rev.APIs {
 		if !api.Faulty {

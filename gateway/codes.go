@@ -67,6 +67,14 @@ const (
 	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
 )
 
+// Codes of faults in what requests are told apart by, and in what becomes of them.
+const (
+	CodeVersion Code = "GH240" // Versions of one API that requests cannot tell apart.
+	CodeRewrite Code = "GH241" // A new path that cannot be made of the one that was asked for.
+	CodeAct     Code = "GH242" // Two things that a request cannot both be met with, or none.
+	CodePage    Code = "GH243" // A body that Envoys cannot give by themselves.
+)
+
 // Codes of faults in policies.
 const (
 	CodeRego        Code = "GH301" // Rego that does not compile.

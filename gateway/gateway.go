@@ -25,6 +25,7 @@ type Gateway struct {
 	// LimitHeaders is how clients are told how their limits stand.
 	LimitHeaders LimitHeaders `json:",omitempty"`
 	Headers      Headers      `json:",omitzero"` // On every answer; an API and an operation decide before it.
+	Pages        []Page       `json:",omitempty"`
 	// Allow says which team may expose its APIs where; nil: every team everywhere.
 	Allow     []Grant          `json:",omitempty"`
 	Decisions *DecisionLog     `json:",omitempty"` // nil: as another Gateway of the fleet says, or the default.

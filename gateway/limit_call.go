@@ -77,6 +77,9 @@ func (r *Route) LimitsAway() FailureMode {
 // whyLimits says why a Check must spend the limits of the route where Envoy could tell everything else, empty where a rate limit
 // call does: Envoy cannot tell what they count by.
 func (r *Route) whyLimits() string {
+	if counted := r.CountedLimits(); r.Answers() && len(counted) > 0 { // Envoy's filter passes over routes that forward nothing.
+		return fmt.Sprintf("limit %s, which Envoy asks for only where it forwards", counted[0].Name)
+	}
 	for _, l := range r.CountedLimits() {
 		for _, part := range l.Key {
 			if (part == KeyConsumer || part == KeyApplication) && !r.tokensTell() || part == KeyPlan {

@@ -114,22 +114,13 @@ func validName(s string) bool {
 // ParseRegexPath reads a regular expression (RE2) that must match the whole path. Whatever it matches must begin with a
 // slash, so that below a base it matches nothing but what stands below that base.
 func ParseRegexPath(text string) (Path, error) {
-	if text == "" || len(text) > maxRegexLength {
-		return Path{}, fmt.Errorf("the regular expression has %d characters, 1 to %d are allowed", len(text), maxRegexLength)
+	if err := CheckPattern(text); err != nil {
+		return Path{}, err
 	}
-	re, err := regexp.Compile(text)
-	if err != nil {
+	if re, err := regexp.Compile(text); err != nil {
 		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
-	}
-	if literal, _ := re.LiteralPrefix(); !strings.HasPrefix(literal, "/") {
+	} else if literal, _ := re.LiteralPrefix(); !strings.HasPrefix(literal, "/") {
 		return Path{}, fmt.Errorf("the regular expression %q must begin with a slash, as every path does", text)
-	}
-	size, err := programSize(text)
-	if err != nil {
-		return Path{}, fmt.Errorf("the regular expression cannot be read: %w", err)
-	}
-	if size > maxRegexSize {
-		return Path{}, fmt.Errorf("the regular expression compiles to %d instructions, at most %d are allowed: repeat less", size, maxRegexSize)
 	}
 	return Path{Regex: text}, nil
 }

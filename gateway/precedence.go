@@ -10,8 +10,9 @@ import (
 // ComparePrecedence orders the routes of one host pattern as they are tried: exact paths, then templates with more
 // leading literal segments first, then the longest prefix, where a regular expression is as long as the base it stands
 // below, and comes ahead of the prefix of that length: else what an API does with paths that it does not list would come
-// before those that it lists by an expression. Among equal paths come those that name a method, then those with more header
-// conditions, then those with more query conditions. The order is total over routes with different matches, so it never
+// before those that it lists by an expression. Among equal paths come those that name a method, then those with more
+// conditions on headers and cookies, then those with more on the query; of equally many those that say more: a value, a prefix (the
+// longer one), an expression, presence, absence. The order is total over routes with different matches, so it never
 // depends on the position of anything in a document.
 func ComparePrecedence(a, b *Route) int {
 	ma, mb := &a.Match, &b.Match
@@ -29,9 +30,10 @@ func ComparePrecedence(a, b *Route) int {
 	}
 	if c := cmp.Or(
 		cmp.Compare(anyMethod(ma), anyMethod(mb)),
-		cmp.Compare(len(mb.Headers), len(ma.Headers)),
+		cmp.Compare(len(mb.Headers)+len(mb.Cookies), len(ma.Headers)+len(ma.Cookies)),
 		cmp.Compare(len(mb.Query), len(ma.Query)),
 		cmp.Compare(a.Action.rank(), b.Action.rank()),
+		compareConditions(ma, mb),
 	); c != 0 {
 		return c
 	}
@@ -112,13 +114,16 @@ func (m *Match) key() string {
 	b.WriteString("\x00" + strings.Join(methods, ","))
 	b.WriteString("\x00" + conditionsKey(m.Headers, strings.ToLower))
 	b.WriteString("\x00" + conditionsKey(m.Query, func(s string) string { return s }))
+	if len(m.Cookies) > 0 {
+		b.WriteString("\x00" + conditionsKey(m.Cookies, func(s string) string { return s }))
+	}
 	return b.String()
 }
 
 func conditionsKey(conditions []Condition, name func(string) string) string {
 	texts := make([]string, len(conditions))
 	for i, c := range conditions {
-		texts[i] = strconv.Quote(name(c.Name)) + "=" + strconv.Quote(c.Value)
+		texts[i] = strconv.Quote(name(c.Name)) + string(c.How) + "=" + strconv.Quote(c.Value)
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "&")

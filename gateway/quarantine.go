@@ -102,8 +102,8 @@ func uses(api *API, rev *Revision) *Documents {
 		if r.Object != api.Ref() {
 			continue
 		}
-		for _, t := range r.Targets {
-			held.Upstreams = appendNew(held.Upstreams, t.Upstream)
+		for _, u := range r.Upstreams() {
+			held.Upstreams = appendNew(held.Upstreams, u)
 		}
 		for _, i := range slices.Concat(r.Issuers(ByJWT), r.Issuers(ByIntrospection)) {
 			held.Issuers = appendNew(held.Issuers, i)

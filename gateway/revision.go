@@ -71,7 +71,12 @@ type Route struct {
 	Hosts     []string
 	Base      string
 	Match     Match // Path includes the base.
-	Targets   []Target
+	// VersionHeader is the header by which the version is told apart, which Match asks for; empty where there is none.
+	VersionHeader string `json:",omitempty"`
+	Targets       []Target
+	Acts
+	Mirrors []MirrorTarget
+	Pages   []Page `json:",omitempty"` // Of the API over the Gateway; nil where the API has none.
 
 	Public bool // authenticate: none.
 	// ContractScopes are what the contract's security requirements ask for: all scopes of one of them. nil where there is no

@@ -36,8 +36,10 @@ func (a *assembler) routes(api *API) []*Route {
 		at := func(r Route) *Route {
 			r.Gateway, r.Hosts, r.Base = g, hosts, e.Base
 			r.Match.Path = r.Match.Path.Join(e.Base)
+			a.versioned(api, &r, e, place)
 			r.Timeouts = g.Timeouts
 			r.Headers = r.Headers.Over(g.Headers)
+			r.Pages = pagesOver(api.Pages, g.Pages)
 			a.checkCosts(api, &r)
 			if api.Timeout > 0 {
 				r.Timeouts.Authorization = api.Timeout
@@ -142,11 +144,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 	r = a.route(api, op.ID, ActionForward, api.Origin.At(op.Field))
 	r.Match, r.ContractScopes = op.Match, op.Scopes
 	r.Headers = op.Headers.Over(api.Headers)
-	to, field := api.To, "to"
-	if op.To != nil {
-		to, field = op.To, op.Field+".to"
-	}
-	r.Targets = a.targets(api, to, field)
+	a.act(api, op, &r)
 	auth, field := api.Authenticate, "authenticate"
 	if op.Authenticate != nil {
 		auth, field = op.Authenticate, op.Field+".authenticate"
@@ -171,6 +169,7 @@ func (a *assembler) forward(api *API, op *Operation) (r Route, ok bool) {
 		scope = r.Name
 	}
 	r.Limits = a.limits(api, &r, limits, scope, field)
+	a.checkAnswers(api, &r, field)
 	return r, auth != nil
 }
 

@@ -30,7 +30,7 @@ func (a *assembler) otherMethods(api *API, listed []Route) []Route {
 	var routes []Route
 	at := map[string]int{}
 	for _, r := range listed {
-		if len(r.Match.Methods) == 0 || len(r.Match.Headers)+len(r.Match.Query) > 0 {
+		if len(r.Match.Methods) == 0 || r.Match.Conditional() {
 			continue
 		}
 		shape := r.Match.Path.Shape()

@@ -22,9 +22,9 @@ func wanted(rev *gateway.Revision) (map[string]*gateway.Upstream, map[string]*ga
 		issuer(i)
 	}
 	for _, r := range rev.Routes {
-		for _, t := range r.Targets {
-			if upstreams[t.Upstream.Name] == nil {
-				upstreams[t.Upstream.Name] = t.Upstream
+		for _, u := range r.Upstreams() {
+			if upstreams[u.Name] == nil {
+				upstreams[u.Name] = u
 			}
 		}
 		for _, of := range r.Issuers(gateway.ByJWT) {

@@ -33,7 +33,13 @@ func (r *review) used() map[gateway.Ref]bool {
 		for _, d := range api.To {
 			note(gateway.KindUpstream, d.Upstream)
 		}
+		for _, m := range api.Mirror {
+			note(gateway.KindUpstream, m.Upstream)
+		}
 		for _, op := range api.Operations {
+			for _, m := range op.Mirror {
+				note(gateway.KindUpstream, m.Upstream)
+			}
 			for _, d := range op.To {
 				note(gateway.KindUpstream, d.Upstream)
 			}
@@ -107,7 +113,7 @@ func overlappingOperations(r *review) {
 		for i := range api.Operations {
 			for k := range i {
 				a, b := api.Operations[k], api.Operations[i]
-				if methodsMeet(a.Match.Methods, b.Match.Methods) && cross(a.Match.Path, b.Match.Path) && len(a.Match.Headers)+len(b.Match.Headers)+len(a.Match.Query)+len(b.Match.Query) == 0 {
+				if methodsMeet(a.Match.Methods, b.Match.Methods) && cross(a.Match.Path, b.Match.Path) && !a.Match.Conditional() && !b.Match.Conditional() {
 					r.api(api, b.Field, "%s (%s) and %s (%s) match some requests alike", a.ID, a.Match.Path, b.ID, b.Match.Path)
 					break
 				}

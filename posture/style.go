@@ -112,6 +112,16 @@ func matching() []Rule {
 			Why: "A path with parameters matches requests below the base of another API, and is tried before what that sends on as a whole.",
 			Fix: "Expose the API at a base of its own, or write a literal segment first",
 		},
+		{
+			ID: "GL042", Title: "An operation that is never reached", Severity: Warning, check: unreachable,
+			Why: "Another one comes before it and takes all its requests: a longer prefix comes before an expression, a condition that says more before one that says less.",
+			Fix: "Write the path as a template, which comes before prefixes, ask for more by a condition, or remove the operation",
+		},
+		{
+			ID: "GL043", Title: "Conditions that meet", Severity: Warning, check: tied,
+			Why: "A request can meet the conditions of both operations, and neither asks for more: which of them is taken depends on how names and values are spelt.",
+			Fix: "Give one of them a condition more, or conditions that exclude those of the other",
+		},
 	}
 }
 

@@ -119,10 +119,27 @@ func table(w io.Writer, a *admin.Answer) {
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
 	}
+	for _, told := range [][2]string{
+		{"path", a.Path},
+		{"host", a.Host},
+		{"split by", a.Split},
+		{"mirror", strings.Join(a.Mirrors, ", ")},
+		{"location", a.Location},
+		{"body", a.Body},
+		{"pages", strings.Join(a.Pages, ", ")},
+	} {
+		if told[1] != "" {
+			line(told[0], "%s", told[1])
+		}
+	}
 	if a.Rules != "" {
 		line("rules", "%s", a.Rules)
 	}
+	considered := "passed over"
+	if a.Route == "" {
+		considered = "nearest"
+	}
 	for _, r := range a.Rejected {
-		line("passed over", "%s: %s", r.Route, r.Why)
+		line(considered, "%s: %s", r.Route, r.Why)
 	}
 }

@@ -131,7 +131,7 @@ Exit codes: 0 ok, 1 failed, 2 there are changes, 64 wrong usage.`,
 		}
 	}
 	add(groupTry, newInit(env), newUp(env), newDoctor(env), newEcho(env), newToken(env))
-	add(groupWork, newValidate(env), newLint(env), newPosture(env), newPolicy(env), newRender(env), newSchema(env))
+	add(groupWork, newValidate(env), newLint(env), newPosture(env), newPolicy(env), newRender(env), newSchema(env), newConvert(env))
 	add(groupChange, newPlan(env), newApply(env), newRollback(env), newHistory(env), newShow(env), newDiff(env), newDump(env),
 		newRoute(env), newAPI(env), newUpstream(env), newWeight(env))
 	add(groupLive, newServe(env), newAuthz(env), newRatelimit(env), newBootstrap(env), newNodes(env), newEndpoints(env), newFleet(env), newRollout(env), newConfirm(env), newExplain(env), newWhy(env), newStore(env), newAccess(env), newApp(env), newKey(env), newLimit(env), newAudit(env), newReplicas(env), newUsage(env))

@@ -40,9 +40,10 @@ type Answer struct {
 	// Policies say who judges each policy of the route, and why.
 	Policies  []gateway.Judgement `json:"policies,omitempty"`
 	Upstreams []Upstream          `json:"upstreams,omitempty"`
-	Rules     string              `json:"rules,omitempty"`
-	Why       string              `json:"why"`
-	Rejected  []Rejected          `json:"rejected,omitempty"`
+	Told
+	Rules    string     `json:"rules,omitempty"`
+	Why      string     `json:"why"`
+	Rejected []Rejected `json:"rejected,omitempty"`
 }
 
 // Upstream is where a request may go, with its share.
@@ -102,6 +103,7 @@ type request struct {
 	method, host, path string
 	port               int
 	query              map[string]string // The first value of each parameter, as it is spelt.
+	cookies            map[string]string // The first of each name.
 	headers            http.Header
 }
 
@@ -116,7 +118,7 @@ func parse(q Query) (request, error) {
 		return request{}, fmt.Errorf("the URL %q cannot be read: %w", q.URL, err)
 	}
 	r := request{
-		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: spelt(u.RawQuery), headers: q.Headers,
+		method: strings.ToUpper(q.Method), host: strings.ToLower(u.Hostname()), path: u.EscapedPath(), query: spelt(u.RawQuery), cookies: cookies(q.Headers.Values("Cookie")), headers: q.Headers,
 	}
 	if r.path == "" {
 		r.path = "/"
@@ -173,19 +175,21 @@ func (r request) on(rev *gateway.Revision, g *gateway.Gateway, l *gateway.Listen
 		answer.Why = fmt.Sprintf("listener %s serves %s, not the host %q", l.Name, strings.Join(l.Hosts, ", "), r.host)
 		return answer, false
 	}
+	var missed []miss
 	for _, x := range translate.Candidates(host, own) {
 		if l.Redirect != nil && !translate.AnswersChallenges(x) {
 			continue
 		}
-		if why := r.fails(&x.Match); why != "" {
-			if len(answer.Rejected) < maxRejected {
-				answer.Rejected = append(answer.Rejected, Rejected{Route: x.Name, Why: why})
-			}
-			continue
+		differs := r.differs(&x.Match)
+		if len(differs) == 0 {
+			answer.Rejected = passedOver(missed)
+			describe(&answer, x)
+			answer.Told = r.told(x)
+			return answer, true
 		}
-		describe(&answer, x)
-		return answer, true
+		missed = append(missed, miss{route: x, differs: differs})
 	}
+	answer.Rejected = r.nearest(missed)
 	if l.Redirect != nil {
 		answer.Action = fmt.Sprintf("redirect %d", l.Redirect.Status)
 		answer.Why = fmt.Sprintf("listener %s sends its clients to port %d by HTTPS", l.Name, g.RedirectPort(l, host))
@@ -223,31 +227,6 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 	return best
 }
 
-// fails returns why a match does not hold, or nothing.
-func (r request) fails(m *gateway.Match) string {
-	if !m.Path.Matches(r.path) {
-		return fmt.Sprintf("path %s is not %s", r.path, m.Path)
-	}
-	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
-		return fmt.Sprintf("method %s is not %s", r.method, strings.Join(m.Methods, " or "))
-	}
-	for _, c := range m.Headers {
-		if values := r.headers.Values(c.Name); len(values) == 0 || !holds(c, strings.Join(values, ",")) {
-			return fmt.Sprintf("header %s is not as asked", c.Name)
-		}
-	}
-	for _, c := range m.Query {
-		if value, given := r.query[c.Name]; !given || !holds(c, value) {
-			return fmt.Sprintf("query parameter %s is not as asked", c.Name)
-		}
-	}
-	return ""
-}
-
-// holds reports whether a condition holds for what a request has under its name. Envoy joins several values of a header with a
-// comma, and looks at the first value of a query parameter, without decoding it.
-func holds(c gateway.Condition, value string) bool { return c.Value == "" || value == c.Value }
-
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
@@ -257,7 +236,7 @@ func describe(a *Answer, r *gateway.Route) {
 	}
 	switch r.Action {
 	case gateway.ActionForward:
-		a.Action = "forward"
+		a.Action = does(r)
 		a.Why = fmt.Sprintf("%s matches, and %s", r.Match.Path, caller(r))
 	case gateway.ActionMethod:
 		a.Action, a.Why = "answer 405", "the path takes "+strings.Join(r.Allow, ", ")

@@ -52,6 +52,7 @@ func TestAnswerTellsTheWay(t *testing.T) {
 		Filters:  []string{"gatehouse.jwt", "gatehouse.authz.closed", "gatehouse.policy", "gatehouse.guard"},
 		Hops:     []gateway.Hop{{Service: "authorization", Why: "policy owners; it spends limit each"}},
 		Policies: []gateway.Judgement{{Policy: "owners", By: gateway.ByGatehouse}},
+		Told:     explain.Told{Path: "/7"},
 		Upstreams: []explain.Upstream{
 			{Name: "blue", Weight: 90, Endpoints: []string{"127.0.0.1:9001", "unix:/run/blue.sock"}}, {Name: "green", Weight: 10},
 		},

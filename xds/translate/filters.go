@@ -7,6 +7,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	ratelimitconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/ratelimit/v3"
 	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	customv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/custom_response/v3"
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ratelimit/v3"
@@ -28,6 +29,8 @@ import (
 // route switches them on; the guard stands after all authentication and denies until a route allows.
 func httpFilters(g *gateway.Gateway) []*hcmv3.HttpFilter {
 	return []*hcmv3.HttpFilter{
+		off(envoy.FilterPages, &customv3.CustomResponse{}),
+		off(envoy.FilterPagesKeep, keep()),
 		discovered(envoy.FilterJWT, emptyJWT()),
 		off(envoy.FilterCeilingCheck, noCeiling()),
 		off(envoy.FilterAuthzClosed, extAuthz(g, gateway.Closed)),

@@ -25,12 +25,12 @@ func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
 	if len(refusalsOf(r)) > 0 {
 		all = append(all, metadata(envoy.MetadataRBAC, exactly(envoy.PolicyAllowed), envoy.KeyPolicyResult))
 	}
-	guard := allowOn("public", anybody()) // Where nothing is asked for.
+	guard := allowOn(r, "public", anybody()) // Where nothing is asked for.
 	switch {
 	case r.EnvoyTells() && !r.KnownAlike():
 		guard = allowByWay(r, all)
 	case len(all) > 0:
-		guard = allowOn("evidence", allOf(all))
+		guard = allowOn(r, "evidence", allOf(all))
 	}
 	shadows := refusals{}
 	if shadows.addPolicies(r, gateway.Shadow); len(shadows) > 0 {
@@ -42,11 +42,11 @@ func guardOn(r *gateway.Route) *rbacv3.RBACPerRoute {
 // noGuard returns the guard's override of a route that Envoy answers itself: there is nothing behind it.
 func noGuard() *routev3.FilterConfig { return &routev3.FilterConfig{Disabled: true} }
 
-func allowOn(policy string, evidence *rbacconfigv3.Principal) *rbacv3.RBACPerRoute {
+func allowOn(r *gateway.Route, policy string, evidence *rbacconfigv3.Principal) *rbacv3.RBACPerRoute {
 	return &rbacv3.RBACPerRoute{Rbac: &rbacv3.RBAC{Rules: &rbacconfigv3.RBAC{
 		Action: rbacconfigv3.RBAC_ALLOW,
 		Policies: map[string]*rbacconfigv3.Policy{policy: {
-			Permissions: []*rbacconfigv3.Permission{plainPath()},
+			Permissions: []*rbacconfigv3.Permission{plainPath(r)},
 			Principals:  []*rbacconfigv3.Principal{evidence},
 		}},
 	}}}
@@ -54,13 +54,13 @@ func allowOn(policy string, evidence *rbacconfigv3.Principal) *rbacv3.RBACPerRou
 
 // allowByWay allows as allowOn does, in a rule for each way to prove who calls: its name tells the way that counts.
 func allowByWay(r *gateway.Route, evidence []*rbacconfigv3.Principal) *rbacv3.RBACPerRoute {
-	guard := allowOn("", nil)
+	guard := allowOn(r, "", nil)
 	guard.Rbac.RulesStatPrefix = envoy.PrefixGuard
 	guard.Rbac.Rules.Policies = map[string]*rbacconfigv3.Policy{}
 	for i, way := range triedNatively(r) {
 		proved := allOf(slices.Concat(evidence, []*rbacconfigv3.Principal{way.known()}, way.asked()))
 		guard.Rbac.Rules.Policies[envoy.Way(i+1)] = &rbacconfigv3.Policy{
-			Permissions: []*rbacconfigv3.Permission{plainPath()}, Principals: []*rbacconfigv3.Principal{proved},
+			Permissions: []*rbacconfigv3.Permission{plainPath(r)}, Principals: []*rbacconfigv3.Principal{proved},
 		}
 	}
 	return guard
@@ -69,7 +69,9 @@ func allowByWay(r *gateway.Route, evidence []*rbacconfigv3.Principal) *rbacv3.RB
 // plainPath holds when no segment of the path is made of dots with a parameter behind them. Envoy walks "..;" where it is spelt
 // so, but not where its dots were encoded ("%2e%2e;"), and hands that on decoded: a route was chosen by one path, and an
 // upstream that takes parameters off segments would serve another.
-func plainPath() *rbacconfigv3.Permission {
+//
+// Where the new path of a rewrite may hold a part of a segment, no dots follow one another anywhere.
+func plainPath(r *gateway.Route) *rbacconfigv3.Permission {
 	holds := func(text string) *rbacconfigv3.Permission {
 		return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_UrlPath{UrlPath: &matcherv3.PathMatcher{
 			Rule: &matcherv3.PathMatcher_Path{Path: &matcherv3.StringMatcher{
@@ -77,10 +79,12 @@ func plainPath() *rbacconfigv3.Permission {
 			}},
 		}}}
 	}
+	odd := []*rbacconfigv3.Permission{holds("/..;"), holds("/.;")}
+	if r.CutsSegments() {
+		odd = append(odd, holds(".."))
+	}
 	return &rbacconfigv3.Permission{Rule: &rbacconfigv3.Permission_NotRule{NotRule: &rbacconfigv3.Permission{
-		Rule: &rbacconfigv3.Permission_OrRules{OrRules: &rbacconfigv3.Permission_Set{
-			Rules: []*rbacconfigv3.Permission{holds("/..;"), holds("/.;")},
-		}},
+		Rule: &rbacconfigv3.Permission_OrRules{OrRules: &rbacconfigv3.Permission_Set{Rules: odd}},
 	}}}
 }
 

@@ -86,6 +86,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 	add(&hcmv3.ResponseMapper{
 		Filter: details("response.code_details in ['direct_response', 'ext_authz_denied']"),
 	})
+	// A page has its media type when it gets here, and nothing that Envoy itself answers has.
+	add(&hcmv3.ResponseMapper{Filter: details("'content-type' in response.headers && response.headers['content-type'] != '" + gateway.ProblemType + "'")})
 	for _, r := range replies() {
 		add(r.mapper())
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,8 +57,8 @@ func TestLookupOnEnvoy(t *testing.T) {
 		for i := range calls {
 			c := rapid.Custom(func(t *rapid.T) call { return randomCall(t, host) }).Example(i)
 			if got, want := ask(c), naive(table, c); got != want {
-				t.Errorf("%s %s at %s (beta %v): Envoy chose %s, the naive search %s; routes:\n%s",
-					c.method, c.target(), c.host, c.header, got, want, describe(table))
+				t.Errorf("%s %s at %s (beta %q, tier %q): Envoy chose %s, the naive search %s; routes:\n%s",
+					c.method, c.target(), c.host, c.beta, c.tier, got, want, describe(table))
 			}
 		}
 	}
@@ -146,8 +147,13 @@ func startLookup(t *testing.T, binary, dir string, rc *routev3.RouteConfiguratio
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.header {
-			r.Header.Set("x-beta", "1")
+		r.Header["X-Beta"] = c.beta
+		var cookies []string
+		for _, v := range c.tier {
+			cookies = append(cookies, "tier="+v)
+		}
+		if cookies != nil {
+			r.Header.Set("Cookie", strings.Join(cookies, "; "))
 		}
 		resp, err := client.Do(r)
 		if err != nil {

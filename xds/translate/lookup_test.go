@@ -11,6 +11,7 @@ import (
 
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	cmpgo "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -20,7 +21,8 @@ import (
 // call is a request as the lookup sees it.
 type call struct {
 	host, method, path, query string
-	header                    bool // Whether it carries "x-beta: 1".
+	beta                      []string // The lines of its header x-beta.
+	tier                      []string // The cookies tier that it carries.
 }
 
 func (c call) target() string {
@@ -52,18 +54,56 @@ func holds(m *gateway.Match, c call) bool {
 	if !m.Path.Matches(c.path) || (len(m.Methods) > 0 && !slices.Contains(m.Methods, c.method)) {
 		return false
 	}
-	for range m.Headers {
-		if !c.header {
-			return false
-		}
-	}
 	query, err := url.ParseQuery(c.query)
-	for _, q := range m.Query {
-		if err != nil || !query.Has(q.Name) || (q.Value != "" && query.Get(q.Name) != q.Value) {
-			return false
+	if err != nil {
+		return false
+	}
+	first := func(values []string) []string { return values[:min(len(values), 1)] }
+	for _, x := range []struct {
+		conditions []gateway.Condition
+		values     []string
+	}{{m.Headers, c.beta}, {m.Cookies, first(c.tier)}, {m.Query, first(query["q"])}} {
+		for _, q := range x.conditions {
+			if !naively(q, x.values) {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+// naively holds a condition against values, in as few words as its meaning takes.
+func naively(q gateway.Condition, values []string) bool {
+	one := func(fits func(string) bool) bool { return slices.ContainsFunc(values, fits) }
+	switch q.How {
+	case gateway.ByAbsence:
+		return len(values) == 0
+	case gateway.ByDefault:
+		return len(values) == 0 || one(func(v string) bool { return v == "" || v == q.Value })
+	case gateway.ByPrefix:
+		return one(func(v string) bool { return strings.HasPrefix(v, q.Value) })
+	case gateway.ByRegex:
+		return one(regexp.MustCompile(`\A(?:` + q.Value + `)\z`).MatchString)
+	case gateway.ByValue:
+	}
+	return one(func(v string) bool { return q.Value == "" || v == q.Value })
+}
+
+// randomCondition draws a condition on a name; ByDefault is for headers only.
+func randomCondition(t *rapid.T, name string) []gateway.Condition {
+	all := []gateway.Condition{
+		{Name: name, Value: "1"},
+		{Name: name, Value: "12"},
+		{Name: name},
+		{Name: name, Value: "1", How: gateway.ByPrefix},
+		{Name: name, Value: "12", How: gateway.ByPrefix},
+		{Name: name, Value: "[0-9]+", How: gateway.ByRegex},
+		{Name: name, How: gateway.ByAbsence},
+	}
+	if name == "x-beta" {
+		all = append(all, gateway.Condition{Name: name, Value: "1", How: gateway.ByDefault})
+	}
+	return []gateway.Condition{rapid.SampledFrom(all).Draw(t, "condition on "+name)}
 }
 
 // randomRoutes draws routes whose paths stand close to one another.
@@ -85,11 +125,13 @@ func randomRoutes(t *rapid.T, host string) []*gateway.Route {
 			continue
 		}
 		m := gateway.Match{Path: p, Methods: rapid.SampledFrom([][]string{nil, nil, {"GET"}, {"POST"}, {"GET", "POST"}}).Draw(t, "methods")}
-		if rapid.IntRange(0, 4).Draw(t, "header") == 0 {
-			m.Headers = []gateway.Condition{{Name: "x-beta", Value: "1"}}
-		}
-		if rapid.IntRange(0, 4).Draw(t, "query") == 0 {
-			m.Query = []gateway.Condition{{Name: "q", Value: rapid.SampledFrom([]string{"", "1"}).Draw(t, "value")}}
+		for _, x := range []struct {
+			name string
+			list *[]gateway.Condition
+		}{{"x-beta", &m.Headers}, {"tier", &m.Cookies}, {"q", &m.Query}} {
+			if rapid.IntRange(0, 3).Draw(t, "whether on "+x.name) == 0 {
+				*x.list = randomCondition(t, x.name)
+			}
 		}
 		hosts := rapid.SampledFrom([][]string{{host}, {host}, {"*.test"}, {"*"}, {host, "*"}}).Draw(t, "hosts")
 		routes = append(routes, &gateway.Route{
@@ -105,7 +147,7 @@ func randomRoutes(t *rapid.T, host string) []*gateway.Route {
 func distinct(routes []*gateway.Route) []*gateway.Route {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(routes, func(r *gateway.Route) bool {
-		key := fmt.Sprint(r.Hosts, r.Match.Methods, r.Match.Path.Shape(), r.Match.Headers, r.Match.Query)
+		key := fmt.Sprint(r.Hosts, r.Match.Methods, r.Match.Path.Shape(), r.Match.Headers, r.Match.Cookies, r.Match.Query)
 		known := seen[key]
 		seen[key] = true
 		return known
@@ -119,9 +161,10 @@ func randomCall(t *rapid.T, host string) call {
 	}
 	return call{
 		host: host, method: rapid.SampledFrom([]string{"GET", "POST", "PUT"}).Draw(t, "method"),
-		path:   rapid.SampledFrom([]string{path, path, path + "/", "/"}).Draw(t, "path"),
-		query:  rapid.SampledFrom([]string{"", "", "q=1", "q=2", "z=/pay/"}).Draw(t, "query"),
-		header: rapid.Bool().Draw(t, "beta"),
+		path:  rapid.SampledFrom([]string{path, path, path + "/", "/"}).Draw(t, "path"),
+		query: rapid.SampledFrom([]string{"", "", "q=1", "q=2", "q=12x", "q=x&q=1", "q", "z=/pay/"}).Draw(t, "query"),
+		beta:  rapid.SampledFrom([][]string{nil, nil, {"1"}, {"12"}, {"x"}, {"12x", "1"}, {"x", "y"}, {""}}).Draw(t, "beta"),
+		tier:  rapid.SampledFrom([][]string{nil, nil, {"1"}, {"12"}, {"x"}, {"12x", "1"}, {""}}).Draw(t, "tier"),
 	}
 }
 
@@ -195,7 +238,7 @@ func TestLookupIsShort(t *testing.T) {
 func describe(routes []*gateway.Route) string {
 	var b strings.Builder
 	for _, r := range routes {
-		fmt.Fprintf(&b, "%s %v %v %s %v %v\n", r.Name, r.Hosts, r.Match.Methods, r.Match.Path, r.Match.Headers, r.Match.Query)
+		fmt.Fprintf(&b, "%s %v %v %s %v %v %v\n", r.Name, r.Hosts, r.Match.Methods, r.Match.Path, r.Match.Headers, r.Match.Cookies, r.Match.Query)
 	}
 	return b.String()
 }
@@ -262,25 +305,44 @@ func envoyHolds(m *routev3.RouteMatch, c call) bool {
 		}
 	}
 	for _, h := range m.Headers {
-		s := h.GetStringMatch()
-		switch {
-		case h.Name == "x-beta":
-			if !c.header {
-				return false
-			}
-		case s.GetSafeRegex() != nil:
-			if !regexp.MustCompile("^(?:" + s.GetSafeRegex().Regex + ")$").MatchString(c.method) {
-				return false
-			}
-		case s.GetExact() != c.method:
+		values := c.beta
+		if h.Name == ":method" {
+			values = []string{c.method}
+		}
+		if len(values) == 0 && h.TreatMissingHeaderAsEmpty {
+			values = []string{""}
+		}
+		if !compares(h.GetStringMatch(), h.GetPresentMatch(), values) {
+			return false
+		}
+	}
+	for _, k := range m.Cookies {
+		if compares(k.StringMatch, true, c.tier[:min(len(c.tier), 1)]) == k.InvertMatch {
 			return false
 		}
 	}
 	query, err := url.ParseQuery(c.query)
 	for _, q := range m.QueryParameters {
-		if err != nil || !query.Has(q.Name) || (q.GetStringMatch() != nil && query.Get(q.Name) != q.GetStringMatch().GetExact()) {
+		values := query[q.Name]
+		if err != nil || !compares(q.GetStringMatch(), q.GetPresentMatch(), values[:min(len(values), 1)]) {
 			return false
 		}
 	}
 	return true
+}
+
+// compares does what Envoy does with a matcher of values: one that fits will do; without a matcher it is about presence.
+func compares(m *matcherv3.StringMatcher, present bool, values []string) bool {
+	if m == nil {
+		return present == (len(values) > 0)
+	}
+	return slices.ContainsFunc(values, func(v string) bool {
+		switch p := m.MatchPattern.(type) {
+		case *matcherv3.StringMatcher_Prefix:
+			return strings.HasPrefix(v, p.Prefix)
+		case *matcherv3.StringMatcher_SafeRegex:
+			return regexp.MustCompile("^(?:" + p.SafeRegex.Regex + ")$").MatchString(v)
+		}
+		return v == m.GetExact()
+	})
 }

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -10,7 +9,6 @@ import (
 	extauthzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
-	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -34,6 +32,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 		TypedPerFilterConfig: b.perFilter(r),
 	}
 	changeHeaders(out, r.Headers, r.Name)
+	varies(out, r)
 	switch r.Action {
 	case gateway.ActionForward:
 		if r.Awaits(b.observed) {
@@ -41,7 +40,8 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
-		out.Action, out.Metadata = &routev3.Route_Route{Route: b.forward(r)}, reasons(r)
+		out.Metadata = reasons(r)
+		b.act(out, r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
 		out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("allow", strings.Join(r.Allow, ", ")))
@@ -78,64 +78,6 @@ func direct(out *routev3.Route, p gateway.Problem) {
 	out.ResponseHeadersToAdd = append(out.ResponseHeadersToAdd, setHeader("content-type", gateway.ProblemType))
 }
 
-// match returns a route's own conditions. The lookup has narrowed the candidates by prefix; these decide among them.
-func match(m *gateway.Match) *routev3.RouteMatch {
-	out := &routev3.RouteMatch{}
-	switch literal := m.Path.Literal(); {
-	case m.Path.Prefix && literal == "" && len(m.Path.Segments) == 0:
-		out.PathSpecifier = &routev3.RouteMatch_Prefix{Prefix: "/"}
-	case m.Path.Exact():
-		out.PathSpecifier = &routev3.RouteMatch_Path{Path: m.Path.String()}
-	case m.Path.Prefix && literal == strings.TrimSuffix(m.Path.String(), "/**"):
-		out.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: literal}
-	default:
-		out.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: m.Path.Expression()}}
-	}
-	if len(m.Methods) > 0 {
-		out.Headers = append(out.Headers, methodMatcher(m.Methods))
-	}
-	for _, c := range m.Headers {
-		out.Headers = append(out.Headers, headerMatcher(c))
-	}
-	for _, c := range m.Query {
-		out.QueryParameters = append(out.QueryParameters, queryMatcher(c))
-	}
-	return out
-}
-
-func methodMatcher(methods []string) *routev3.HeaderMatcher {
-	m := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: methods[0]}}
-	if len(methods) > 1 {
-		quoted := make([]string, len(methods))
-		for i, name := range methods {
-			quoted[i] = regexp.QuoteMeta(name)
-		}
-		m.MatchPattern = &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: strings.Join(quoted, "|")}}
-	}
-	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{StringMatch: m}}
-}
-
-func headerMatcher(c gateway.Condition) *routev3.HeaderMatcher {
-	if c.Value == "" {
-		return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}
-	}
-	return &routev3.HeaderMatcher{Name: c.Name, HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
-		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
-	}}
-}
-
-func queryMatcher(c gateway.Condition) *routev3.QueryParameterMatcher {
-	if c.Value == "" {
-		return &routev3.QueryParameterMatcher{
-			Name:                         c.Name,
-			QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_PresentMatch{PresentMatch: true},
-		}
-	}
-	return &routev3.QueryParameterMatcher{Name: c.Name, QueryParameterMatchSpecifier: &routev3.QueryParameterMatcher_StringMatch{
-		StringMatch: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: c.Value}},
-	}}
-}
-
 // forward returns where a route's requests go. The base is taken off: an upstream sees the paths of its contract.
 func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	out := &routev3.RouteAction{}
@@ -149,20 +91,10 @@ func (b *builder) forward(r *gateway.Route) *routev3.RouteAction {
 	if len(r.Targets) == 1 {
 		out.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: b.cluster(r.Targets[0].Upstream)}
 	} else {
-		shares := &routev3.WeightedCluster{}
-		for _, t := range r.Targets {
-			shares.Clusters = append(shares.Clusters, &routev3.WeightedCluster_ClusterWeight{
-				Name: b.cluster(t.Upstream), Weight: wrapperspb.UInt32(uint32(t.Weight)),
-			})
-		}
-		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: shares}
+		out.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: b.shared(out, r)}
 	}
-	if base := strings.TrimSuffix(r.Base, "/"); base != "" {
-		out.RegexRewrite = &matcherv3.RegexMatchAndSubstitute{
-			Pattern:      &matcherv3.RegexMatcher{Regex: "^" + regexp.QuoteMeta(base) + "/?"},
-			Substitution: "/",
-		}
-	}
+	out.RequestMirrorPolicies = b.mirrors(r)
+	rewrite(out, r)
 	return out
 }
 
@@ -186,6 +118,7 @@ func retryPolicy(r *gateway.Retries) *routev3.RetryPolicy {
 func (b *builder) perFilter(r *gateway.Route) map[string]*anypb.Any {
 	out := map[string]*anypb.Any{}
 	set := func(filter string, config proto.Message) { out[filter] = packed(config) }
+	withPages(out, r.Pages)
 	if r.Action != gateway.ActionForward {
 		set(envoy.FilterGuard, noGuard())
 		return out

@@ -19,6 +19,8 @@ import (
 	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	quotav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rate_limit_quota/v3"
 
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
 )
@@ -110,12 +112,12 @@ func (out *Resources) addUpstreams(b *builder, rev *gateway.Revision, routes []*
 	}
 	used := map[string]*gateway.Upstream{}
 	for _, r := range routes {
-		for _, t := range r.Targets {
-			name := b.cluster(t.Upstream)
+		for _, own := range r.Upstreams() {
+			name := b.cluster(own)
 			if u, ok := current[name]; ok {
 				used[name] = u
 			} else {
-				used[name] = t.Upstream
+				used[name] = own
 			}
 		}
 	}
@@ -179,7 +181,7 @@ func (out *Resources) addGateway(b *builder, g *gateway.Gateway, routes []*gatew
 // addRoutes adds a route configuration and its virtual hosts.
 func (out *Resources) addRoutes(b *builder, name string, hosts []*placedHost) gateway.Faults {
 	var faults gateway.Faults
-	out.Routes = append(out.Routes, routeConfiguration(name))
+	out.Routes = append(out.Routes, routeConfiguration(b.gateway, name))
 	for _, vh := range hosts {
 		out.VirtualHosts = append(out.VirtualHosts, vh.host)
 		out.Origins[vh.host.Name] = vh.origin
@@ -216,12 +218,14 @@ func (out *Resources) addCertificates(b *builder, rev *gateway.Revision) {
 
 // routeConfiguration returns the route configuration of a listener. Its virtual hosts come one by one, so that a change of
 // one route sends one host.
-func routeConfiguration(name string) *routev3.RouteConfiguration {
+func routeConfiguration(g *gateway.Gateway, name string) *routev3.RouteConfiguration {
 	return &routev3.RouteConfiguration{
 		Name:                            name,
 		IgnorePortInHostMatching:        true,
 		MostSpecificHeaderMutationsWins: true,
+		MaxDirectResponseBodySizeBytes:  wrapperspb.UInt32(maxBody),
 		Vhds:                            &routev3.Vhds{ConfigSource: adsSource(initialFetchTimeout)},
+		TypedPerFilterConfig:            withPages(nil, g.Pages),
 	}
 }
 

@@ -80,7 +80,7 @@ func (t *tree) leaf(literal string, self bool) *xdsmatcherv3.Matcher_OnMatch {
 func takesAll(r *gateway.Route) bool {
 	m := &r.Match
 	return m.Path.Prefix && m.Path.Regex == "" && len(m.Path.Segments) == strings.Count(m.Path.Literal(), "/") &&
-		len(m.Methods)+len(m.Headers)+len(m.Query) == 0
+		len(m.Methods) == 0 && !m.Conditional()
 }
 
 // canMatch leaves out what certainly cannot match: a list is walked from its front for every request.
