@@ -19,6 +19,8 @@ type Accounts interface {
 	Application(ctx context.Context, id string) (Application, error)
 	// CreateApplication makes one. It returns ErrRefused where there is one of this id already, ended or not.
 	CreateApplication(ctx context.Context, g ApplicationGrant) (Application, error)
+	// SetPlan gives one a plan, "" for none. It returns ErrNotFound, and ErrUnable for one that has ended.
+	SetPlan(ctx context.Context, id, plan string) (Application, error)
 	// RevokeApplication ends one with its keys, or returns ErrNotFound.
 	RevokeApplication(ctx context.Context, id string) error
 
@@ -49,6 +51,7 @@ type ApplicationGrant struct {
 	Name  string `json:"name,omitempty" maxLength:"100" pattern:"^([A-Za-z0-9][A-Za-z0-9@._/ -]*)?$" doc:"For people; absent: the id"`
 	Team  string `json:"team,omitempty" maxLength:"100" pattern:"^([A-Za-z0-9][A-Za-z0-9._-]*)?$" doc:"Whose it is; absent: the caller's"`
 	Owner string `json:"owner,omitempty" maxLength:"100" pattern:"^([A-Za-z0-9][A-Za-z0-9@._/ -]*)?$" doc:"The person to ask; absent: who calls"`
+	Plan  string `json:"plan,omitempty" maxLength:"64" pattern:"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" doc:"By which limits its keys call APIs; absent: by no plan's"`
 }
 
 // Application is who calls APIs.
@@ -57,9 +60,15 @@ type Application struct {
 	Name    string    `json:"name"`
 	Team    string    `json:"team,omitempty"`
 	Owner   string    `json:"owner"`
+	Plan    string    `json:"plan,omitempty" doc:"By which limits its keys call APIs"`
 	State   string    `json:"state" enum:"open,revoked"`
 	Created time.Time `json:"created"`
 	Revoked time.Time `json:"revoked,omitzero"`
+}
+
+// PlanChoice says which plan an application has from now on.
+type PlanChoice struct {
+	Plan string `json:"plan" maxLength:"64" pattern:"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" doc:"Its name, as documents of limits spell it; empty: none"`
 }
 
 // ApplicationPath names an application. It is exported for huma, which looks into no other fields.
@@ -100,6 +109,11 @@ func (o *Options) describeApplications(api huma.API) {
 		OperationID: "createApplication", Method: http.MethodPost, Path: "/v1/applications", DefaultStatus: http.StatusCreated,
 		Summary: "Make an application; a member makes one of the own team", Errors: []int{http.StatusUnprocessableEntity},
 	}, o.createApplication)
+	huma.Register(api, huma.Operation{
+		OperationID: "setPlan", Method: http.MethodPost, Path: "/v1/applications/{id}/plan",
+		Summary: "Give an application a plan, or none; every replica knows it within a second",
+		Errors:  []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	}, o.setPlan)
 	huma.Register(api, huma.Operation{
 		OperationID: "revokeApplication", Method: http.MethodPost, Path: "/v1/applications/{id}/revoke", DefaultStatus: http.StatusNoContent,
 		Summary: "End an application with all of its keys, for ever", Errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
@@ -144,12 +158,35 @@ func (o *Options) createApplication(ctx context.Context, in *struct{ Body Applic
 	if err := o.mayHandleOf(ctx, in.Body.Team); err != nil {
 		return nil, err
 	}
+	if in.Body.Plan != "" {
+		if err := o.askAgain(ctx, func(q *Question) { q.Operation = "setPlan" }); err != nil {
+			return nil, err
+		}
+	}
 	made, err := o.Accounts.CreateApplication(ctx, in.Body)
 	if err != nil {
 		return nil, asProblem(err)
 	}
 	note(ctx).changed("", made.ID, fmt.Sprintf("%s of the team %q", made.Name, made.Team))
 	return &struct{ Body Application }{made}, nil
+}
+
+// setPlan gives an application a plan. The audit tells which it had.
+func (o *Options) setPlan(ctx context.Context, in *struct {
+	ApplicationPath
+	Body PlanChoice
+},
+) (*struct{ Body Application }, error) {
+	before, err := o.Accounts.Application(ctx, in.ID)
+	if err != nil {
+		return nil, asProblem(err)
+	}
+	changed, err := o.Accounts.SetPlan(ctx, in.ID, in.Body.Plan)
+	if err != nil {
+		return nil, asProblem(err)
+	}
+	note(ctx).changed(in.ID, in.ID, fmt.Sprintf("from the plan %q to %q", before.Plan, changed.Plan))
+	return &struct{ Body Application }{changed}, nil
 }
 
 // mayHandle asks again about a change of an application or of its keys, once it is known whose it is. The error is a problem

@@ -46,6 +46,9 @@ type Callers interface {
 // ErrStranger tells that what somebody shows does not prove who it is.
 var ErrStranger = errors.New("not known")
 
+// ErrHandedOver tells that another process takes over what was asked about, and that nothing was changed: ask once more.
+var ErrHandedOver = errors.New("a successor takes over: ask again")
+
 // ErrAwayStore tells that the store does not answer, so that nothing can be changed now; try again later.
 var ErrAwayStore = errors.New("the store is away: nothing can be changed until it is back")
 

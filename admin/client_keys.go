@@ -30,6 +30,13 @@ func (c *Client) CreateApplication(ctx context.Context, g ApplicationGrant) (App
 	return answer, err
 }
 
+// SetPlan gives an application a plan, "" for none.
+func (c *Client) SetPlan(ctx context.Context, id, plan string) (Application, error) {
+	var answer Application
+	err := c.post(ctx, "/v1/applications/"+url.PathEscape(id)+"/plan", PlanChoice{Plan: plan}, &answer)
+	return answer, err
+}
+
 // RevokeApplication ends an application with its keys.
 func (c *Client) RevokeApplication(ctx context.Context, id string) error {
 	return c.post(ctx, "/v1/applications/"+url.PathEscape(id)+"/revoke", nil, nil)

@@ -19,7 +19,7 @@ func statusOf(err error) int {
 		return false
 	}
 	switch {
-	case is(ErrAwayStore):
+	case is(ErrAwayStore, ErrHandedOver):
 		return http.StatusServiceUnavailable
 	case is(ErrNotFound, ErrUnknown, ErrNoToken):
 		return http.StatusNotFound

@@ -119,6 +119,7 @@ type Answer struct {
 	Filters     []string            `json:"filters,omitempty" nullable:"false"`
 	Hops        []gateway.Hop       `json:"hops" nullable:"false" doc:"Calls to Gatehouse that the request waits for"`
 	Policies    []gateway.Judgement `json:"policies,omitempty" nullable:"false" doc:"Who judges each policy of the route, and why"`
+	Limits      []gateway.LimitTold `json:"limits,omitempty" nullable:"false" doc:"What the limits of the route do"`
 	Upstreams   []Upstream          `json:"upstreams,omitempty" nullable:"false"`
 	Path        string              `json:"path,omitempty" doc:"Path that the upstream is asked for, without query"`
 	Host        string              `json:"host,omitempty" doc:"Host that the upstream is asked for"`

@@ -53,7 +53,7 @@ func openBank(t *testing.T, routes map[string][]gateway.Way) *bank {
 	b.now.Store(1_790_000_000)
 	now := func() time.Time { return time.Unix(b.now.Load(), 0) }
 	b.table = keys.New([]byte("0123456789abcdef0123456789abcdef"), now)
-	b.table.PutApplication("shop", false)
+	b.table.PutApplication("shop", "", false)
 	b.issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.asked.Add(1)
 		client, secret, _ := r.BasicAuth()

@@ -33,7 +33,7 @@ func (b *bench) apiKeys(ctx context.Context) error {
 	for i := range keyCount {
 		id, secret := keys.Fresh()
 		app := fmt.Sprintf("application-%d", i/keysEach)
-		table.PutApplication(app, false)
+		table.PutApplication(app, "", false)
 		row := keys.Row{ID: id, Hash: table.Hash(secret), Application: app, Scopes: []string{"payments:read", fmt.Sprint("scope-", i%keyScopes)}}
 		if err := table.Put(row); err != nil {
 			return err

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatehouse/gatehouse/gateway"
@@ -27,7 +26,7 @@ type limitingFields struct {
 	Mode         string         `yaml:"mode" jsonschema:"enum=enforce,enum=shadow,default=enforce" doc:"Whether the limit refuses, or only counts and is told of."`
 	SpendRefused bool           `yaml:"spend-refused" jsonschema:"default=false" doc:"Whether a request counts also where a policy or another limit refuses it."`
 	StoreAway    string         `yaml:"store-away" jsonschema:"enum=open,enum=closed,enum=local" doc:"While the store of the limits cannot be asked: let through, refuse with 503, or let each replica count its part. As when-away says where not said."`
-	StoreTimeout duration       `yaml:"store-timeout" jsonschema:"default=5ms" doc:"How long a request waits for the store at most, up to 1s."`
+	StoreTimeout duration       `yaml:"store-timeout" jsonschema:"default=20ms" doc:"How long a request waits for the store at most, up to 1s."`
 	Lease        int            `yaml:"lease" jsonschema:"minimum=1,maximum=1000000000" doc:"How much a replica may borrow from the store at a time and spend by itself. Nothing where not said, which is exact."`
 	Enforce      string         `yaml:"enforce" jsonschema:"enum=distributed" doc:"distributed: each Envoy counts for itself, by its share of the limit, and nobody is called. Gatehouse counts where not said."`
 	Ceiling      bool           `yaml:"ceiling" jsonschema:"default=false" doc:"Whether each Envoy refuses by itself, before it asks, what is far beyond the limit. What is granted beyond the limit it does not know."`
@@ -133,8 +132,8 @@ func (f *limitingFields) check(o *object, l *gateway.Limit, at string) {
 
 // checkDistributed finds what an Envoy cannot count by itself.
 func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string) {
-	if at, part := join(at, "key"), slices.IndexFunc(l.Key, func(part string) bool { return part != gateway.KeyPlan }); part >= 0 {
-		o.fault(gateway.CodeDistributed, at, "Envoys cannot share out a limit for each %s, as there may be any number of them: count all requests together, or by plan, or remove enforce", l.Key[part])
+	if len(l.Key) > 0 {
+		o.fault(gateway.CodeDistributed, join(at, "key"), "Envoys cannot share out a limit for each %s: count all requests together, or remove enforce", l.Key[0])
 	}
 	for _, said := range []struct {
 		is    bool

@@ -288,7 +288,7 @@ func TestCeiling(t *testing.T) {
 			if n < c.passes && a.status != 200 {
 				t.Errorf("case %d, %s, request %d: %+v", i, c.path, n+1, a)
 			}
-			if n >= c.passes && (a.status != 429 || a.problem(t) != "rate-limited" || a.header.Get("retry-after") == "") {
+			if n >= c.passes && (a.status != 429 || a.problem(t) != "rate-limited" || !strings.Contains(a.body, `"limit":"`+strings.Split(c.path, "/")[2]+`"`) || a.header.Get("retry-after") == "") {
 				t.Errorf("case %d, %s, request %d: %+v, want a refusal", i, c.path, n+1, a)
 			}
 		}

@@ -33,6 +33,7 @@ type several struct {
 	postgres *needs.PostgresServer
 	replicas []*replica
 	edges    []envoy.Settings
+	envoys   []*process // Theirs, in the same order.
 }
 
 // replica is one of the daemons, also where a process of it ended and another one began.
@@ -262,7 +263,7 @@ func (w *several) joinOne(r *replica, name string) {
 		w.t.Fatalf("join: %s", out)
 	}
 	w.start(w.t, env, "gatehouse", "nodes", "renew")
-	w.start(w.t, nil, "envoy", "-c", at.BootstrapFile(), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning")
+	w.envoys = append(w.envoys, w.start(w.t, nil, "envoy", "-c", at.BootstrapFile(), "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"))
 	w.edges = append(w.edges, at)
 }
 

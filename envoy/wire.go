@@ -59,6 +59,9 @@ const (
 	MetadataAuthzRules = "rules"
 	// MetadataAuthzLimits is the key of what became of the route's limits, where the Check spends them: one of the words below.
 	MetadataAuthzLimits = "gatehouse.limits"
+	// MetadataCeiling is the namespace of a route's metadata, and MetadataCeilingLimit the key, of the limit whose ceiling refuses.
+	MetadataCeiling      = "gatehouse.ceiling"
+	MetadataCeilingLimit = "limit"
 	// MetadataRateLimit is the namespace in which the rate limit filters store what a RateLimitResponse carries as
 	// dynamic_metadata.
 	MetadataRateLimit = "envoy.filters.http.ratelimit"

@@ -19,7 +19,7 @@ type Limit struct {
 	SpendRefused bool `json:",omitempty"`
 	// StoreAway says what becomes of a request while the store of this limit cannot be asked; empty: as WhenAway.Limits says.
 	StoreAway    StoreAway     `json:",omitempty"`
-	StoreTimeout time.Duration `json:",omitempty"` // How long one call waits for the store; 0: 5 ms.
+	StoreTimeout time.Duration `json:",omitempty"` // How long one call waits for the store; 0: 20 ms.
 	// Lease is how much a replica may borrow from the store at a time and spend by itself; 0: nothing, which is exact.
 	Lease   int64       `json:",omitempty"`
 	Enforce Enforcement `json:",omitempty"`

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultPatience is how long a call waits for a shared store where the limit does not say.
-const DefaultPatience = 5 * time.Millisecond
+const DefaultPatience = 20 * time.Millisecond
 
 // awayError tells that limits could not be asked.
 type awayError struct {

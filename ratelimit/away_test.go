@@ -172,7 +172,7 @@ func TestClosedIsTold(t *testing.T) {
 	}
 }
 
-// TestPatience waits for a shared store for 5 ms, or as the least patient of the limits says.
+// TestPatience waits for a shared store for 20 ms, or as the least patient of the limits says.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	slow, slower := away("slow", gateway.StoreOpen), away("slower", gateway.StoreOpen)
@@ -194,10 +194,10 @@ func TestPatience(t *testing.T) {
 		limits []string
 		most   time.Duration
 	}{
-		{[]string{"usual"}, 5 * time.Millisecond},
+		{[]string{"usual"}, ratelimit.DefaultPatience},
 		{[]string{"slower"}, 2 * time.Hour},
 		{[]string{"slower", "slow"}, time.Hour},
-		{[]string{"slow", "usual"}, 5 * time.Millisecond},
+		{[]string{"slow", "usual"}, ratelimit.DefaultPatience},
 	} {
 		var asked []*ratelimitcommonv3.RateLimitDescriptor
 		for _, name := range c.limits {

@@ -208,7 +208,7 @@ func TestRolesTable(t *testing.T) {
 		admin.Viewer: "compareEntries exportFleet explain getApplication getCaller getDocuments getEndpoints getEntry getKey getNode getRevision listApplications listEndpoints " +
 			"listHistory listKeys listLimits listNodes listReplicas listRollouts listRoots listUsage watchEvents",
 		admin.Member:   "applyChange planChange changeEndpoints createApplication createKey revokeApplication revokeKey rotateKey",
-		admin.Operator: "confirmEntry getBucket getDecision getToken grantBucket listAudit listCertificates listDecisions listTokens listTopBuckets orderRollout resetBucket retryNode revokeNode rollBack verifyAudit",
+		admin.Operator: "confirmEntry getBucket getDecision getToken grantBucket listAudit listCertificates listDecisions listTokens listTopBuckets orderRollout resetBucket retryNode revokeNode rollBack setPlan verifyAudit",
 		admin.Admin:    "createAccess createToken getAccess listAccess revokeAccess revokeToken rotateAccess rotateRoot",
 	} {
 		for name := range strings.FieldsSeq(names) {

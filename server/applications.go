@@ -33,7 +33,7 @@ func (m management) Application(ctx context.Context, id string) (admin.Applicati
 
 // CreateApplication makes an application.
 func (m management) CreateApplication(ctx context.Context, g admin.ApplicationGrant) (admin.Application, error) {
-	made, err := m.store.Accounts.AddApplication(ctx, store.Application{ID: g.ID, Name: g.Name, Team: g.Team, Owner: g.Owner})
+	made, err := m.store.Accounts.AddApplication(ctx, store.Application{ID: g.ID, Name: g.Name, Team: g.Team, Owner: g.Owner, Plan: g.Plan})
 	if errors.Is(err, store.ErrConflict) {
 		return admin.Application{}, fmt.Errorf("%w: there is an application %s already, or was: an id is used once", admin.ErrRefused, g.ID)
 	}
@@ -41,6 +41,16 @@ func (m management) CreateApplication(ctx context.Context, g admin.ApplicationGr
 		return admin.Application{}, storeAway(err)
 	}
 	return shownApplication(made), nil
+}
+
+// SetPlan gives an application a plan, "" for none: here before it returns, on other replicas within a second.
+func (m management) SetPlan(ctx context.Context, id, plan string) (admin.Application, error) {
+	changed, err := m.store.Accounts.SetPlan(ctx, id, plan)
+	if err != nil {
+		return admin.Application{}, applicationError(id, err)
+	}
+	m.keysChanged(ctx)
+	return shownApplication(changed), nil
 }
 
 // RevokeApplication ends an application with its keys: here before it returns, on other replicas within a second.
@@ -65,7 +75,7 @@ func applicationError(id string, err error) error {
 
 // shownApplication returns what may be shown of an application.
 func shownApplication(a store.Application) admin.Application {
-	out := admin.Application{ID: a.ID, Name: a.Name, Team: a.Team, Owner: a.Owner, State: "open", Created: a.Created, Revoked: a.Revoked}
+	out := admin.Application{ID: a.ID, Name: a.Name, Team: a.Team, Owner: a.Owner, Plan: a.Plan, State: "open", Created: a.Created, Revoked: a.Revoked}
 	if !a.Revoked.IsZero() {
 		out.State = "revoked"
 	}

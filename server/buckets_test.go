@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse/gatehouse/admin"
 	"github.com/gatehouse/gatehouse/gateway"
 	"github.com/gatehouse/gatehouse/internal/needs"
 	"github.com/gatehouse/gatehouse/ratelimit"
@@ -141,4 +143,34 @@ func TestLimitsAreWritten(t *testing.T) {
 		info, err := os.Stat(file)
 		return err == nil && info.Mode().IsRegular()
 	})
+}
+
+// TestBucketsWaitForAHandOver asks for a bucket while it is handed over: an answer comes when the hand-over has failed, and what says
+// that the successor is to be asked when it has not.
+func TestBucketsWaitForAHandOver(t *testing.T) {
+	t.Parallel()
+	config, state := t.TempDir(), needs.SocketDir(t)
+	if err := os.WriteFile(filepath.Join(config, "bank.yaml"), []byte(strings.ReplaceAll(decided, "per: 1m", "per: 1h")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := countingServer(t, state, config, &bytes.Buffer{})
+	m := management{s}
+	all, err := m.Limits(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	name := admin.BucketName{Limit: all[0].ID, Values: make([]string, len(all[0].Key))}
+	s.buckets.Seal()
+	failed := time.AfterFunc(3*movedEvery, s.unsealBuckets)
+	defer failed.Stop()
+	if b, err := m.GrantBucket(t.Context(), name, 3); err != nil || b.Windows[0].Remaining != b.Windows[0].Limit+3 {
+		t.Errorf("after a hand-over that failed: %+v, %v", b, err)
+	}
+	s.buckets.Seal()
+	s.handed.Store(true)
+	if _, err := m.Bucket(t.Context(), name); !errors.Is(err, admin.ErrHandedOver) {
+		t.Errorf("after one that did not: %v", err)
+	}
+	s.handed.Store(false)
+	s.unsealBuckets()
 }

@@ -81,7 +81,7 @@ func (k *accountKeys) catchUp(ctx context.Context) error {
 				table.Unsubscribe(s.Application, s.ID)
 			}
 		}),
-		drain(ctx, &k.applications, from.ApplicationsAfter, func(a store.Application) { table.PutApplication(a.ID, !a.Revoked.IsZero()) }),
+		drain(ctx, &k.applications, from.ApplicationsAfter, func(a store.Application) { table.PutApplication(a.ID, a.Plan, !a.Revoked.IsZero()) }),
 	)
 	if err == nil {
 		k.table.Store(table)

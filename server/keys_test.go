@@ -55,6 +55,18 @@ func TestKeysReachEveryReplica(t *testing.T) {
 	}
 	within(t, b, made.Text, nil)
 
+	if _, err := client(t, b).SetPlan(ctx, "till", "gold"); err != nil {
+		t.Fatal(err)
+	}
+	planned := time.Now()
+	eventually(t, "the other replica knows the plan", func() bool {
+		k, err := a.FindKey(made.Text)
+		return err == nil && k.Plan("payments", "v1") == "gold"
+	})
+	if took := time.Since(planned); took > keySoon {
+		t.Errorf("it took %s until the other replica knew the plan", took)
+	}
+
 	next, err := client(t, b).RotateKey(ctx, made.ID, admin.KeyRotation{Overlap: "1h"})
 	if err != nil {
 		t.Fatal(err)

@@ -101,8 +101,12 @@ func (m management) bucket(ctx context.Context, b admin.BucketName,
 	}
 	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
 	defer cancel()
-	standings, err := do(ctx, ratelimit.LimitID{Scope: l.Scope, Name: l.Name}, values)
+	standings, err := m.unmoved(ctx, func() ([]ratelimit.Standing, error) {
+		return do(ctx, ratelimit.LimitID{Scope: l.Scope, Name: l.Name}, values)
+	})
 	switch {
+	case errors.Is(err, ratelimit.ErrMoved):
+		return admin.Bucket{}, fmt.Errorf("%w: %w", admin.ErrHandedOver, err)
 	case errors.Is(err, ratelimit.ErrUnknownLimit): // The configuration changed a moment ago.
 		return admin.Bucket{}, fmt.Errorf("%w: %w", admin.ErrNotFound, err)
 	case err != nil:
@@ -116,6 +120,27 @@ func (m management) bucket(ctx context.Context, b admin.BucketName,
 		}
 	}
 	return out, nil
+}
+
+// movedEvery is how often a bucket is asked for that is handed over to another process.
+const movedEvery = 20 * time.Millisecond
+
+// unmoved asks for a bucket until it is kept here. While a hand-over is under way it is not; where that fails it is again, and
+// otherwise a successor has it and is to be asked: that is the error then.
+func (m management) unmoved(ctx context.Context, ask func() ([]ratelimit.Standing, error)) ([]ratelimit.Standing, error) {
+	for {
+		found, err := ask()
+		if !errors.Is(err, ratelimit.ErrMoved) || m.handed.Load() {
+			return found, err
+		}
+		timer := time.NewTimer(movedEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		case <-timer.C:
+		}
+	}
 }
 
 // keyWords says of what a key is made.

@@ -50,8 +50,8 @@ func Explain(rev *gateway.Revision, q admin.Query) (admin.Answer, error) {
 	}
 	out := admin.Answer{
 		Fleet: a.Fleet, Gateway: a.Gateway, Listener: a.Listener, VirtualHost: a.VirtualHost, Route: a.Route, Origin: a.Origin,
-		Action: a.Action, Filters: a.Filters, Hops: a.Hops, Policies: a.Policies, Rules: a.Rules, Why: a.Why,
 		Path: a.Path, Host: a.Host, Location: a.Location, Mirrors: a.Mirrors, Split: a.Split, Body: a.Body, Pages: a.Pages,
+		Action: a.Action, Filters: a.Filters, Hops: a.Hops, Policies: a.Policies, Limits: a.Limits, Rules: a.Rules, Why: a.Why,
 	}
 	for _, u := range a.Upstreams {
 		out.Upstreams = append(out.Upstreams, admin.Upstream(u))

@@ -27,6 +27,7 @@ type Application struct {
 	Name    string
 	Team    string // Whose it is; "" for nobody's of this house.
 	Owner   string // A person, as the caller of the management API or the portal is called.
+	Plan    string // By which it calls all APIs to which no subscription of its says another; "" for none.
 	Created time.Time
 	Revoked time.Time // Its credentials and subscriptions count no more then. Zero for one that is not.
 	Changed int64     // The number of its last change.
@@ -107,8 +108,31 @@ func (a *Accounts) AddApplication(ctx context.Context, one Application) (Applica
 		if one.Changed, err = nextChange(ctx, tx); err != nil {
 			return err
 		}
-		_, err = exec(ctx, tx, "INSERT INTO applications (id, name, team, owner, created, revoked, changed) VALUES ($1, $2, $3, $4, $5, 0, $6)",
-			one.ID, one.Name, one.Team, one.Owner, moment(one.Created), one.Changed)
+		_, err = exec(ctx, tx, "INSERT INTO applications (id, name, team, owner, plan, created, revoked, changed) VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+			one.ID, one.Name, one.Team, one.Owner, one.Plan, moment(one.Created), one.Changed)
+		return err
+	})
+	return one, err
+}
+
+// SetPlan gives an application a plan in the place of the one it had, "" for none, and returns it as it is then. ErrNotFound and
+// ErrRevoked tell that there is no such application, or not any more.
+func (a *Accounts) SetPlan(ctx context.Context, id, plan string) (one Application, err error) {
+	err = a.change(ctx, "change the plan of", "application", id, func(ctx context.Context, tx *transaction) error {
+		if err := live(ctx, tx, id); err != nil {
+			return err
+		}
+		number, err := nextChange(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if _, err := exec(ctx, tx, "UPDATE applications SET plan = $1, changed = $2 WHERE id = $3", plan, number, id); err != nil {
+			return err
+		}
+		found, err := collect(ctx, tx, scanApplication, "SELECT "+applicationColumns+" FROM applications WHERE id = $1", id)
+		if err == nil {
+			one = found[0]
+		}
 		return err
 	})
 	return one, err

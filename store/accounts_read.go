@@ -5,14 +5,14 @@ import (
 )
 
 const (
-	applicationColumns  = "id, name, team, owner, created, revoked, changed"
+	applicationColumns  = "id, name, team, owner, plan, created, revoked, changed"
 	credentialColumns   = "id, application, prefix, name, author, scopes, addresses, created, expires, used, revoked, changed"
 	subscriptionColumns = "id, application, api, plan, created, revoked, changed"
 )
 
 func scanApplication(scan func(...any) error) (a Application, err error) {
 	var created, revoked int64
-	err = scan(&a.ID, &a.Name, &a.Team, &a.Owner, &created, &revoked, &a.Changed)
+	err = scan(&a.ID, &a.Name, &a.Team, &a.Owner, &a.Plan, &created, &revoked, &a.Changed)
 	a.Created, a.Revoked = at(created), at(revoked)
 	return a, err
 }

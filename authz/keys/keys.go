@@ -29,6 +29,7 @@ type Key struct {
 	Addresses     []netip.Prefix // From which alone it counts; empty: from everywhere.
 	Expires       time.Time      // Zero for never.
 	Subscriptions []Subscription // Of the application.
+	General       string         // The plan of the application, where no subscription says another; "" for none.
 }
 
 // Subscription is what lets an application call an API by a plan.
@@ -39,12 +40,12 @@ type Subscription struct {
 }
 
 // Plan returns by which plan an API is called with the key: that of the application's subscription to this version, or else to the
-// API; "" where there is neither.
+// API, or else the application's own; "" where there is none of them.
 func (k Key) Plan(api, version string) string {
-	plan := ""
+	plan, found := k.General, false
 	for _, s := range k.Subscriptions {
-		if name, of, only := cut(s.API); name == api && (!only && plan == "" || only && of == version) {
-			plan = s.Plan
+		if name, of, only := cut(s.API); name == api && (!only && !found || only && of == version) {
+			plan, found = s.Plan, true
 			if only {
 				return plan
 			}

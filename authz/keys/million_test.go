@@ -23,7 +23,7 @@ func fill(t testing.TB, perApplication int) (*keys.Table, []string, uint64) {
 	var texts []string
 	for i := range many {
 		if i%perApplication == 0 {
-			table.PutApplication(fmt.Sprintf("application-%d", i/perApplication), false)
+			table.PutApplication(fmt.Sprintf("application-%d", i/perApplication), "", false)
 		}
 		id, secret := keys.Fresh()
 		row := keys.Row{ID: id, Hash: table.Hash(secret), Application: fmt.Sprintf("application-%d", i/perApplication), Scopes: []string{"payments:read", fmt.Sprint("scope-", i%50)}}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"unique"
 )
 
 // names holds once what many credentials have in common: their application, and their scopes and addresses.
@@ -18,8 +19,9 @@ type names struct {
 type application struct {
 	id            string
 	subscriptions atomic.Pointer[[]Subscription]
-	revoked       atomic.Bool // True until it was put: of what is unknown nothing counts.
-	rows          int32       // How many credentials it has. Guarded by the mutex of names.
+	plan          atomic.Pointer[string] // nil for none.
+	revoked       atomic.Bool            // True until it was put: of what is unknown nothing counts.
+	rows          int32                  // How many credentials it has. Guarded by the mutex of names.
 }
 
 // terms are scopes and addresses as many credentials have them.
@@ -59,14 +61,24 @@ func (n *names) let(a *application, of *terms) {
 }
 
 // put takes in what is known of an application.
-func (n *names) put(id string, revoked bool) {
+func (n *names) put(id, plan string, revoked bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := n.application(id)
+	a.plan.Store(shared(plan))
 	a.revoked.Store(revoked)
 	if a.rows == 0 && revoked {
 		delete(n.applications, id)
 	}
+}
+
+// shared returns a plan's name, whose text all applications of the plan share; nil for none.
+func shared(plan string) *string {
+	if plan == "" {
+		return nil
+	}
+	one := unique.Make(plan).Value()
+	return &one
 }
 
 // subscribe takes in a subscription of an application, or lets it go. Lists that were told stay as they are.

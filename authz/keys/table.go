@@ -124,6 +124,9 @@ func (t *Table) Find(text string) (Key, error) {
 // key is a credential as it is told.
 func (f facts) key(named string) Key {
 	k := Key{ID: named, Application: f.app.id, Scopes: f.terms.scopes, Addresses: f.terms.addresses}
+	if plan := f.app.plan.Load(); plan != nil {
+		k.General = *plan
+	}
 	if all := f.app.subscriptions.Load(); all != nil {
 		k.Subscriptions = *all
 	}
@@ -214,8 +217,8 @@ func (t *Table) forget(s *shard, before uint32) (gone int) {
 	return gone
 }
 
-// PutApplication takes in an application, or that it is revoked: then none of its keys counts.
-func (t *Table) PutApplication(id string, revoked bool) { t.names.put(id, revoked) }
+// PutApplication takes in an application with its plan, or that it is revoked: then none of its keys counts.
+func (t *Table) PutApplication(id, plan string, revoked bool) { t.names.put(id, plan, revoked) }
 
 // Subscribe takes in a subscription of an application. Unsubscribe forgets it.
 func (t *Table) Subscribe(application string, one Subscription) {

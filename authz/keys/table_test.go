@@ -60,7 +60,7 @@ func TestFindsAKey(t *testing.T) {
 	table.Subscribe("shop", keys.Subscription{ID: "s1", API: "payments", Plan: "gold"})
 	table.Subscribe("shop", keys.Subscription{ID: "s2", API: "orders", Plan: "gold"})
 	table.Unsubscribe("shop", "s2")
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	row, text := add(t, table, keys.Row{
 		Application: "shop", Scopes: []string{"pay"}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 		Expires: clock.Now().Add(time.Hour),
@@ -82,7 +82,10 @@ func TestFindsAKey(t *testing.T) {
 
 func TestAPlanOfAVersionCountsBeforeThatOfTheAPI(t *testing.T) {
 	t.Parallel()
-	k := keys.Key{Subscriptions: []keys.Subscription{{API: "payments", Plan: "gold"}, {API: "payments/v2", Plan: "silver"}, {API: "pay", Plan: "x"}}}
+	if got := (keys.Key{General: "bronze"}).Plan("payments", "v1"); got != "bronze" {
+		t.Errorf("without a subscription: %q, want the application's plan", got)
+	}
+	k := keys.Key{General: "bronze", Subscriptions: []keys.Subscription{{API: "payments", Plan: "gold"}, {API: "payments/v2", Plan: "silver"}, {API: "pay", Plan: "x"}}}
 	for version, want := range map[string]string{"v1": "gold", "v2": "silver"} {
 		if got := k.Plan("payments", version); got != want {
 			t.Errorf("%s: got %q, want %q", version, got, want)
@@ -93,7 +96,7 @@ func TestAPlanOfAVersionCountsBeforeThatOfTheAPI(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	row, text := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(time.Minute)})
 	_, other := keys.Fresh()
 	refused(t, table, keys.Text(row.ID, other), keys.ErrUnknown)
@@ -133,18 +136,18 @@ func TestAKeyCountsAsItsApplicationDoes(t *testing.T) {
 	table, _ := newTable()
 	_, text := add(t, table, keys.Row{Application: "shop"})
 	refused(t, table, text, keys.ErrRevoked) // Nothing is known of the application.
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	if _, err := table.Find(text); err != nil {
 		t.Error(err)
 	}
-	table.PutApplication("shop", true)
+	table.PutApplication("shop", "", true)
 	refused(t, table, text, keys.ErrRevoked)
 }
 
 func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 	t.Parallel()
 	table, _ := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	row, text := add(t, table, keys.Row{Application: "shop", Scopes: []string{"a,b"}})
 	row.Scopes = []string{"a", "b"}
 	if err := table.Put(row); err != nil || table.Len() != 1 {
@@ -163,7 +166,7 @@ func TestAChangedRowTakesThePlaceOfTheOld(t *testing.T) {
 func TestForgetsWhatHasEndedLongAgo(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	_, endless := add(t, table, keys.Row{Application: "shop"})
 	_, later := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(3 * time.Hour)})
 	_, expired := add(t, table, keys.Row{Application: "shop", Expires: clock.Now().Add(time.Hour)})
@@ -187,7 +190,7 @@ func TestForgetsWhatHasEndedLongAgo(t *testing.T) {
 func TestHoldsWhatWasPut(t *testing.T) {
 	t.Parallel()
 	table, _ := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	there, gone := map[string]string{}, map[string]string{}
 	for range 20_000 {
 		if rand.IntN(3) > 0 || len(there) == 0 {
@@ -218,7 +221,7 @@ func TestHoldsWhatWasPut(t *testing.T) {
 func TestTellsEachUseOnce(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	row, text := add(t, table, keys.Row{Application: "shop"})
 	_, second := add(t, table, keys.Row{Application: "shop"})
 	for range 3 {
@@ -244,7 +247,7 @@ func TestTellsEachUseOnce(t *testing.T) {
 func TestChangesWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	table, clock := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	_, kept := add(t, table, keys.Row{Application: "shop"})
 	var group sync.WaitGroup
 	for range 4 {
@@ -271,7 +274,7 @@ func TestChangesWhileItIsRead(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	table, _ := newTable()
-	table.PutApplication("shop", false)
+	table.PutApplication("shop", "", false)
 	row, text := add(f, table, keys.Row{Application: "shop"})
 	f.Add(text)
 	f.Add("")

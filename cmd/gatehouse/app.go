@@ -15,7 +15,7 @@ import (
 func newApp(env surroundings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "app",
-		Short: "Make, list, show and revoke applications, which call APIs",
+		Short: "Make, list, show and revoke applications, which call APIs, and give them plans",
 		Long: `An application is who calls APIs: a program, an app, a partner. It belongs to a team, and has
 API keys; "gatehouse key" makes these.`,
 		Example: `  gatehouse app create till --team payments --owner olga@bank.test
@@ -23,7 +23,7 @@ API keys; "gatehouse key" makes these.`,
 		Args: unknownVerb,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newAppCreate(env), newAppList(env), newAppShow(env), newAppRevoke(env))
+	c.AddCommand(newAppCreate(env), newAppList(env), newAppShow(env), newAppPlan(env), newAppRevoke(env))
 	return c
 }
 
@@ -46,6 +46,7 @@ id. A member of a team makes applications of that team.`,
 	f := c.Flags()
 	f.StringVar(&g.Team, "team", "", "the `TEAM` whose it is; without it a member's own")
 	f.StringVar(&g.Owner, "owner", "", "the `PERSON` to ask; without it who makes it")
+	f.StringVar(&g.Plan, "plan", "", "the `PLAN` by whose limits its keys call APIs; an operator gives it")
 	f.StringVar(&g.Name, "name", "", "`NAME` for people; without it the id")
 	format := newFormat(c)
 	d.add(c)
@@ -97,13 +98,9 @@ func newAppList(env surroundings) *cobra.Command {
 
 // applicationTable prints applications for people.
 func applicationTable(w io.Writer, all ...admin.Application) error {
-	fmt.Fprintln(w, "APP\tNAME\tTEAM\tOWNER\tSTATE\tCREATED")
+	fmt.Fprintln(w, "APP\tNAME\tTEAM\tOWNER\tPLAN\tSTATE\tCREATED")
 	for _, a := range all {
-		team := a.Team
-		if team == "" {
-			team = "-"
-		}
-		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Name, team, a.Owner, a.State, a.Created.UTC().Format(time.RFC3339)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Name, dashed(a.Team), a.Owner, dashed(a.Plan), a.State, a.Created.UTC().Format(time.RFC3339)); err != nil {
 			return err
 		}
 	}

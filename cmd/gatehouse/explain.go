@@ -116,6 +116,11 @@ func table(w io.Writer, a *admin.Answer) {
 	for _, p := range a.Policies {
 		line("policy", "%s", judged(p))
 	}
+	for _, l := range a.Limits {
+		line("limit", "%s: %s, %s", l.Limit, strings.Join(l.Windows, "; "), l.Counts)
+		line("", "spent %s", l.Spent)
+		line("", "%s", l.Away)
+	}
 	for _, u := range a.Upstreams {
 		line("upstream", "%s, weight %d: %s", u.Name, u.Weight, strings.Join(u.Endpoints, ", "))
 	}

@@ -82,6 +82,7 @@ are let through while the store of a limit cannot be asked.`,
 		if err != nil {
 			return err
 		}
+		o.ofOne(ctx, client)
 		return o.format.write(env.stdout, all, func(w io.Writer) error {
 			fmt.Fprintln(w, "LIMIT\tKEY\tADMITS\tMODE\tROUTES\tSPENT\tREFUSED\tWOULD REFUSE\tLET THROUGH")
 			for _, l := range all {
@@ -152,6 +153,14 @@ interval, or with the period of a quota: it is no change of the limit.`,
 	})
 }
 
+// ofOne says whose numbers are told, where there are several replicas. It is a remark: where they cannot be asked for, there is none.
+func (o *limitOptions) ofOne(ctx context.Context, client *admin.Client) {
+	all, err := client.Replicas(ctx)
+	if err == nil && len(all) > 1 {
+		fmt.Fprintf(o.env.stderr, "this is what replica %s has counted, one of %d: ask each by its --server\n", all[0].ID, len(all))
+	}
+}
+
 // print prints how a bucket stands.
 func (o *limitOptions) print(b admin.Bucket, err error) error {
 	if err != nil {
@@ -180,7 +189,8 @@ func newLimitTop(env surroundings) *cobra.Command {
 		Use:   "top",
 		Short: "Show who is close to a limit, or over it",
 		Long: `Shows the buckets that were closest to their limit when they were last asked for, as far as the
-daemon that is asked has seen. It follows a few hundred buckets, those asked for most.`,
+daemon that is asked has seen: with several replicas, ask each. How a bucket in Redis stands for
+all of them is told by show. It follows a few hundred buckets, those asked for most.`,
 		Example: "  gatehouse limit top --most 5",
 		Args:    noWords,
 	}
@@ -193,6 +203,7 @@ daemon that is asked has seen. It follows a few hundred buckets, those asked for
 		if err != nil {
 			return err
 		}
+		o.ofOne(ctx, client)
 		return o.format.write(env.stdout, all, func(w io.Writer) error {
 			fmt.Fprintln(w, "LIMIT\tVALUES\tUSED\tOVER\tTIMES\tMORE IN")
 			for _, b := range all {

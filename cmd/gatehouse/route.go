@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,17 +55,19 @@ func exposed(d *document, field string) string {
 
 // matchText says in short which requests a match means.
 func matchText(match any) string {
-	words := []string{}
+	var words, told []string
 	for _, name := range []string{"method", "methods", "path", "path-regex"} {
 		if text := wordsOf(fieldOf(match, name)); text != "" {
 			words = append(words, text)
 		}
 	}
-	for _, name := range []string{"headers", "query"} {
+	for name, one := range map[string]string{"headers": "header", "cookies": "cookie", "query": "query parameter"} {
 		if conditions, ok := fieldOf(match, name).(map[string]any); ok {
-			words = append(words, count(len(conditions), name))
+			told = append(told, count(len(conditions), one))
 		}
 	}
+	slices.Sort(told)
+	words = append(words, told...)
 	return dash(strings.Join(words, " "))
 }
 
@@ -114,6 +117,7 @@ type routeAdd struct {
 	authenticate []string
 	authorize    []string
 	team         string
+	routeActs
 }
 
 func newRouteAdd(env surroundings) *cobra.Command {
@@ -145,6 +149,7 @@ ISSUER those with a token of that Issuer, by --authenticate none everybody.`,
 	f.StringSliceVar(&o.authenticate, "authenticate", nil, "who may call: none for everybody, or an `ISSUER`, of which one may be repeated")
 	f.StringSliceVar(&o.authorize, "authorize", nil, "a `POLICY` that must allow the request; may be repeated")
 	f.StringVar(&o.team, "team", "", "the `TEAM` that the Route belongs to")
+	o.routeActs.flags(f)
 	completeFlag(c, "to", completeUpstreams(env, 0))
 	for flag, kind := range map[string]gateway.Kind{"gateway": gateway.KindGateway, "authenticate": gateway.KindIssuer, "authorize": gateway.KindPolicy} {
 		completeFlag(c, flag, objectKind{env: env, kind: kind}.complete(0))
@@ -158,10 +163,16 @@ ISSUER those with a token of that Issuer, by --authenticate none everybody.`,
 
 // check finds what is missing before any daemon is asked.
 func (o *routeAdd) check() error {
-	if len(o.to) == 0 {
-		return errors.New("say which Upstream serves the requests: --to UPSTREAM")
+	switch {
+	case len(o.to) == 0 && o.redirect == "":
+		return errors.New("say which Upstream serves the requests: --to UPSTREAM; or where clients are sent: --redirect PATH")
+	case o.redirect != "" && (len(o.to)+len(o.mirrors) > 0 || o.rewritePrefix != ""):
+		return errors.New("what is redirected goes to no Upstream: leave out --redirect, or --to, --rewrite-prefix and --mirror")
 	}
 	if _, err := weightWords(o.to); err != nil {
+		return err
+	}
+	if err := o.wordless(); err != nil {
 		return err
 	}
 	if len(o.authenticate) == 0 {
@@ -216,9 +227,12 @@ func (o *routeAdd) onGateway(ctx context.Context, client *admin.Client) (string,
 
 // document writes the Route.
 func (o *routeAdd) document(at string) (string, error) {
-	to, err := weightWords(o.to)
-	if err != nil {
-		return "", usageError{err}
+	var to any
+	if len(o.to) > 0 {
+		var err error
+		if to, err = weightWords(o.to); err != nil {
+			return "", usageError{err}
+		}
 	}
 	expose := []part{{"gateway", at}}
 	if len(o.hosts) > 0 {
@@ -232,6 +246,7 @@ func (o *routeAdd) document(at string) (string, error) {
 	if o.path != "" {
 		conditions = append(conditions, part{"path", o.path})
 	}
+	conditions = append(conditions, o.conditions()...)
 	if conditions != nil {
 		match = conditions
 	}
@@ -242,7 +257,7 @@ func (o *routeAdd) document(at string) (string, error) {
 	if o.team != "" {
 		team = o.team
 	}
-	return documentText([]part{
+	return documentText(append([]part{
 		{"kind", "Route"},
 		{"name", o.name},
 		{"team", team},
@@ -251,7 +266,7 @@ func (o *routeAdd) document(at string) (string, error) {
 		{"authenticate", proofs(o.authenticate)},
 		{"authorize", authorize},
 		{"to", to},
-	})
+	}, o.acts()...))
 }
 
 // proofs writes who may call.

@@ -38,6 +38,21 @@ func Redis(t testing.TB, more ...string) *RedisServer {
 	if err != nil {
 		binary = Binary(t, "valkey-server")
 	}
+	return startRedis(t, binary, more)
+}
+
+// Valkey starts a Valkey that ends with the test, or skips it where there is none, with CI set too: it speaks as Redis does.
+func Valkey(t testing.TB) *RedisServer {
+	t.Helper()
+	binary, err := exec.LookPath("valkey-server")
+	if err != nil {
+		t.Skip("valkey-server is not installed")
+	}
+	return startRedis(t, binary, nil)
+}
+
+func startRedis(t testing.TB, binary string, more []string) *RedisServer {
+	t.Helper()
 	dir := SocketDir(t)
 	r := &RedisServer{Socket: filepath.Join(dir, "redis.sock"), binary: binary, dir: dir, more: more}
 	t.Cleanup(r.Stop)

@@ -70,6 +70,7 @@ operating := {
 	"retryNode",
 	"revokeNode",
 	"rollBack",
+	"setPlan",
 	"verifyAudit",
 }
 
@@ -91,7 +92,7 @@ reads := {operation |
 	not operation in writes
 }
 
-writes := ({"applyChange", "changeEndpoints", "confirmEntry", "grantBucket", "orderRollout", "resetBucket", "retryNode", "revokeNode", "rollBack"} | accounts | administering) - {"getAccess", "listAccess"}
+writes := ({"applyChange", "changeEndpoints", "confirmEntry", "grantBucket", "orderRollout", "resetBucket", "retryNode", "revokeNode", "rollBack", "setPlan"} | accounts | administering) - {"getAccess", "listAccess"}
 
 # sourced are the operations that name a source; a caller bound to a source may write by no other.
 sourced := {"applyChange", "planChange"}

@@ -127,6 +127,7 @@ func (s *Store) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.script.renew()
 		if err := s.probe(ctx, made, lookLimit); err != nil { // It takes the script in.
 			made.Close()
 			return err
@@ -153,7 +154,7 @@ func (s *Store) probe(ctx context.Context, client rueidis.Client, limit time.Dur
 	c.tell(s.options.Address.namespace, &asked{charges: []ratelimit.Charge{{Window: window, Cost: 1}}, hashes: make([]hash, 1)}, &s.borders, 0)
 	b := batch{calls: []*call{&c}, args: make([]string, 1)}
 	b.fill(s.clock(), 0)
-	return s.script.Exec(ctx, client, b.keys, b.args).Error()
+	return s.script.run(ctx, client, b.keys, b.args).Error()
 }
 
 // backoff returns how long to wait after a number of failures in a row: twice as long each time, half of it left to chance.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -117,8 +118,17 @@ func (s *Store) next(sender int, batch []*call) []*call {
 	if batch != nil { // Not the first.
 		g.underWay--
 	}
-	for len(g.queue) == 0 && !g.stopped {
-		g.ready.Wait()
+	for yielded := false; !g.stopped; yielded = true {
+		for len(g.queue) == 0 && !g.stopped {
+			g.ready.Wait()
+		}
+		if yielded && len(g.queue) > 0 {
+			break
+		}
+		// Who is about to call goes first: requests come several at a time, as the connection of an Envoy is read.
+		g.mu.Unlock()
+		runtime.Gosched()
+		g.mu.Lock()
 	}
 	if g.stopped {
 		return nil
@@ -160,7 +170,7 @@ func (s *Store) send(sender int) {
 			continue
 		}
 		// No deadline: who waits is told by the sweeper, and an end of the connection would be that of all of them.
-		answer, err := s.script.Exec(context.Background(), *client, b.keys, b.args).ToString()
+		answer, err := s.script.run(context.Background(), *client, b.keys, b.args).ToString()
 		s.landed(sender)
 		if err == nil {
 			err = b.read(answer)

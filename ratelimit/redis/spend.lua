@@ -41,7 +41,7 @@ local function settle(cs, n, all)
   end
 end
 
-local states, key, out, told, stop = {}, 0, {}, 0, #text
+local states, key
 
 -- charge reads a charge.
 local function charge()
@@ -52,7 +52,7 @@ local function charge()
     borders, after = {b1, b2, b3, b4, b5, b6}, b7
   end
   at, key = after, key + 1
-  local name = KEYS[key]
+  local name = keys[key]
   local s = states[name]
   if s == nil then
     s = load(name, kind) or false
@@ -96,42 +96,54 @@ local function all_or_nothing(cs, n)
   return all
 end
 
-while at <= stop do
-  local once, n, after = unpack('<BB', text, at)
-  at = after
-  local cs, all, broken, again, id = {}, false, false, false, nil
-  for i = 1, n do
-    local c = charge()
-    cs[i] = c
-    broken = broken or not c.s
+local function run(names, args)
+  unpack, pack, sub, rcall, pcall = struct.unpack, struct.pack, string.sub, redis.call, redis.pcall
+  floor, ceil, min, max, insert, concat, char = math.floor, math.ceil, math.min, math.max, table.insert, table.concat, string.char
+  keys, text = names, args[1]
+  now, keep, remembered, at = unpack('<ddd', text)
+  if now == 0 then
+    local t = rcall('TIME')
+    now = t[1] * 1000000 + t[2]
   end
-  if once == 1 then
-    key = key + 1
-    id = KEYS[key]
-    again = not rcall('SET', id, '', 'PX', remembered, 'NX')
-    if again then
-      for i = 1, n do cs[i].cost, cs[i].more = 0, 0 end
-    end
-  end
-  told = told + 1
-  if broken then
-    out[told] = '\4'
-  else
-    local c = cs[1]
-    if n == 1 and c.flags == 0 and c.cost >= 0 and c.more == 0 then all = simple(c) else all = all_or_nothing(cs, n) end
-    out[told] = char((all and 1 or 0) + (again and 2 or 0))
+  states, key = {}, 0
+  local out, told, stop = {}, 0, #text
+  while at <= stop do
+    local once, n, after = unpack('<BB', text, at)
+    at = after
+    local cs, all, broken, again, id = {}, false, false, false, nil
     for i = 1, n do
-      c = cs[i]
-      told = told + 1
-      out[told] = pack('<Bdddd', c.ok and 1 or 0, c.left, c.reset, c.retry, c.got)
+      local c = charge()
+      cs[i] = c
+      broken = broken or not c.s
+    end
+    if once == 1 then
+      key = key + 1
+      id = keys[key]
+      again = not rcall('SET', id, '', 'PX', remembered, 'NX')
+      if again then
+        for i = 1, n do cs[i].cost, cs[i].more = 0, 0 end
+      end
+    end
+    told = told + 1
+    if broken then
+      out[told] = '\4'
+    else
+      local c = cs[1]
+      if n == 1 and c.flags == 0 and c.cost >= 0 and c.more == 0 then all = simple(c) else all = all_or_nothing(cs, n) end
+      out[told] = char((all and 1 or 0) + (again and 2 or 0))
+      for i = 1, n do
+        c = cs[i]
+        told = told + 1
+        out[told] = pack('<Bdddd', c.ok and 1 or 0, c.left, c.reset, c.retry, c.got)
+      end
+    end
+    if id and not all and not again then rcall('DEL', id) end
+  end
+  for _, s in pairs(states) do
+    if s and s.window then
+      local t = empty(s, s.window)
+      if t > now then save(s, t) else rcall('DEL', s.name) end
     end
   end
-  if id and not all and not again then rcall('DEL', id) end
+  return concat(out)
 end
-for _, s in pairs(states) do
-  if s and s.window then
-    local t = empty(s, s.window)
-    if t > now then save(s, t) else rcall('DEL', s.name) end
-  end
-end
-return concat(out)

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,12 +26,6 @@ const (
 	maxUnderWay = 1000
 )
 
-//go:embed windows.lua
-var windowsScript string
-
-//go:embed spend.lua
-var spendScript string
-
 // ErrAway tells that the server does not answer, and that nothing was asked of it.
 var ErrAway = errors.New("the server of the limits does not answer")
 
@@ -46,7 +39,7 @@ type Options struct {
 // Store is a ratelimit.Store in Redis. Close ends it.
 type Store struct {
 	options Options
-	script  *rueidis.Lua
+	script  *script
 	client  atomic.Pointer[rueidis.Client] // nil until the first connection.
 	breaker breaker
 	gather  gatherer
@@ -78,7 +71,7 @@ func newStore(o Options, keep time.Duration, clock func() int64) *Store {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		options: o, script: rueidis.NewLuaScript(windowsScript + spendScript), keep: keep, clock: clock, began: realTime(), done: make(chan struct{}),
+		options: o, script: newScript(), keep: keep, clock: clock, began: realTime(), done: make(chan struct{}),
 	}
 	s.free.New = func() any { return &call{done: make(chan struct{}, 1)} }
 	s.breaker.opened.Store(true) // Until it is connected.

@@ -70,7 +70,17 @@ func spend(t testing.TB, s ratelimit.Store, key string, w limiter.Window, cost i
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	server := needs.Redis(t)
+	conforms(t, needs.Redis(t))
+}
+
+func TestStoreInValkey(t *testing.T) {
+	t.Parallel()
+	conforms(t, needs.Valkey(t))
+}
+
+// conforms runs what every store must do over a server.
+func conforms(t *testing.T, server *needs.RedisServer) {
+	t.Helper()
 	var opened atomic.Int64
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
 		clock := storetest.NewClock()

@@ -1,14 +1,10 @@
--- What package limiter does, with its words, in microseconds: spend.lua follows it in the same script. Both read ARGV[1].
-local unpack, pack, sub, floor, ceil, min, max = struct.unpack, struct.pack, string.sub, math.floor, math.ceil, math.min, math.max
-local rcall, pcall, insert, concat, char = redis.call, redis.pcall, table.insert, table.concat, string.char
+-- What package limiter does, with its words, in microseconds: spend.lua follows it in the same script, whose function run begins
+-- each time. What is local to the whole file is of one run; the libraries come with it too, as there are none while a function is
+-- taken in.
+local unpack, pack, sub, floor, ceil, min, max, rcall, pcall, insert, concat, char
+local keys, text, now, keep, remembered, at
 local SLIDING, FIXED, QUOTA = 0, 2, 4
 local ENTRIES, SLOTS, WHOLE, LONGEST = 32, 31, 2 ^ 53, 2 ^ 45
-local text = ARGV[1]
-local now, keep, remembered, at = unpack('<ddd', text)
-if now == 0 then
-  local t = rcall('TIME')
-  now = t[1] * 1000000 + t[2]
-end
 
 -- A value is a byte: the kind, and 8 more where there is a grant; then doubles: what is spent, since when (of a sliding window: 0),
 -- of a grant when it was given and what is left of it; then, of what drains, the limit and per by which it does; of a sliding window,

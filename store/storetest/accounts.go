@@ -18,7 +18,7 @@ func accountsComeBack(t *testing.T, s Subject) {
 	ctx := t.Context()
 	feed := s.Watch(ctx)
 	<-feed
-	app := must(s.Accounts.AddApplication(ctx, store.Application{ID: "a1", Name: "Shop", Team: "payments", Owner: "olga"}))(t)
+	app := must(s.Accounts.AddApplication(ctx, store.Application{ID: "a1", Name: "Shop", Team: "payments", Owner: "olga", Plan: "bronze"}))(t)
 	equal(t, "told", <-feed, store.Notice{Concern: store.ConcernAccounts, Key: "application/a1"})
 	s.application(t, "a2")
 	<-feed
@@ -43,6 +43,24 @@ func accountsComeBack(t *testing.T, s Subject) {
 	done(t, s.Accounts.Touch(ctx, store.Use{ID: "c1", Last: used}))
 	done(t, s.Accounts.Touch(ctx, store.Use{ID: "c1", Last: used.Add(-time.Second)}))
 	equal(t, "used", must(s.Accounts.Credential(ctx, "c1"))(t).Used, used)
+}
+
+func plansChange(t *testing.T, s Subject) {
+	ctx := t.Context()
+	s.application(t, "a1")
+	s.application(t, "a2")
+	_, end, err := s.Accounts.ApplicationsAfter(ctx, store.Mark{}, 0)
+	done(t, err)
+	gold := must(s.Accounts.SetPlan(ctx, "a1", "gold"))(t)
+	equal(t, "the plan", gold.Plan, "gold")
+	equal(t, "as read", must(s.Accounts.Application(ctx, "a1"))(t), gold)
+	changed, _, err := s.Accounts.ApplicationsAfter(ctx, end, 0)
+	done(t, err)
+	equal(t, "what followers read", changed, []store.Application{gold})
+	equal(t, "taken away", must(s.Accounts.SetPlan(ctx, "a1", ""))(t).Plan, "")
+	is(t, "of nobody", failure(s.Accounts.SetPlan(ctx, "a9", "gold")), store.ErrNotFound)
+	done(t, s.Accounts.RevokeApplication(ctx, "a2"))
+	is(t, "of one that has ended", failure(s.Accounts.SetPlan(ctx, "a2", "gold")), store.ErrRevoked)
 }
 
 func accountsRefused(t *testing.T, s Subject) {

@@ -107,6 +107,7 @@ func Run(t *testing.T, runs int, place func(t *testing.T) Open) {
 		"usage: counts nothing twice":                    usageCounts,
 		"usage: sums up":                                 usageSums,
 		"accounts: come back":                            accountsComeBack,
+		"accounts: plans change":                         plansChange,
 		"accounts: refusals":                             accountsRefused,
 		"accounts: credentials rotate":                   credentialsRotate,
 		"accounts: are followed":                         accountsAreFollowed,

@@ -38,7 +38,9 @@ type Answer struct {
 	Filters     []string      `json:"filters,omitempty"`
 	Hops        []gateway.Hop `json:"hops"`
 	// Policies say who judges each policy of the route, and why.
-	Policies  []gateway.Judgement `json:"policies,omitempty"`
+	Policies []gateway.Judgement `json:"policies,omitempty"`
+	// Limits say what each limit of the route counts, where it is spent, and what happens where nobody can count.
+	Limits    []gateway.LimitTold `json:"limits,omitempty"`
 	Upstreams []Upstream          `json:"upstreams,omitempty"`
 	Told
 	Rules    string     `json:"rules,omitempty"`
@@ -230,7 +232,7 @@ func (r request) virtualHost(l *gateway.Listener, routes []*gateway.Route) strin
 // describe fills in what a route does.
 func describe(a *Answer, r *gateway.Route) {
 	a.Route, a.Origin, a.Rules = r.Name, r.Origin.String(), r.Rules
-	a.Filters, a.Policies = translate.Filters(r), r.Judgements()
+	a.Filters, a.Policies, a.Limits = translate.Filters(r), r.Judgements(), r.ToldLimits()
 	if hops := r.Hops(); hops != nil {
 		a.Hops = hops
 	}

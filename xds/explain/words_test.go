@@ -53,6 +53,10 @@ func TestAnswerTellsTheWay(t *testing.T) {
 		Hops:     []gateway.Hop{{Service: "authorization", Why: "policy owners; it spends limit each"}},
 		Policies: []gateway.Judgement{{Policy: "owners", By: gateway.ByGatehouse}},
 		Told:     explain.Told{Path: "/7"},
+		Limits: []gateway.LimitTold{{
+			Limit: "payments/v1/each", Counts: "for each token.sub", Windows: []string{"1 per 0s"}, Spent: "in the authorization call",
+			Away: "without its store requests go on, and are counted as let through; without Gatehouse they get 503",
+		}},
 		Upstreams: []explain.Upstream{
 			{Name: "blue", Weight: 90, Endpoints: []string{"127.0.0.1:9001", "unix:/run/blue.sock"}}, {Name: "green", Weight: 10},
 		},

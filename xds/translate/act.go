@@ -91,7 +91,8 @@ func rewrite(out *routev3.RouteAction, r *gateway.Route) {
 // mirrors returns who gets copies, which name the host that the upstream is asked for.
 func (b *builder) mirrors(r *gateway.Route) []*routev3.RouteAction_RequestMirrorPolicy {
 	var out []*routev3.RouteAction_RequestMirrorPolicy
-	for _, m := range r.Mirrors {
+	inOrder := slices.SortedFunc(slices.Values(r.Mirrors), func(x, y gateway.MirrorTarget) int { return strings.Compare(x.Upstream.Name, y.Upstream.Name) })
+	for _, m := range inOrder {
 		p := &routev3.RouteAction_RequestMirrorPolicy{Cluster: b.cluster(m.Upstream), DisableShadowHostSuffixAppend: true}
 		if m.Percent < 100 {
 			p.RuntimeFraction = &corev3.RuntimeFractionalPercent{DefaultValue: &typev3.FractionalPercent{

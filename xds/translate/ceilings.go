@@ -55,6 +55,25 @@ func hasCeiling(r *gateway.Route, l *gateway.Limit) bool {
 		l.Cost.From == "" && (l.When == nil || len(l.When.Plans) == 0) && ceilingWindow(l) != nil
 }
 
+// soleCeiling returns the limit that a refusal by a ceiling of a route is about. Envoy does not tell which of several it was, so it is
+// empty there, and where there is none.
+func soleCeiling(r *gateway.Route) (name string) {
+	for i := range r.Limits {
+		if l := &r.Limits[i]; hasCeiling(r, l) {
+			if name != "" {
+				return ""
+			}
+			name = l.Name
+		}
+	}
+	return name
+}
+
+// ceilingOf is the CEL expression of what soleCeiling says of the route.
+func ceilingOf() string {
+	return "xds.route_metadata.filter_metadata['" + envoy.MetadataCeiling + "']['" + envoy.MetadataCeilingLimit + "']"
+}
+
 // ceilingWindow returns the shortest window that is no calendar's.
 func ceilingWindow(l *gateway.Limit) *gateway.Window {
 	var out *gateway.Window

@@ -43,6 +43,7 @@ func replies() []reply {
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
 		{details: begins("rate_limiter_error"), code: gateway.ProblemLimitsAway, wait: true},
 		{details: begins("request_rate_limited"), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataRateLimit + ":" + envoy.MetadataRateLimitLimit + ")%"},
+		{details: begins("local_rate_limited") + " && " + ceilingOf() + " != ''", code: gateway.ProblemLimited, limit: "%METADATA(ROUTE:" + envoy.MetadataCeiling + ":" + envoy.MetadataCeilingLimit + ")%"},
 		{details: begins("local_rate_limited"), code: gateway.ProblemLimited},
 		{details: begins(envoy.DetailsQuota), code: gateway.ProblemLimited, limit: "%DYNAMIC_METADATA(" + envoy.MetadataQuota + ":" + envoy.BucketLimit + ")%"},
 		{flags: "UH,NC", code: gateway.ProblemNoUpstream, wait: true},

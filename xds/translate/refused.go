@@ -82,8 +82,23 @@ func deniedReason() string {
 	return "xds.route_metadata.filter_metadata['" + envoy.MetadataReasons + "'][" + metadataOf(envoy.MetadataRBAC, envoy.KeyRefusal) + "]"
 }
 
-// reasons returns what a route tells of the refusals by its policies: the reason of each by its name. It is nil where there are none.
-func reasons(r *gateway.Route) *corev3.Metadata {
+// routeMetadata returns what a route tells of its refusals to who writes their answers; nil where there is nothing.
+func routeMetadata(r *gateway.Route) *corev3.Metadata {
+	out := &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{}}
+	if all := reasons(r); len(all.Fields) > 0 {
+		out.FilterMetadata[envoy.MetadataReasons] = all
+	}
+	if name := soleCeiling(r); name != "" {
+		out.FilterMetadata[envoy.MetadataCeiling] = &structpb.Struct{Fields: map[string]*structpb.Value{envoy.MetadataCeilingLimit: structpb.NewStringValue(name)}}
+	}
+	if len(out.FilterMetadata) == 0 {
+		return nil
+	}
+	return out
+}
+
+// reasons returns what a route tells of the refusals by its policies: the reason of each by its name.
+func reasons(r *gateway.Route) *structpb.Struct {
 	all := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 	refused := refusals{}
 	refused.addPolicies(r, gateway.Enforce)
@@ -95,10 +110,7 @@ func reasons(r *gateway.Route) *corev3.Metadata {
 			all.Fields[name] = structpb.NewStringValue(p.Reason)
 		}
 	}
-	if len(all.Fields) == 0 {
-		return nil
-	}
-	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{envoy.MetadataReasons: all}}
+	return all
 }
 
 // refusal holds when the guard refused what begins with a name.

@@ -40,7 +40,7 @@ func (b *builder) newRoute(r *gateway.Route) *routev3.Route {
 			break
 		}
 		tell(out, r)
-		out.Metadata = reasons(r)
+		out.Metadata = routeMetadata(r)
 		b.act(out, r)
 	case gateway.ActionMethod:
 		direct(out, gateway.NewProblem(405, gateway.ProblemMethod, "this path takes "+strings.Join(r.Allow, ", ")))
