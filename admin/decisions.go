@@ -29,7 +29,7 @@ type DecisionsOfRequest struct {
 	RequestID string              `json:"request_id"`
 	Decisions []gateway.Decision  `json:"decisions" nullable:"false" doc:"In the order of time"`
 	Why       []DecisionStatement `json:"why" nullable:"false" doc:"The same in words"`
-	Elsewhere []string            `json:"elsewhere" nullable:"false" doc:"Other replicas, which may know more: each records what it was asked"`
+	Elsewhere []string            `json:"elsewhere" nullable:"false" doc:"Other replicas that did not answer in time, and may know more: each records what it was asked"`
 }
 
 // DecisionStatement is one thing to say about a request.
@@ -147,7 +147,7 @@ func (o *Options) getDecision(ctx context.Context, in *decisionPath) (*decisionA
 func unknownRequest(request string, elsewhere []string) string {
 	text := fmt.Sprintf("nothing is recorded of the request %s: it was let through by an Envoy alone, it is not a second old, or it is so old that its record is gone", request)
 	if len(elsewhere) > 0 {
-		text += "; or another replica knows of it: " + strings.Join(elsewhere, ", ")
+		text += "; or a replica knows of it that did not answer: " + strings.Join(elsewhere, ", ")
 	}
 	return text
 }

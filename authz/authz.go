@@ -116,7 +116,7 @@ func New(o Options) *Service {
 	s := &Service{caller: o.Caller, limits: o.Limits, apis: map[[2]string]*apiTally{}}
 	s.evaluator = evaluator{
 		limit: o.Limit, now: o.Now, tally: &s.tally, logger: o.Logger, logged: rate.NewLimiter(rate.Every(logEvery), logBurst),
-		slots: make(chan struct{}, slots()),
+		slots: make(chan struct{}, slots()), verified: newVerified(),
 		values: cache.NewInterQueryValueCache(context.Background(), &cache.Config{
 			InterQueryBuiltinValueCache: cache.InterQueryBuiltinValueCacheConfig{MaxNumEntries: &size},
 		}),

@@ -42,7 +42,7 @@ func loads() []load {
 	return []load{
 		{"constant", 30, of("package a\nallow := true", nil)},
 		{"role", 130, ready},
-		{"hs256", 205, of(hs256Policy, nil)},
+		{"hs256", 125, of(hs256Policy, nil)},
 		{"data", 75, of("package a\nallow if data.tellers[input.gatehouse.operation] == input.attributes.request.http.method", func(p *gateway.Policy) {
 			p.DataFiles = []gateway.DataFile{{At: "tellers", Sum: "1", JSON: []byte(`{"get": "GET"}`)}}
 		})},

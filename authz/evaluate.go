@@ -26,12 +26,13 @@ const (
 
 // evaluator asks policies. It is safe for any number of goroutines.
 type evaluator struct {
-	limit   time.Duration
-	now     func() time.Time
-	values  cache.InterQueryValueCache // Compiled regular expressions and globs.
-	fetched cache.InterQueryCache      // Answers to http.send.
-	tally   *tally
-	logger  *slog.Logger
+	limit    time.Duration
+	now      func() time.Time
+	values   cache.InterQueryValueCache // Compiled regular expressions and globs.
+	fetched  cache.InterQueryCache      // Answers to http.send.
+	verified verified
+	tally    *tally
+	logger   *slog.Logger
 
 	witnesses witnesses
 
@@ -161,7 +162,7 @@ func (e *evaluator) query(ctx context.Context, p *policy, input *ast.Term, limit
 		WithCancel(stop).
 		WithTime(e.now()).
 		WithVirtualCache(remember).
-		WithInterQueryBuiltinValueCache(e.values)
+		WithInterQueryBuiltinValueCache(e.valuesFor(p))
 	if p.withoutData {
 		query = query.WithBaseCache(noData{})
 	}
@@ -181,6 +182,14 @@ func (e *evaluator) query(ctx context.Context, p *policy, input *ast.Term, limit
 	remember.forget() // Not deferred: after a panic it is left alone.
 	e.memories.Put(remember)
 	return value, err
+}
+
+// valuesFor returns the caches that a policy's functions keep values in.
+func (e *evaluator) valuesFor(p *policy) cache.InterQueryValueCache {
+	if p.tokens == "" {
+		return e.values
+	}
+	return valuesOf{InterQueryValueCache: e.values, of: e.verified, scope: p.tokens}
 }
 
 // log writes down why a policy came to no decision, at most a few times a second: a policy that fails, fails often.

@@ -30,6 +30,7 @@ type policy struct {
 	builtins    map[string]*topdown.Builtin
 	fetches     bool // http.send may be called.
 	run         *running
+	tokens      string         // Tells the tokens that it verified from those of others; empty: it verifies them each time.
 	asking      *topdown.Query // What is the same in all evaluations.
 
 	bundled *bundled // It sees a bundle, and is another policy with each; nil: it does not.
@@ -69,8 +70,10 @@ func (c *compiling) compilePolicy(p *gateway.Policy) (compiled *policy, mistakes
 	if err != nil {
 		return nil, []mistake{{code: gateway.CodeRego, message: fmt.Sprintf("the descriptors cannot be read: %v", err), field: "descriptors"}}
 	}
+	tokens := tokenScope(modules) // Before compiling rewrites them.
 	compiled, mistakes = prepare(p, modules, inmem.NewFromASTObject(data), c.guarding)
 	if compiled != nil {
+		compiled.tokens = tokens
 		compiled.withoutData = data.Len() == 0
 		compiled.limit, compiled.descriptors = p.Limit, described
 		compiled.builtins, compiled.fetches = c.builtins, len(p.Hosts) > 0

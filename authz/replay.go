@@ -34,32 +34,43 @@ type Replay struct {
 var (
 	ErrNoInput = errors.New("the record has no input")
 	ErrNoRoute = errors.New("there is no such route")
+	// ErrNoBundle tells that a policy sees a bundle, and has none.
+	ErrNoBundle = errors.New("a policy's bundle is not here")
 )
 
 // replayLimit is how long a policy may take for one record.
 const replayLimit = time.Second
 
-// NewReplayer compiles the policies of a revision.
+// NewReplayer compiles the policies of a revision. Those that see a bundle have none.
 func NewReplayer(rev *gateway.Revision) (*Replayer, gateway.Faults) {
 	table, faults := Compile(rev, nil)
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	return table.Replayer(rev), nil
+}
+
+// Replayer returns what takes decisions again by the table of a revision, and by the bundles that it was given.
+func (t *Table) Replayer(rev *gateway.Revision) *Replayer {
 	r := &Replayer{
 		routes: map[[3]string]*gateway.Route{}, policies: map[*gateway.Policy]*policy{}, needs: map[*gateway.Policy]*need{}, limit: replayLimit,
 	}
 	for _, route := range rev.Routes {
 		r.routes[[3]string{route.API, route.Version, route.Operation}] = route
 		for _, a := range route.Authorize {
-			if p := table.policies[contentOf(a.Policy)]; p != nil && r.policies[a.Policy] == nil {
+			p := t.policies[contentOf(a.Policy)]
+			if p != nil {
+				p = p.now()
+			}
+			if p != nil && r.policies[a.Policy] == nil {
 				r.policies[a.Policy], r.needs[a.Policy] = p, inputNeed(p.compiler.Modules)
 			}
 		}
 	}
-	return r, nil
+	return r
 }
 
-// Replay takes a decision again, at the time of the record. The error is ErrNoInput, ErrNoRoute, or about the record.
+// Replay takes a decision again, at the time of the record. The error is ErrNoInput, ErrNoRoute, ErrNoBundle, or about the record.
 func (r *Replayer) Replay(ctx context.Context, d *gateway.Decision) (Replay, error) {
 	if len(d.Input) == 0 {
 		return Replay{}, ErrNoInput
@@ -76,6 +87,9 @@ func (r *Replayer) Replay(ctx context.Context, d *gateway.Decision) (Replay, err
 	for _, a := range route.Authorize {
 		if a.Mode != gateway.Enforce {
 			continue
+		}
+		if r.policies[a.Policy] == nil {
+			return out, ErrNoBundle
 		}
 		for _, place := range slices.Concat(d.Erased, d.Masked) {
 			if r.needs[a.Policy].touches(place) && !slices.Contains(out.Unsure, place) {

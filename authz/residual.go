@@ -306,7 +306,10 @@ func (t *translator) regex(pattern, where *ast.Term) gateway.Predicate {
 	if !ok || s.element || s.scopes || s.whole {
 		return t.fail("it calls %s", ast.RegexMatch.Name)
 	}
-	if s.of == gateway.OfAddress || s.of.Expressed() {
+	if s.of.Expressed() {
+		return t.plainly(s, string(text))
+	}
+	if s.of == gateway.OfAddress {
 		return t.fail("it compares %s with a regular expression", s.words())
 	}
 	whole, why := wholeText(string(text))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -17,16 +16,6 @@ import (
 
 	"github.com/gatehouse/gatehouse/envoy"
 	"github.com/gatehouse/gatehouse/gateway"
-)
-
-// Headers by which a client is told how its limits stand: those of draft-ietf-httpapi-ratelimit-headers, and those of
-// draft-polli-ratelimit-headers-03 as Envoy writes them.
-const (
-	headerPolicy    = "ratelimit-policy"
-	headerStanding  = "ratelimit"
-	headerLimit     = "x-ratelimit-limit"
-	headerRemaining = "x-ratelimit-remaining"
-	headerReset     = "x-ratelimit-reset"
 )
 
 // Limits spends what requests cost. A Check spends the limits of its route itself, so that no request waits for two calls.
@@ -157,6 +146,9 @@ func (d *decision) unasked() error {
 
 // allow returns the answer for a request that the limits let through, d being nil or what policies said beside.
 func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckResponse {
+	if d == nil && c.spent.Shadow == "" && c.spent.Buckets == nil {
+		return c.plain()
+	}
 	if d == nil {
 		d = &decision{}
 	}
@@ -186,30 +178,6 @@ func (c *counted) allow(d *decision, hash string, n *tally) *authv3.CheckRespons
 
 // hits is what a request costs by what its policies said, rounded up; 1 where they say nothing.
 func (d *decision) hits() uint64 { return uint64(math.Ceil(d.spends())) }
-
-// told lists what a client is told, whether it is refused or not.
-func (s *Spent) told() []header {
-	list := make([]header, 0, 5)
-	for _, h := range [...]header{
-		{headerPolicy, s.Policy}, {headerStanding, s.Standing}, {headerLimit, s.Limit}, {headerRemaining, s.Remaining}, {headerReset, s.Reset},
-	} {
-		if h.value != "" {
-			list = append(list, h)
-		}
-	}
-	return list
-}
-
-// headers are what a client is told. Like the rate limit filter's they come beside those of the same name from an upstream.
-func (s *Spent) headers() []*corev3.HeaderValueOption {
-	told := s.told()
-	list := make([]*corev3.HeaderValueOption, len(told))
-	for i, h := range told {
-		list[i] = option(h.name, h.value)
-		list[i].AppendAction = corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD
-	}
-	return list
-}
 
 // limited is the refusal of a request beyond a limit, as Envoy's rate limit filter would give it.
 func limited(spent *Spent, r *request) *decision {

@@ -122,7 +122,7 @@ func TestTokens(t *testing.T) {
 		"another issuer":   {"sub": "alice", "iss": "https://login.other.test"},
 		"no expiry":        {"sub": "alice", "exp": json.Number("0")},
 	} {
-		if a := w.get(url, token(t, claims)); a.status != 401 && a.status != 403 {
+		if a := w.get(url, token(t, claims)); a.status != 401 || !strings.Contains(a.header.Get("www-authenticate"), `error="invalid_token"`) || !strings.Contains(a.body, "unauthorized") {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}

@@ -51,7 +51,7 @@ func TestGRPCCallers(t *testing.T) {
 	}{
 		{"no token", "/payments/alice", nil, codes.Unauthenticated, "Jwt is missing"},
 		{"no token", "/payments/alice", []string{token(t, map[string]any{"exp": 1})}, codes.Unauthenticated, "Jwt is expired"},
-		{"another audience", "/payments/alice", []string{token(t, map[string]any{"aud": "cards"})}, codes.PermissionDenied, "Audiences in Jwt are not allowed"},
+		{"another audience", "/payments/alice", []string{token(t, map[string]any{"aud": "cards"})}, codes.Unauthenticated, "Audiences in Jwt are not allowed"},
 		{"the policy denies", "/payments/bob", []string{alice}, codes.PermissionDenied, "A policy denied the request."},
 		{"no scope", "/payments/alice/audit", []string{alice}, codes.PermissionDenied, `forbidden (scope="audit")`},
 		{"the method is not listed", "/payments/alice/latest", []string{alice}, codes.Unknown, "no operation can take this request"},

@@ -48,7 +48,7 @@ func (s *Server) joinCluster() error {
 	s.cluster = c
 	s.observed.Lead(false)
 	c.leading = []alone{s.rollingOutAsLeader(), s.fetching(), s.watchingDirectory(), s.chores(choresFirst)}
-	s.alone = []alone{s.following(), s.noting(), s.beating(), c.election.electing()}
+	s.alone = []alone{s.following(), s.noting(), s.beating(), s.answering(), c.election.electing()}
 	return nil
 }
 

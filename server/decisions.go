@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -236,18 +237,25 @@ func (m management) Decisions(_ context.Context, q admin.DecisionQuery) ([]gatew
 	return found, string(text), nil
 }
 
-// DecisionsOf returns what is recorded of a request, and says it in words.
-func (m management) DecisionsOf(_ context.Context, request string) (admin.DecisionsOfRequest, error) {
+// DecisionsOf returns what is recorded of a request here and at the other replicas, and says it in words.
+func (m management) DecisionsOf(ctx context.Context, request string) (admin.DecisionsOfRequest, error) {
 	out := admin.DecisionsOfRequest{RequestID: request, Decisions: []gateway.Decision{}, Why: []admin.DecisionStatement{}, Elsewhere: []string{}}
-	for _, other := range m.others() {
-		out.Elsewhere = append(out.Elsewhere, other.ID)
+	found, err := m.recorded(request)
+	others := m.others()
+	if len(others) > 0 && (err == nil || errors.Is(err, errNoJournal)) {
+		told, failed := m.inquire(ctx, request)
+		if failed != nil {
+			m.log.WarnContext(ctx, "other replicas cannot be asked about a request", "error", failed)
+		}
+		for _, other := range others {
+			if _, has := told[other.ID]; !has {
+				out.Elsewhere = append(out.Elsewhere, other.ID)
+			}
+			found = append(found, told[other.ID]...)
+		}
+		slices.SortStableFunc(found, func(a, b gateway.Decision) int { return a.Time.Compare(b.Time) })
 	}
-	journal, err := m.journal()
-	if err != nil {
-		return out, err
-	}
-	found, err := journal.Of(request)
-	if err != nil {
+	if err != nil && len(found) == 0 {
 		return out, err
 	}
 	out.Decisions = append(out.Decisions, found...)
@@ -255,6 +263,15 @@ func (m management) DecisionsOf(_ context.Context, request string) (admin.Decisi
 		out.Why = append(out.Why, admin.DecisionStatement(l))
 	}
 	return out, nil
+}
+
+// recorded returns what this replica recorded of a request, in the order of time.
+func (m management) recorded(request string) ([]gateway.Decision, error) {
+	journal, err := m.journal()
+	if err != nil {
+		return nil, err
+	}
+	return journal.Of(request)
 }
 
 // errNoJournal tells that decisions are not kept here.

@@ -223,7 +223,7 @@ func TestDecisionsOfEnvoys(t *testing.T) {
 		words   string
 	}{
 		"token":    {401, "jwt_authn_access_denied{Jwt_is_expired}", nil, "unauthenticated", "", "Jwt is expired."},
-		"audience": {403, "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", nil, "forbidden", "", "Audiences in Jwt are not allowed."},
+		"audience": {401, "jwt_authn_access_denied{Audiences_in_Jwt_are_not_allowed}", nil, "unauthenticated", "", "Audiences in Jwt are not allowed."},
 		"scope": {
 			403, "rbac_access_denied_matched_policy[x]", guard(envoy.RefusedScope + `"pay"`), "forbidden", envoy.RefusedScope + `"pay"`,
 			`The token lacks a scope that this operation needs: "pay".`,

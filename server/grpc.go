@@ -30,6 +30,13 @@ const workersPerCore = 16
 // maxMessage bounds what a call may bring, in bytes. The largest is an Envoy that reconnects: it names every resource it holds.
 const maxMessage = 16 << 20
 
+// Windows in bytes of HTTP/2: how much may be under way in a call, and on a connection. They stand still: gRPC would find them out by a PING
+// for each round trip, which wakes both sides for nothing.
+const (
+	callWindow       = 1 << 20
+	connectionWindow = 4 << 20
+)
+
 // door is one address on which something is served.
 type door struct {
 	name  string
@@ -82,6 +89,8 @@ func GRPCOptions() []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: askAfter, Timeout: answerLimit}),
 		grpc.WaitForHandlers(true),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.StaticStreamWindowSize(callWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
 	}
 }
 

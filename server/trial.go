@@ -34,6 +34,9 @@ func (w Work) Bench(lookup func(string) (string, bool)) (*Bench, gateway.Faults)
 	return &Bench{next.revision, next.authz}, nil
 }
 
+// Replayer returns what takes recorded decisions again by these policies.
+func (b *Bench) Replayer() *authz.Replayer { return b.authz.Replayer(b.revision) }
+
 // bundles reads the Bundles that lie in directories; what a server has is not fetched.
 func (w Work) bundles(next *compiled) gateway.Faults {
 	var faults gateway.Faults

@@ -27,7 +27,8 @@ const (
 	ConcernSecrets   = "secrets"   // Key is the secret's name.
 	// ConcernCertificates tells of revocations, and of new certificates of nodes that have some. Key is fleet/node.
 	ConcernCertificates = "certificates"
-	ConcernAccounts     = "accounts" // Key is application, credential or subscription, a slash and the id.
+	ConcernQuestions    = "questions" // Key is the question's id.
+	ConcernAccounts     = "accounts"  // Key is application, credential or subscription, a slash and the id.
 )
 
 // maxPending is how many notices wait for a watcher that is slow, before they become one that says anything.

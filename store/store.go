@@ -59,6 +59,7 @@ type Store struct {
 	Usage        *Usage
 	Accounts     *Accounts
 	Assignments  *Assignments
+	Questions    *Questions
 
 	db   *database
 	path string
@@ -128,6 +129,7 @@ func assemble(db *database, path string, trail int, keys ring) *Store {
 		Usage:        &Usage{db},
 		Accounts:     &Accounts{db, keys},
 		Assignments:  &Assignments{db},
+		Questions:    &Questions{db},
 		db:           db,
 		path:         path,
 	}

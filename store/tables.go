@@ -47,7 +47,7 @@ func dumped() []table {
 // passing are the tables that a dump leaves out: what running processes know of each other, and what each database keeps for
 // itself.
 func passing() []string {
-	return []string{"leases", "replicas", "assignments", "feed", "counters", "sqlite_sequence", "sqlite_stat1", versions}
+	return []string{"leases", "replicas", "assignments", "questions", "feed", "counters", "sqlite_sequence", "sqlite_stat1", versions}
 }
 
 // kind is what a column holds.

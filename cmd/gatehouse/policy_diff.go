@@ -29,19 +29,22 @@ func newPolicyDiff(env surroundings) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Tell what other policies would have decided about recorded requests",
-		Long: `Takes recorded decisions again, by the policies of two directories of documents, and tells which
-would be other ones: by API and consumer. Who called stays as it was recorded.
+		Long: `Takes recorded decisions again, by the policies of two configurations, and tells which would be
+other ones: by API and consumer. Who called stays as it was recorded. Each configuration is a
+directory of documents, or where there is none of that name, an entry of the running daemon's
+history: a number, or live.
 
 The records are those of a decision log (--decisions), or what the running daemon still has
 (--last). They need their input: write decisions: {input: true} on the Gateway, or decisions:
 full on an API, and wait. Credentials and bodies are never recorded; where a policy looks at
 one, what it would have decided is uncertain, which is told.
 Exit codes: 0 nothing differs, 2 something does, 1 it could not be told.`,
-		Example: `  gatehouse policy diff /etc/gatehouse documents --last 1h
+		Example: `  gatehouse policy diff live documents --last 1h
+  gatehouse policy diff 41 42 --last 1h
   gatehouse policy diff before after --decisions decisions.jsonl --api payments`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return errors.New("write two directories of documents: the one with the old policies and the one with the new")
+				return errors.New("write two configurations, directories of documents or entries of the history: the one with the old policies and the one with the new")
 			}
 			return nil
 		},
@@ -56,11 +59,11 @@ Exit codes: 0 nothing differs, 2 something does, 1 it could not be told.`,
 }
 
 func (o *policyDiffOptions) run(ctx context.Context) error {
-	before, err := o.replayer(o.old)
+	before, err := o.replayer(ctx, o.old)
 	if err != nil {
 		return err
 	}
-	after, err := o.replayer(o.new)
+	after, err := o.replayer(ctx, o.new)
 	if err != nil {
 		return err
 	}
@@ -82,19 +85,6 @@ func (o *policyDiffOptions) run(ctx context.Context) error {
 		return changesError{}
 	}
 	return nil
-}
-
-// replayer compiles the policies of a directory.
-func (o *policyDiffOptions) replayer(dir string) (*authz.Replayer, error) {
-	checked, err := o.env.check(dir)
-	if err != nil {
-		return nil, err
-	}
-	r, faults := authz.NewReplayer(checked.Revision)
-	if len(faults) > 0 {
-		return nil, inDirectory(dir, faults)
-	}
-	return r, nil
 }
 
 // PolicyChange is how many recorded decisions would become other ones, of one operation and consumer.
@@ -120,6 +110,7 @@ type policyDiff struct {
 	changes                                map[policyChange]*PolicyChange
 	compared, without, elsewhere           int
 	identity, uncertain, otherThanRecorded int
+	bundle                                 int
 	unsure                                 []string
 }
 
@@ -162,6 +153,8 @@ func (d *policyDiff) skip(err error) error {
 		d.without++
 	case errors.Is(err, authz.ErrNoRoute):
 		d.elsewhere++
+	case errors.Is(err, authz.ErrNoBundle):
+		d.bundle++
 	default:
 		return err
 	}
@@ -219,7 +212,8 @@ func (d *policyDiff) tell(w io.Writer) {
 		text  string
 	}{
 		{d.without, "were recorded without their input: write decisions: {input: true} on the Gateway"},
-		{d.elsewhere, "are of operations that one of the directories does not have"},
+		{d.elsewhere, "are of operations that one of the configurations does not have"},
+		{d.bundle, "are decided by a policy whose bundle is not on this host: name its directory in the Bundle"},
 		{d.identity, "were refused before any policy was asked"},
 		{d.otherThanRecorded, "are decided by the old policies otherwise than recorded: these are not the policies that were in force, or their data was other"},
 		{d.uncertain, "are uncertain, as policies look at what is never recorded: " + strings.Join(d.unsure, ", ")},

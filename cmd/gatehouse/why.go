@@ -28,7 +28,7 @@ limit or proof, and what may help. The id of the request is in the problem docum
 refusal, in the header x-request-id that an upstream gets, and in every record of decisions.
 
 The running daemon is asked, which knows what it recorded: all that it decided itself, and
-what Envoys refused by themselves, about a second later. Of several replicas each knows its own.`,
+what Envoys refused by themselves, about a second later. Of several replicas it asks the others.`,
 		Example: "  gatehouse why 6d7a5e9f-6b8c-4a53-9a15-8bd8e0f2d7a1",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {

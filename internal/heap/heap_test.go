@@ -33,12 +33,12 @@ func TestRhythm(t *testing.T) {
 	}{
 		{time.Hour, 100, 100},
 		{time.Second, 100, 100},
-		{time.Second, 110, 100},
-		{time.Second, 100, 256},     // Three in a row.
+		{time.Second, 110, 232}, // Twice in a row.
+		{time.Second, 100, 256},
 		{5 * time.Second, 100, 256}, // As it was given more room.
 		{time.Second, 200, 100},     // Something else is held now.
 		{time.Second, 200, 100},
-		{time.Second, 200, 100},
+		{time.Second, 200, 128},
 		{time.Second, 200, 128},
 		{time.Minute, 200, 100}, // It is quiet.
 		{time.Second, 200, 100},

@@ -11,7 +11,7 @@ const (
 	often, rarely = 3 * time.Second, 15 * time.Second
 	// steady is how many collections must follow each other often. Whoever loads or compiles much collects often too, but not for
 	// long, and does not find the same each time.
-	steady = 3
+	steady = 2
 )
 
 // Rhythm tells how often a heap is collected. A daemon that holds 100 MiB of compiled policies and answers thousands of Checks looks at

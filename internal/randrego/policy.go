@@ -157,7 +157,7 @@ func (p *policy) comparison() string {
 	case 3:
 		return p.pick("function", "startswith", "endswith", "contains") + "(" + p.text() + ", " + p.piece() + ")"
 	case 4:
-		return fmt.Sprintf("regex.match(%s, %s)", p.pick("pattern", `"^/r/[a-z]+$"`, `"r.a"`, `"[^a-z/]"`, `"^$"`, `"(GET|PUT)"`, `"^[a-é]"`), p.text())
+		return fmt.Sprintf("regex.match(%s, %s)", p.pick("pattern", `"^/r/[a-z]+$"`, `"r.a"`, `"[^a-z/]"`, `"^$"`, `"(GET|PUT)"`, `"^[a-é]"`, `"^a"`, `"a$"`, `"^(a|b)$"`, `"^a.*b"`, `"b,?a"`, `"CN=|till"`), p.text())
 	case 5:
 		return p.text() + " in " + p.pick("set", `{"GET", "PUT"}`, `["teller", 3, true]`, `{"alice", "bob"}`, "input.gatehouse.parameters.roles", "set()", "data.banned")
 	case 6:

@@ -95,6 +95,7 @@ func Run(t *testing.T, runs int, place func(t *testing.T) Open) {
 		"leases: one holder":                             leasesOneHolder,
 		"leases: end":                                    leasesEnd,
 		"assignments":                                    assignments,
+		"questions":                                      questions,
 		"replicas: what is told comes back":              replicasComeBack,
 		"secrets: sealed, by several keys":               secretsComeBack,
 		"feed: tells what changes":                       feedTells,

@@ -38,7 +38,7 @@ type reply struct {
 func replies() []reply {
 	return append(refused(), []reply{
 		{details: begins("jwt_authn_access_denied"), status: 401, code: gateway.ProblemUnauthorized},
-		{details: begins("jwt_authn_access_denied"), code: gateway.ProblemForbidden},
+		wrongAudience(),
 		{details: addressRefused(), code: gateway.ProblemForbidden, detail: "Requests from this address are refused.", reason: ReasonAddress},
 		{details: begins(guardDenied), code: gateway.ProblemForbidden},
 		{details: begins("ext_authz_error"), code: gateway.ProblemAuthzAway, wait: true},
@@ -100,7 +100,8 @@ func localReplies() *hcmv3.LocalReplyConfig {
 	return out
 }
 
-func (r reply) mapper() *hcmv3.ResponseMapper {
+// filter returns what tells this answer from others.
+func (r reply) filter() *accesslogv3.AccessLogFilter {
 	var filter *accesslogv3.AccessLogFilter
 	if r.flags != "" {
 		filter = &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
@@ -112,7 +113,11 @@ func (r reply) mapper() *hcmv3.ResponseMapper {
 	if r.status != 0 {
 		filter = both(filter, status(accesslogv3.ComparisonFilter_EQ, uint32(r.status)))
 	}
-	m := &hcmv3.ResponseMapper{Filter: filter, BodyFormatOverride: problemFormat(r.code, r.detail, r.reason)}
+	return filter
+}
+
+func (r reply) mapper() *hcmv3.ResponseMapper {
+	m := &hcmv3.ResponseMapper{Filter: r.filter(), BodyFormatOverride: problemFormat(r.code, r.detail, r.reason)}
 	if r.limit != "" {
 		m.BodyFormatOverride.GetJsonFormat().Fields["limit"] = structpb.NewStringValue(r.limit)
 	}
@@ -122,7 +127,7 @@ func (r reply) mapper() *hcmv3.ResponseMapper {
 
 // grpcMapper returns the same for a gRPC caller, who gets a plain grpc-message and the status that gRPC has for it.
 func (r reply) grpcMapper() *hcmv3.ResponseMapper {
-	m := &hcmv3.ResponseMapper{Filter: both(grpcCaller(), details(r.details)), BodyFormatOverride: textFormat(r.message())}
+	m := &hcmv3.ResponseMapper{Filter: both(grpcCaller(), r.filter()), BodyFormatOverride: textFormat(r.message())}
 	r.head(m)
 	return m
 }

@@ -48,10 +48,19 @@ func refused() []reply {
 	}
 }
 
+// wrongAudience is what Envoy answers by 403 to a good token that is for somebody else, the one thing about tokens that it answers so:
+// such a token is invalid here, and that is 401 (RFC 6750, section 3.1), as where Gatehouse judges it. The
+// challenge is there.
+func wrongAudience() reply {
+	return reply{details: begins("jwt_authn_access_denied"), status: 403, becomes: 401, code: gateway.ProblemUnauthorized}
+}
+
 // refusedCalls are the same for gRPC callers, for whom the status is what counts: it becomes that of gRPC.
 func refusedCalls() []reply {
-	all := refused()
+	all, audience := refused(), wrongAudience()
+	audience.detail = "%LOCAL_REPLY_BODY%"
 	return []reply{
+		audience,
 		{details: refusal(envoy.RefusedToken) + " || " + refusal(envoy.RefusedIdentity), becomes: 401, code: gateway.ProblemUnauthorized, challenge: challenge},
 		{details: refusal(envoy.RefusedDecision), becomes: 503, code: gateway.ProblemAuthzAway, wait: true},
 		all[len(all)-3],
