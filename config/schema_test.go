@@ -129,7 +129,7 @@ func TestSchemaRefusesMistakes(t *testing.T) {
 		"unknown field":         upstream + "endpionts: []",
 		"unknown inner field":   upstream + "health: {path: /, intervall: 1s}",
 		"reserved field":        "kind: API\nname: a\nversion: v1\nproducts: []",
-		"reserved value":        "kind: Route\nname: a\nprotocol: grpc",
+		"unknown protocol":      "kind: Route\nname: a\nprotocol: udp",
 		"bad duration":          upstream + "timeout: 5",
 		"bad percentage":        upstream + "retries: {budget: 20}",
 		"no endpoints":          "kind: Upstream\nname: a\nendpoints: []",

@@ -65,9 +65,6 @@ const (
 	CodeWindow      Code = "GH227" // A window of a limit that cannot be counted.
 	CodeCost        Code = "GH228" // A cost that nobody could tell.
 	CodeDistributed Code = "GH229" // A limit that Envoys cannot count by themselves.
-
-	CodeListener        Code = "GH270" // A Route at a listener that speaks something else.
-	CodeSameConnections Code = "GH271" // Two Routes that want the same connections.
 )
 
 // Codes of faults in what requests are told apart by, and in what becomes of them.
@@ -81,6 +78,9 @@ const (
 	CodeUpstreamName   Code = "GH256" // Endpoints by TLS of which nothing says who they are.
 	CodeIdentity       Code = "GH257" // A Certificate that is shown to endpoints and does not exist, or is another team's.
 	CodeNeverPreferred Code = "GH258" // Endpoints that would never be used.
+
+	CodeListener        Code = "GH270" // A Route at a listener that speaks something else.
+	CodeSameConnections Code = "GH271" // Two Routes that want the same connections.
 )
 
 // Codes of faults in what is said of traffic.
