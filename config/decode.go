@@ -270,16 +270,12 @@ func (d *decoder) entries(n *yaml.Node, v reflect.Value, at *field) {
 	}
 }
 
-// allowed reports a value that is not among those of the rule, or not yet.
+// allowed reports a value that is not among those of the rule.
 func (d *decoder) allowed(n *yaml.Node, text string, at *field, r *rule) bool {
 	if r == nil || len(r.enum) == 0 || slices.Contains(r.enum, text) {
 		return true
 	}
 	choice := "write " + oneOf(r.enum)
-	if slices.Contains(r.later, text) {
-		d.fault(gateway.CodeReserved, n, at, "%s: %s is not available yet: %s", r.name, text, choice)
-		return false
-	}
 	if near, ok := suggest.Nearest(text, r.enum); ok {
 		choice = fmt.Sprintf("did you mean %q?", near)
 	}

@@ -14,7 +14,6 @@ import (
 //	doc         what the field means, for editors
 //	single      "true": a list of one may be written without its brackets
 //	reserved    the field is named but not built yet; the text says what to do instead
-//	later       values that are named but not built yet, separated by blanks
 //
 // The canonical form is made by them too, and by these:
 //
@@ -30,7 +29,6 @@ type rule struct {
 	required bool
 	single   bool
 	enum     []string
-	later    []string
 	reserved string
 	minimum  *int
 	maximum  *int
@@ -77,7 +75,6 @@ func readRule(f reflect.StructField) *rule {
 		field:    f.Name,
 		single:   f.Tag.Get("single") == "true",
 		reserved: f.Tag.Get("reserved"),
-		later:    strings.Fields(f.Tag.Get("later")),
 		by:       f.Tag.Get("by"),
 		loose:    f.Tag.Get("order") == "none",
 		none:     f.Tag.Get("none") == "true",

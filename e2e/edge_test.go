@@ -204,8 +204,8 @@ func hsts(t *testing.T, w *world) {
 	}
 }
 
-// asksToUpgrade sends a request for a WebSocket and returns the connection with what was answered.
-func asksToUpgrade(t *testing.T, w *world, path, header string) (net.Conn, *bufio.Reader, *http.Response) {
+// asksToUpgrade sends a request for a WebSocket and returns the connection with the status that was answered.
+func asksToUpgrade(t *testing.T, w *world, path, header string) (net.Conn, *bufio.Reader, int) {
 	t.Helper()
 	c := dialTCP(t, "127.0.0.1:"+w.values["IDLE_PORT"])
 	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nhost: api.bank.test\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", path, header)
@@ -214,7 +214,8 @@ func asksToUpgrade(t *testing.T, w *world, path, header string) (net.Conn, *bufi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, in, resp
+	_ = resp.Body.Close() // What follows a 101 is read from the connection.
+	return c, in, resp.StatusCode
 }
 
 func webSocket(t *testing.T, w *world) {
@@ -223,14 +224,13 @@ func webSocket(t *testing.T, w *world) {
 		path, header string
 		status       int
 	}{{"/chat", "", 401}, {"/private", alice, 403}, {"/site", "", 403}} {
-		_, _, resp := asksToUpgrade(t, w, step.path, step.header)
-		if resp.StatusCode != step.status {
-			t.Errorf("%s becomes a WebSocket with status %d, want %d", step.path, resp.StatusCode, step.status)
+		if _, _, status := asksToUpgrade(t, w, step.path, step.header); status != step.status {
+			t.Errorf("%s becomes a WebSocket with status %d, want %d", step.path, status, step.status)
 		}
 	}
-	c, in, resp := asksToUpgrade(t, w, "/chat", alice)
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatalf("status %d", resp.StatusCode)
+	c, in, status := asksToUpgrade(t, w, "/chat", alice)
+	if status != http.StatusSwitchingProtocols {
+		t.Fatalf("status %d", status)
 	}
 	// For longer than the upstream may take for an answer.
 	for begin := time.Now(); time.Since(begin) < 1500*time.Millisecond; {
@@ -355,6 +355,7 @@ func connectionsEnd(t *testing.T, w *world) {
 			t.Fatal(err)
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
 		last = resp.Close
 	}
 	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {

@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -61,7 +61,7 @@ func tlsEndpoint(t *testing.T, a clientAuthority, mutual bool) string {
 		}
 		_, _ = io.WriteString(out, strings.Join([]string{caller, r.Proto, r.TLS.ServerName, tls.VersionName(r.TLS.Version)}, " "))
 	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	s.EnableHTTP2 = true
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{*a.client(t, testcert.Client{DNS: []string{"payments.bank.test"}})}, ClientCAs: pool, MinVersion: tls.VersionTLS12}
 	if mutual {

@@ -149,7 +149,7 @@ ISSUER those with a token of that Issuer, by --authenticate none everybody.`,
 	f.StringSliceVar(&o.authenticate, "authenticate", nil, "who may call: none for everybody, or an `ISSUER`, of which one may be repeated")
 	f.StringSliceVar(&o.authorize, "authorize", nil, "a `POLICY` that must allow the request; may be repeated")
 	f.StringVar(&o.team, "team", "", "the `TEAM` that the Route belongs to")
-	o.routeActs.flags(f)
+	o.flags(f)
 	completeFlag(c, "to", completeUpstreams(env, 0))
 	for flag, kind := range map[string]gateway.Kind{"gateway": gateway.KindGateway, "authenticate": gateway.KindIssuer, "authorize": gateway.KindPolicy} {
 		completeFlag(c, flag, objectKind{env: env, kind: kind}.complete(0))

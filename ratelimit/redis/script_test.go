@@ -33,14 +33,14 @@ func TestScriptAndFunction(t *testing.T) {
 					t.Fatalf("call %d: %t, %+v", i, ok, r)
 				}
 				if i == 1 {
-					_ = exec.Command("redis-cli", "-s", server.Socket, "function", "flush").Run() //nolint:gosec,noctx // Of this test; where there are none, it fails.
-					_ = exec.Command("redis-cli", "-s", server.Socket, "script", "flush").Run()   //nolint:gosec,noctx // As above.
+					_ = exec.Command("redis-cli", "-s", server.Socket, "function", "flush").Run() //nolint:gosec // Of this test; where there are none, it fails.
+					_ = exec.Command("redis-cli", "-s", server.Socket, "script", "flush").Run()   //nolint:gosec // As above.
 				}
 			}
 			if ok, _ := spend(t, s, "alice", w, 1); ok {
 				t.Error("one too many is admitted")
 			}
-			stats, err := exec.Command("redis-cli", "-s", server.Socket, "info", "commandstats").Output() //nolint:gosec,noctx // Of this test.
+			stats, err := exec.Command("redis-cli", "-s", server.Socket, "info", "commandstats").Output() //nolint:gosec // Of this test.
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,16 +64,17 @@ func timeouts(r *gateway.Route, u *gateway.Upstream) string {
 			request = max(request, t.Upstream.Timeout)
 		}
 	}
-	out := fmt.Sprintf("timeout %s, connect %s", request, u.ConnectTimeout)
+	var out strings.Builder
+	fmt.Fprintf(&out, "timeout %s, connect %s", request, u.ConnectTimeout)
 	for _, w := range []struct {
 		name string
 		wait time.Duration
 	}{{"try", r.Waits.Try}, {"idle", r.Waits.Idle}, {"stream", r.Waits.Stream}} {
 		if w.wait > 0 {
-			out += fmt.Sprintf(", %s %s", w.name, w.wait)
+			fmt.Fprintf(&out, ", %s %s", w.name, w.wait)
 		}
 	}
-	return out
+	return out.String()
 }
 
 func tlsOf(t *gateway.UpstreamTLS) string {
