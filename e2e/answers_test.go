@@ -54,7 +54,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{"GET", "/payments/alice", nil, 401, gateway.ProblemUnauthorized, "www-authenticate"},
 		{"GET", "/payments/alice", []string{token(t, map[string]any{"exp": 1})}, 401, gateway.ProblemUnauthorized, "www-authenticate"},
-		{"GET", "/payments/alice", []string{token(t, map[string]any{"aud": "cards"})}, 403, gateway.ProblemForbidden, ""},
+		{"GET", "/payments/alice", []string{token(t, map[string]any{"aud": "cards"})}, 401, gateway.ProblemUnauthorized, "www-authenticate"},
 		{"POST", "/payments/alice/audit", []string{alice}, 403, gateway.ProblemForbidden, ""},
 		{"GET", "/payments/bob", []string{alice}, 403, gateway.ProblemDenied, ""},
 		{"DELETE", "/payments/alice", []string{alice}, 405, gateway.ProblemMethod, "allow"},

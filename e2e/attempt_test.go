@@ -108,6 +108,10 @@ func anonymous(w gateway.Way) bool {
 func passes(r *gateway.Route) func(int) bool {
 	want := http.StatusOK
 	switch {
+	case r.Shaping.Addresses != nil && len(r.Shaping.Addresses.Allow) > 0: // Who comes by a socket has no address.
+		want = http.StatusForbidden
+	case r.Shaping.Transcoding != nil: // No method of gRPC is meant.
+		want = http.StatusNotFound
 	case r.Redirect != nil:
 		want = r.Redirect.Status
 	case r.Respond != nil:

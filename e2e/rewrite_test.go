@@ -14,7 +14,7 @@ import (
 // keeps what edit changes.
 func rewrite(t *testing.T, m proto.Message, edit func(proto.Message)) {
 	t.Helper()
-	if packed, ok := m.(*anypb.Any); ok {
+	if packed, ok := m.(*anypb.Any); ok && packed.TypeUrl != "" { // Something that is on or off has no more to it.
 		inner, err := packed.UnmarshalNew()
 		if err != nil {
 			t.Fatal(err)

@@ -107,11 +107,11 @@ func laxRoutes(cases []*goldenCase) []*gateway.Route {
 	return slices.DeleteFunc(slices.Clone(cases[i].revision.Routes), func(r *gateway.Route) bool { return !r.CallsAuthorization() })
 }
 
-// probes returns a request for each route that forwards.
+// probes returns a request for each route that forwards, or answers what is no call of gRPC.
 func (c *goldenCase) probes() []probe {
 	var probes []probe
 	for _, r := range c.revision.Routes {
-		if r.Action == gateway.ActionForward {
+		if r.Action == gateway.ActionForward && !r.Match.GRPC { // A call that is refused is answered with 200 and a status of gRPC.
 			p := newProbe(r)
 			if r.Gateway.Listeners[0].TLS != nil {
 				p.url = strings.Replace(p.url, "http:", "https:", 1)
@@ -161,7 +161,8 @@ func toBackend(t *testing.T, bootstrap *bootstrapv3.Bootstrap) {
 		if slices.Contains(own, c.Name) {
 			continue
 		}
-		c.HealthChecks = nil
+		// The backend speaks plainly, whatever the upstream's own endpoints do.
+		c.HealthChecks, c.OutlierDetection, c.CommonLbConfig, c.TransportSocket, c.TypedExtensionProtocolOptions = nil, nil, nil, nil, nil
 		c.LoadAssignment.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
 			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: endpoint}},
 		}}}}

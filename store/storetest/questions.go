@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +29,16 @@ func questions(t *testing.T, s Subject) {
 	must(0, s.Questions.Answer(ctx, store.Question{ID: "q"}, "c"))(t)
 	equal(t, "what is open for who answered", len(must(other.Questions.Open(ctx, "b"))(t)), 0)
 	equal(t, "what is open for who did not", len(must(other.Questions.Open(ctx, "d"))(t)), 1)
-	equal(t, "the answers", must(s.Questions.Answers(ctx, "q"))(t), map[string][]byte{"b": []byte("because"), "c": {}})
+	answers := must(s.Questions.Answers(ctx, "q"))(t)
+	_, empty := answers["c"]
+	equal(t, "the answers", []string{string(answers["b"]), fmt.Sprint(empty, len(answers))}, []string{"because", "true 2"})
 
 	must(0, s.Questions.Ask(ctx, store.Question{ID: "forgotten"}))(t)
 	s.Clock.Advance(time.Hour)
 	must(0, s.Questions.Ask(ctx, store.Question{ID: "young"}))(t)
 	must(0, s.Questions.Close(ctx, "q", time.Minute))(t)
-	equal(t, "what is left", must(s.Questions.Open(ctx, "b"))(t), []store.Question{{ID: "young", Text: []byte{}}})
+	left := must(s.Questions.Open(ctx, "b"))(t)
+	equal(t, "what is left", len(left) == 1 && left[0].ID == "young" && len(left[0].Text) == 0, true)
 	equal(t, "the answers to what is closed", len(must(s.Questions.Answers(ctx, "q"))(t)), 0)
 	is(t, "an answer to what is closed", other.Questions.Answer(ctx, store.Question{ID: "q"}, "b"), store.ErrNotFound)
 	is(t, "a question without id", s.Questions.Ask(ctx, store.Question{}), store.ErrInvalid)
