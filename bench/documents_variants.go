@@ -62,6 +62,36 @@ authorize: [bench.role]
 limits: [{name: everybody, limit: 100000, per: 1s, enforce: distributed}]
 ---
 kind: API
+name: role-local
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /role-local}]
+to: payments
+authenticate: {jwt: nordhaven}
+authorize: [bench.role]
+limits: [{name: everybody, limit: 100000000, per: 1s, enforce: local}]
+---
+kind: API
+name: local
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /local}]
+to: payments
+authenticate: none
+limits: [{name: each, key: client.address, limit: 100000000, per: 1s, enforce: local}]
+---
+kind: API
+name: headers
+version: v1
+contract: ./payments.openapi.yaml
+expose: [{gateway: edge, base: /headers}]
+to: payments
+authenticate: none
+headers:
+  request: {set: {x-region: north, x-tier: gold}, add: {x-seen: bench}, remove: [x-debug]}
+  response: {set: {x-frame-options: DENY, x-content-type-options: nosniff}, remove: [x-internal]}
+---
+kind: API
 name: four-limited
 version: v1
 contract: ./payments.openapi.yaml

@@ -43,6 +43,9 @@ func (b *bench) throughEnvoy(ctx context.Context) (err error) {
 		{"token and role, no hop", "/role", k.token, noHopTarget},
 		{"public route, its share of a limit, no hop", "/share", "", shareTarget},
 		{"token, role and its share of a limit, no hop", "/role-share", k.token, 0},
+		{"token, role and a local limit, no hop", "/role-local", k.token, noHopTarget},
+		{"public route, a local limit by address, no hop", "/local", "", 0},
+		{"public route, seven header rules, no hop", "/headers", "", 0},
 		{"token and policy, 1 hop", "/policy", k.token, 0},
 		{"token, policy and limit, 1 hop", "/payments", k.token, oneHopTarget},
 	}
