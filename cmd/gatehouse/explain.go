@@ -113,11 +113,26 @@ func table(w io.Writer, a *admin.Answer) {
 		line("filters", "%s", strings.Join(a.Filters, ", "))
 		line("hops", "%d", len(a.Hops))
 	}
-	if len(a.Upgrades) > 0 {
-		line("upgrades", "%s", strings.Join(a.Upgrades, ", "))
-	}
 	for _, h := range a.Hops {
 		line("", "%s: %s", h.Service, h.Why)
+	}
+	acts(a, line)
+	if a.Rules != "" {
+		line("rules", "%s", a.Rules)
+	}
+	considered := "passed over"
+	if a.Route == "" {
+		considered = "nearest"
+	}
+	for _, r := range a.Rejected {
+		line(considered, "%s: %s", r.Route, r.Why)
+	}
+}
+
+// acts writes what becomes of the request: who judges and counts it, what is changed, and where it goes.
+func acts(a *admin.Answer, line func(name, format string, values ...any)) {
+	if len(a.Upgrades) > 0 {
+		line("upgrades", "%s", strings.Join(a.Upgrades, ", "))
 	}
 	for _, p := range a.Policies {
 		line("policy", "%s", judged(p))
@@ -148,15 +163,5 @@ func table(w io.Writer, a *admin.Answer) {
 		if told[1] != "" {
 			line(told[0], "%s", told[1])
 		}
-	}
-	if a.Rules != "" {
-		line("rules", "%s", a.Rules)
-	}
-	considered := "passed over"
-	if a.Route == "" {
-		considered = "nearest"
-	}
-	for _, r := range a.Rejected {
-		line(considered, "%s: %s", r.Route, r.Why)
 	}
 }
