@@ -133,11 +133,9 @@ func (f *limitingFields) check(o *object, l *gateway.Limit, at string) {
 	}
 }
 
-// checkDistributed finds what an Envoy cannot count by itself.
-func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string) {
-	if len(l.Key) > 0 {
-		o.fault(gateway.CodeDistributed, join(at, "key"), "Envoys cannot share out a limit for each %s: count all requests together, or remove enforce", l.Key[0])
-	}
+// countedByGatehouse returns the fields of a limit that no Envoy can hold to which counts by itself, in any way to count.
+func countedByGatehouse(l *gateway.Limit) []string {
+	var out []string
 	for _, said := range []struct {
 		is    bool
 		field string
@@ -154,7 +152,18 @@ func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string
 		{len(l.Windows) == 1 && (l.Windows[0].Arithmetic == gateway.Quota || l.Windows[0].Arithmetic == gateway.Fixed), "per"},
 	} {
 		if said.is {
-			o.fault(gateway.CodeDistributed, join(at, said.field), "Envoys that count by themselves cannot hold to %s: remove it, or enforce", said.field)
+			out = append(out, said.field)
 		}
+	}
+	return out
+}
+
+// checkDistributed finds what an Envoy cannot count by itself.
+func (f *limitingFields) checkDistributed(o *object, l *gateway.Limit, at string) {
+	if len(l.Key) > 0 {
+		o.fault(gateway.CodeDistributed, join(at, "key"), "Envoys cannot share out a limit for each %s: count all requests together, or remove enforce", l.Key[0])
+	}
+	for _, field := range countedByGatehouse(l) {
+		o.fault(gateway.CodeDistributed, join(at, field), "Envoys that count by themselves cannot hold to %s: remove it, or enforce", field)
 	}
 }

@@ -22,24 +22,11 @@ func (f *limitingFields) checkLocal(o *object, l *gateway.Limit, at string) {
 	if len(l.Key) > maxLocalKey {
 		o.fault(gateway.CodeLocalLimit, join(at, "key"), "a local limit counts by at most %d things together: leave some out", maxLocalKey)
 	}
-	w := l.Windows[0]
-	for _, said := range []struct {
-		is    bool
-		field string
-	}{
-		{l.When != nil, "when"},
-		{l.Cost != gateway.Cost{}, "cost"},
-		{l.Mode != gateway.Enforce, "mode"},
-		{l.SpendRefused, "spend-refused"},
-		{l.Ceiling, "ceiling"},
-		{l.StoreAway != "", "store-away"},
-		{l.StoreTimeout != 0, "store-timeout"},
-		{l.Lease != 0, "lease"},
-		{len(l.Windows) > 1, "windows"},
-		{w.Arithmetic == gateway.Quota || w.Arithmetic == gateway.Fixed || w.Per%time.Second != 0, "per"},
-	} {
-		if said.is {
-			o.fault(gateway.CodeLocalLimit, join(at, said.field), "an Envoy that counts by itself has a bucket of tokens for each key, and cannot hold to this %s: remove it, or enforce", said.field)
-		}
+	kept := countedByGatehouse(l)
+	if l.Windows[0].Per%time.Second != 0 && !slices.Contains(kept, "per") {
+		kept = append(kept, "per")
+	}
+	for _, field := range kept {
+		o.fault(gateway.CodeLocalLimit, join(at, field), "an Envoy that counts by itself has a bucket of tokens for each key, and cannot hold to this %s: remove it, or enforce", field)
 	}
 }

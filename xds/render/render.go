@@ -47,7 +47,7 @@ func Static(res *translate.Resources, settings envoy.Settings, services envoy.Se
 	for i, c := range res.Clusters {
 		c = proto.CloneOf(c)
 		inline(c, res.Endpoints[i])
-		if err := inlineUpstreamTLS(c.GetTransportSocket(), res); err != nil {
+		if err := inlineSocket(c.GetTransportSocket(), &tlsv3.UpstreamTlsContext{}, res); err != nil {
 			return nil, fmt.Errorf("render cluster %s: %w", c.Name, err)
 		}
 		static.Clusters = append(static.Clusters, c)
@@ -88,7 +88,7 @@ func inline(c *clusterv3.Cluster, endpoints *endpointv3.ClusterLoadAssignment) {
 func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listenerv3.Listener, error) {
 	l = proto.CloneOf(l)
 	for _, chain := range l.FilterChains {
-		if err := inlineCertificate(chain.GetTransportSocket(), res); err != nil {
+		if err := inlineSocket(chain.GetTransportSocket(), &tlsv3.DownstreamTlsContext{}, res); err != nil {
 			return l, err
 		}
 		for _, f := range chain.Filters {
@@ -122,12 +122,12 @@ func staticListener(l *listenerv3.Listener, res *translate.Resources) (*listener
 	return l, nil
 }
 
-// inlineCertificate makes a TLS socket read its certificate from the files that the document names.
-func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources) error {
+// inlineSocket makes a TLS socket, of a listener or of a cluster as its empty context says, read certificates and authorities from
+// the files that the documents name.
+func inlineSocket(socket *corev3.TransportSocket, context secured, res *translate.Resources) error {
 	if socket == nil {
 		return nil
 	}
-	context := &tlsv3.DownstreamTlsContext{}
 	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
 		return fmt.Errorf("read the TLS socket: %w", err)
 	}
@@ -140,22 +140,10 @@ func inlineCertificate(socket *corev3.TransportSocket, res *translate.Resources)
 	return nil
 }
 
-// inlineUpstreamTLS does the same for the socket of a cluster.
-func inlineUpstreamTLS(socket *corev3.TransportSocket, res *translate.Resources) error {
-	if socket == nil {
-		return nil
-	}
-	context := &tlsv3.UpstreamTlsContext{}
-	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
-		return fmt.Errorf("read the TLS socket: %w", err)
-	}
-	if err := inlineSecrets(context.GetCommonTlsContext(), res); err != nil {
-		return err
-	}
-	if err := socket.GetTypedConfig().MarshalFrom(context); err != nil {
-		return fmt.Errorf("write the TLS socket: %w", err)
-	}
-	return nil
+// secured is the context of a TLS socket.
+type secured interface {
+	proto.Message
+	GetCommonTlsContext() *tlsv3.CommonTlsContext
 }
 
 // inlineSecrets puts certificates and authorities in place of the names by which they are delivered.
